@@ -47,7 +47,7 @@ LoadOption = Annotated[
     typer.Option(
         "--load",
         help="Load: a number in the file's unit of rates, a rate such as 0.5/s, "
-        "or a percentage of the largest load such as 70%.",
+        "or a percentage such as 70% of the largest load; where any load fits, of the file's own.",
     ),
 ]
 DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)

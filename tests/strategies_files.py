@@ -49,6 +49,28 @@ LIMITS = (
     {"kind": "LinearLimit", "matrix": [[1, 0]], "bound": [50]},
 )
 VARIANTS = ({"delay": 0}, {"delay": "mean", "pay": "true", "title": "x"}, {"cv": 2})
+STATIONS = (
+    {"name": "a", "rate": 20, "delay": 5},
+    {"name": "b", "rate": 10, "cv": 2.5},
+    {"name": "c", "family": "constant", "delay": 50},
+    {"name": "d", "family": "M/M/c", "rate": 5, "servers": 3},
+    {"name": "e", "family": "polynomial", "coefficients": [10, 1, 0.1]},
+)
+GROUPS = (
+    {"name": "g", "load": 2, "delay": 3},
+    {"load": 1.5, "routes": [["a"], ["a", "b"], {"b": 0.5}], "delay": [1, 2, 0]},
+    {"load": 0.5, "delay": {"a": 5, "b": 7}},
+    {"name": "h", "load": 1, "routes": [["b", "a"]]},
+)
+LINKS = (
+    {"from": "u", "to": "v", "rate": 20},
+    {"from": "v", "to": 3, "rate": 10, "delay": 5},
+    {"from": "u", "to": 3, "family": "BPR", "free_flow": 100, "capacity": 4},
+    {"name": "back", "from": 3, "to": "u", "family": "constant", "delay": 5},
+    {"from": "v", "to": 3, "rate": 8},
+)
+DEMANDS = ({"from": "u", "to": 3, "load": 3}, {"from": "v", "to": 3, "load": 1})
+NETWORKS = ({}, {"closed": ["v"]}, {"positions": {"u": [0, 0], "v": [1, 1], "3": [2, 0]}})
 LOADS = {"at": 4, "curve": [1, "2/s", "90/min"]}
 
 HOSTILE = (
@@ -72,7 +94,8 @@ HOSTILE = (
 )  # fmt: skip
 KEYS = (
     "rate", "delay", "cv", "family", "name", "title", "source", "units", "loads", "servers",
-    "limits", "variants", "dual_mode",
+    "limits", "variants", "dual_mode", "stations", "groups", "routes", "network", "links",
+    "demands", "from", "to", "load", "closed", "positions", "net", "trips",
     "tunable_mode", "at",
     "curve", "points", "columns", "samples", "file", "replicas", "service_time", "first", "p", "",
     "x", "a.b", "\x1b[31m", "\u202e",
@@ -132,6 +155,8 @@ def files(draw, families=None):
         "rates",
         "tunable_mode",
         "table",
+        "stations",
+        "network",
     )
     which = draw(st.sampled_from(kinds if families is None else kinds[:4]))
     if which == "built-in":
@@ -150,6 +175,14 @@ def files(draw, families=None):
         return file | {"dual_mode": {"local": [10, 3.5], "cloud": [4.5, 5.5]}}
     if which == "tunable_mode":
         return file | {"tunable_mode": {"mu0": 3, "K": 2}}
+    if which == "stations":
+        # the first two stations are those that routes name
+        count, groups = draw(st.integers(2, 5)), st.lists(st.sampled_from(GROUPS), min_size=1)
+        own = {"stations": list(STATIONS[:count]), "groups": draw(groups.map(_unlike))}
+        return copy.deepcopy(file | own)
+    if which == "network":
+        own = {"network": draw(st.sampled_from(NETWORKS)), "links": list(LINKS)}
+        return copy.deepcopy(file | own | {"demands": list(DEMANDS)})
     file["servers"] = draw(
         st.lists(st.sampled_from(SERVERS[:families]).map(copy.deepcopy), min_size=1, max_size=3)
     )
@@ -158,6 +191,11 @@ def files(draw, families=None):
     if draw(st.booleans()):
         file["variants"] = {"v": dict(draw(st.sampled_from(VARIANTS)))}
     return file
+
+
+def _unlike(records):
+    """Return records without repetitions."""
+    return [record for i, record in enumerate(records) if record not in records[:i]]
 
 
 def places(value, path=()):

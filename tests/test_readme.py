@@ -82,7 +82,7 @@ def test_calls_of_the_table_return_an_answer(call, executed):
     _, namespace = executed
     public = {name: getattr(sojourn.models, name) for name in sojourn.models.__all__}
     given = {"load": 4.0, "loads": np.array([1.0, 4.0]), "p": 0.9, "reference": reference}
-    given["flows"] = [60.0, 0.0, 30.0, 0.0, 60.0, 0.0]
+    given["flows"] = [[60.0, 0.0, 30.0], [0.0, 60.0, 0.0]]  # of two groups to three servers
     systems = {"systems": [namespace["system"]]}
     assert eval(call, public | namespace | given | systems) is not None  # noqa: S307
 

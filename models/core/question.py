@@ -130,6 +130,15 @@ class SolverOutput:
     status: tuple[str, ...]
 
 
+OWN_SOLVERS: set[str] = set()
+"""Names of the algorithms of the questions that have one of their own."""
+
+
+def is_own_solver(name: object) -> bool:
+    """Return whether a name, in any case, is that of an algorithm of some question's own."""
+    return isinstance(name, str) and name.upper() in OWN_SOLVERS
+
+
 P = TypeVar("P", bound=Program)
 R = TypeVar("R", bound=AnswerRows)
 S = TypeVar("S")
@@ -184,6 +193,11 @@ class Question(ABC, Generic[P, R, S]):
     remedy: str = (
         "Ask for a wider gap=, name another solver=, or take the best answer with throw=False"
     )
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if cls.own_solver is not None:
+            OWN_SOLVERS.add(cls.own_solver)
 
     @property
     def compiled_variant(self) -> Self:

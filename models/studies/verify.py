@@ -24,8 +24,8 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
     Parameters
     ----------
     system : System
-        `ParallelServers`, `MultiMode` with two modes, `TunableMode`, or a system of a kind that is
-        registered with a ``verify`` function.
+        `ParallelServers`, `Groups`, `Routes`, `Network`, `MultiMode` with two modes, `TunableMode`,
+        or a system of a kind that is registered with a ``verify`` function.
     loads : array_like, shape () or (K,)
         Loads in jobs per unit of time, each above 0 and below ``system.max_load``.
     **options
@@ -49,9 +49,10 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
 
     Notes
     -----
-    The models use conic solvers; the reference uses closed forms and scalar roots. The compared
-    quantities are listed in `sojourn.models.systems.parallel.verify.checks` and
-    `sojourn.models.systems.service_modes.verify.checks`.
+    The models use conic solvers; the reference uses closed forms and scalar roots, and for routes
+    an interior-point method. The compared quantities are listed in
+    `sojourn.models.systems.parallel.verify.checks`, `sojourn.models.systems.routes.verify.checks`
+    and `sojourn.models.systems.service_modes.verify.checks`.
 
     Examples
     --------

@@ -106,10 +106,11 @@ class RouteCertificate:
     gap : float
         Largest relative error that the mean delay can have.
     potential_gap : float
-        What rerouting at the present costs saves, relative to the sum of these costs: a bound of
-        the distance of the flow's potential from its minimum.
+        Bound of the distance of the flow's potential from its minimum, relative to the sum of what
+        the jobs pay.
     mean_saving : float
-        What rerouting saves on average: the largest mean decrease of cost.
+        What rerouting saves on average: the largest mean decrease of cost. Times the load it
+        bounds the distance of the potential too, but it is of first order in rounding errors.
     largest_saving : float
         Largest cost of a used route less that of the cheapest of its group.
     utilisation : float
@@ -200,11 +201,13 @@ def _certify(
     step = None if exact else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
-        other = rerouting(system, load, found, at, costs, costs.cost + step.price)
+        other = rerouting(system, load, found, at, costs, step.price)
         proofs.append(_bounds(system, load, at, costs, own, total, other))
     lower = max(proof.lower for proof in proofs) - slack
     upper = min(proof.upper for proof in proofs) + slack
     gap = min(proof.gap for proof in proofs)
+    # of rerouting at the costs, not at prices a little below them
+    saving = first.saving + float(at.flow @ (costs.cost + costs.cost_error - first.price))
     mean = total / demand
     low, high = max(lower / demand * (1.0 - ROUNDING), 0.0), upper / demand * (1.0 + ROUNDING)
     error = max(high - mean, mean - low)
@@ -214,7 +217,7 @@ def _certify(
         upper_bound=high,
         gap=error / low if low > 0 else (0.0 if high == 0 else np.inf),
         potential_gap=gap / first.paid if first.paid > 0 else 0.0,
-        mean_saving=gap / demand,
+        mean_saving=saving / demand,
         largest_saving=first.largest,
         utilisation=utilisation,
         balance=balance,

@@ -166,7 +166,7 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
     if found.concerned.size < len(system.groups):
         groups = _named([system.groups[k] for k in found.concerned], "group")
         problem += f", which {groups} cannot avoid"
-    remedy = f"give at most {found.multiple:.10g} times the loads of the groups, or add capacity"
+    remedy = f"give less than {found.multiple:.10g} times the loads of the groups, or add capacity"
     raise LoadError("load", multiple * total, problem, remedy)
 
 

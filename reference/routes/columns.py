@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -58,6 +59,12 @@ class Columns:
         """Work by station and route, shape (A, R)."""
         return csr_array(self.work.T)
 
+    @cached_property
+    def single(self) -> bool:
+        """Whether each route is one visit to one station."""
+        work = self.work
+        return bool(np.all(np.diff(work.indptr) == 1) and np.all(work.data == 1.0))
+
     def starts(self, groups: int) -> npt.NDArray[np.intp]:
         """Return the position of the first route of each of G groups, shape (G,)."""
         return np.searchsorted(self.group, np.arange(groups))
@@ -77,8 +84,10 @@ class Columns:
 
         It is infinite for a group without a route.
         """
+        first = np.flatnonzero(np.diff(self.group, prepend=-1))
         out = np.full(groups, np.inf)
-        np.minimum.at(out, self.group, costs)
+        if first.size:
+            out[self.group[first]] = np.minimum.reduceat(costs, first)
         return out
 
     def station_flow(self, flow: Array) -> Array:
@@ -101,7 +110,7 @@ class Columns:
         columns : Columns
             All routes.
         place : ndarray of int, shape (R,)
-            Position in `columns` of each of these routes.
+            Position in ``columns`` of each of these routes.
         """
         known = set(self.keys)
         new = np.array([i for i, key in enumerate(others.keys) if key not in known], dtype=np.intp)
@@ -117,17 +126,27 @@ class Columns:
         place[order] = np.arange(order.size)
         return Columns(group[order], work, delay), place[: len(self)]
 
+    @property
+    def stations(self) -> list[list[int]]:
+        """The stations at which each route has work, ascending."""
+        ends, passed = self.work.indptr.tolist(), self.work.indices.tolist()
+        return [passed[i:j] for i, j in pairwise(ends)]
+
+    def places(self, others: Columns) -> npt.NDArray[np.intp]:
+        """Return the position among these routes of each of the others, which are among them."""
+        place = {key: r for r, key in enumerate(self.keys)}
+        return np.array([place[key] for key in others.keys], dtype=np.intp)
+
     @cached_property
-    def keys(self) -> Sequence[bytes]:
-        """A key for each route; equal for routes of one group with equal work and delay."""
-        work, ends = self.work, self.work.indptr
-        return [
-            self.group[r].tobytes()
-            + self.delay[r].tobytes()
-            + work.indices[ends[r] : ends[r + 1]].tobytes()
-            + work.data[ends[r] : ends[r + 1]].tobytes()
-            for r in range(len(self))
-        ]
+    def keys(self) -> Sequence[tuple[int, float, float]]:
+        """A key for each route; equal for routes of one group with equal work and delay.
+
+        Of the work it has the product with random numbers, which tells routes apart.
+        """
+        mark = np.random.default_rng(19).uniform(0.5, 1.0, self.work.shape[1])
+        self.work.sort_indices()  # equal work then has an equal sum, to the last digit
+        marks = (self.group, self.work @ mark, self.delay)
+        return list(zip(*(values.tolist() for values in marks), strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,14 @@ from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
 from .generation import steepness
-from .link_space import Differences
 from .routed import RoutedSystem
+from .single_station import equations
 
 SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
-FLOOR = 1e-15  # relative gap at which no step is tried
+FLOOR = 1e-16  # relative gap at which no further step is tried
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def crossed_over(
     best = current = Priced.of(system, bank, load, start)
     steps = failures = 0
     while current is not None and best is not None and failures < MOST_FAILURES:
-        if steps == MOST_STEPS or best.relative <= FLOOR:
+        if steps == MOST_STEPS or (steps and best.relative <= FLOOR):
             break
         moved = newton_step(bank, load, current)
         current = None if moved is None else Priced.of(system, bank, load, moved)
@@ -109,7 +109,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     softness = max(SOFTNESS, 1e3 * EPS * steepness(bank, used.station_flow, at.price))
     # costs of groups may differ by many orders of magnitude
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
-    weight = np.where(x > 0, x, NEW_SHARE * load[columns.group])
+    weight = np.maximum(x, NEW_SHARE * load[columns.group])
     weight /= (softness * mean)[columns.group]
     station_flow = used.station_flow
     while True:
@@ -117,7 +117,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
         least = columns.least(costs, groups)
         missing = load - columns.group_flow(x, groups)
         excess = columns.station_flow(x) - station_flow
-        system = Differences(columns, groups, weight, slope)
+        system = equations(columns, groups, weight, slope)
         pull = least[columns.group] - costs
         step = system.solve(pull, missing, excess, np.zeros(slope.size)).flow
         ratio = np.divide(x, -step, out=np.full(x.size, np.inf), where=step < 0)

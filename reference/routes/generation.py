@@ -21,6 +21,7 @@ MOST_SHORT = 5  # short steps in a row
 START_SHARE = 0.1  # largest share of the load that the first point moves away from the start
 WARM_PART = 1e-2  # gap of the first point next to a start, relative to the total cost
 FEW = 500  # number of listed routes that are all taken at once
+FEW_SINGLE = 20_000  # the same where each is a visit to one station
 CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
 
 
@@ -85,9 +86,10 @@ def first_point(
         flow[place] = used.flow
         return started(bank, columns, load, flow, WARM_PART)
     listed = system.routes.listed
-    columns = first_columns(system, bank, load)
-    if listed is not None and len(listed) <= FEW:
+    if listed is not None and len(listed) <= (FEW_SINGLE if listed.single else FEW):
         columns = listed
+    else:
+        columns = first_columns(system, bank, load)
     count = np.bincount(columns.group, minlength=load.size)
     return at_columns(bank, columns, load, (load / count)[columns.group], FIRST_PART)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -50,10 +50,10 @@ class GraphRoutes(RouteSet):
     head: Index
     origin: Index
     destination: Index
-    closed: npt.NDArray[np.bool_] = None  # type: ignore[assignment]
+    closed: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
-        if self.closed is None:
+        if not self.closed.size:
             object.__setattr__(self, "closed", np.zeros(self.nodes, dtype=np.bool_))
 
     @property
@@ -141,32 +141,43 @@ class GraphRoutes(RouteSet):
         For a group whose routes all have an infinite price, the route has the fewest such links.
         """
         graph, link_of_pair = self._graph(price)
-        pairs, stops, links, lost = self._pairs, [], [], []
-        for origins, groups in self._parts:
-            before = dijkstra(graph, indices=origins, return_predecessors=True)[1]
-            row = self.origin_place[groups] - self.origin_place[groups[0]]
-            node, start = self.destination[groups], origins[row]
-            missing = before[row, node] < 0
-            lost.append(groups[missing])
-            row, node, start, group = (v[~missing] for v in (row, node, start, groups))
-            while group.size:
-                last = before[row, node]
-                place = np.searchsorted(pairs, last * np.int64(self.split_nodes) + node)
-                stops.append(group)
-                links.append(link_of_pair[place])
-                on = last != start
-                row, node, start, group = row[on], last[on], start[on], group[on]
-        rest = np.concatenate([*lost, np.empty(0, dtype=np.intp)])
-        if rest.size:
-            others = self.cheapest(np.isinf(price).astype(np.float64)).work[rest]
-            stops.append(rest[np.repeat(np.arange(rest.size), np.diff(others.indptr))])
-            links.append(others.indices)
-        key = np.sort(np.concatenate(stops) * np.int64(self.stations) + np.concatenate(links))
-        group, link = np.divmod(key, self.stations)
-        ends = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=self.groups))])
-        shape = (self.groups, self.stations)
-        work = csr_array((np.ones(key.size), link, ends), shape=shape)
+        found = [self._traced(graph, link_of_pair, *part) for part in self._parts]
+        if sum(part[0].size for part in found) < self.groups:
+            lost = np.setdiff1d(np.arange(self.groups), np.concatenate([p[0] for p in found]))
+            others = self.cheapest(np.isinf(price).astype(np.float64)).work[lost]
+            found.append((lost, np.diff(others.indptr), others.indices))
+        group, counts, links = map(np.concatenate, zip(*found, strict=True))
+        ends, shape = np.concatenate([[0], np.cumsum(counts)]), (group.size, self.stations)
+        work = csr_array((np.ones(links.size), links, ends), shape=shape)
+        if np.any(np.diff(group) < 0):
+            work = csr_array(work[np.argsort(group)])
         return Columns(np.arange(self.groups), work, np.zeros(self.groups))
+
+    def _traced(
+        self, graph: csr_array, link_of_pair: Index, origins: Index, groups: Index
+    ) -> tuple[Index, Index, npt.NDArray[np.int32]]:
+        """Return the groups that are reached, the counts of links of their routes, and the links.
+
+        The links of each route are ascending. The search steps back from all destinations at once.
+        """
+        before = dijkstra(graph, indices=origins, return_predecessors=True)[1]
+        nodes, rows = self.split_nodes, np.arange(origins.size)[:, None] * self.split_nodes
+        key = before * np.int64(nodes) + np.arange(nodes)  # nodes without a link have no place
+        link = link_of_pair[np.searchsorted(self._pairs, key.ravel())].astype(np.int32)
+        last = (rows + before).ravel()
+        place = self.origin_place[groups] - self.origin_place[groups[0]]
+        state, start = place * nodes + self.destination[groups], place * nodes + origins[place]
+        active, steps = np.flatnonzero(before.ravel()[state] >= 0), []
+        while active.size:
+            at = state[active]
+            steps.append(np.full(groups.size, -1, dtype=np.int32))
+            steps[-1][active] = link[at]
+            state[active] = last[at]
+            active = active[state[active] != start[active]]
+        routes = np.sort(np.array(steps, dtype=np.int32).reshape(-1, groups.size).T, axis=1)
+        passed = routes >= 0
+        counts = np.count_nonzero(passed, axis=1)
+        return groups[counts > 0], counts[counts > 0], routes[passed]
 
     def origin_flows(self, found: RouteFlow) -> Array:
         """Return the flow of each link by origin, shape (O, A), jobs per unit of time."""

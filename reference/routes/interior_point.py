@@ -19,9 +19,11 @@ from scipy.sparse import csr_array, vstack
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns
-from .link_space import Differences
+from .link_space import Step
+from .single_station import equations
 
 TO_BOUNDARY = 0.995  # part of the longest step
+LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
 NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
@@ -77,11 +79,12 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     full = limited & (bank.spare_capacity(station_flow) <= 0)
     station_flow = np.where(full, 0.95 * bank.rate, station_flow)
     price = bank.latency(station_flow)
-    costs = columns.costs(price)
     groups = load.size
-    least = columns.least(costs, groups)
-    total = float(least @ load)
+    total = float(columns.costs(price) @ flow)
     each = part * (total if total > 0 else 1.0) / len(columns)
+    price = np.where(full, np.maximum(price, each / bank.spare_capacity(station_flow)), price)
+    costs = columns.costs(price)
+    least = columns.least(costs, groups)
     count = np.bincount(columns.group, minlength=groups)
     level = least - each * count / load
     reduced = np.maximum(costs - level[columns.group], each / flow)
@@ -116,20 +119,18 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     )
 
 
-def on_curve(bank: ServerBank, point: Point) -> Array:
-    """Return the flow of each station at which its cost is made linear, shape (A,).
+def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
+    """Return the slope D of each station's price, and its cost less its price, shape (A,).
 
-    The spare capacity there is the geometric mean of that at the flow and that at the price.
+    Newton's method is applied to (p - T(0))/(T(v) - T(0)) = 1, which is nearly linear in both where
+    the cost is steep, as p (mu - v) = 1 is for T = 1/(mu - v).
     """
     flow = point.station_flow
-    limited = np.isfinite(bank.rate)
-    if not limited.any():
-        return flow
-    excess = np.maximum(point.price - bank.idle_latency, 0.0)
-    by_price = bank.at_latency(excess).spare_capacity
-    spare = bank.spare_capacity(flow)
-    mean = np.sqrt(spare * np.where(by_price > 0, by_price, spare))
-    return np.where(limited, np.clip(bank.rate - mean, 0.0, None), flow)
+    cost, slope, idle = bank.latency(flow), bank.latency_slope(flow), bank.idle_latency
+    loaded = flow > LOADED * bank.rate
+    rise = np.where(loaded, cost - idle, 1.0)
+    ratio = np.where(loaded & (rise > 0), (point.price - idle) / rise, 1.0)
+    return slope * ratio, cost - point.price
 
 
 def longest(value: Array, change: Array) -> float:
@@ -144,32 +145,31 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     """Return the point after one predictor-corrector iteration, and the length of its step."""
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price
-    linear_at = on_curve(bank, point)
-    slope = bank.latency_slope(linear_at)
-    lag = bank.latency(linear_at) + slope * (v - linear_at) - price
+    spare = bank.spare_capacity(v)
+    limited = np.isfinite(spare)
+    slope, lag = linear_costs(bank, point)
     residual = columns.costs(price) - point.level[columns.group] - s
     missing = load - columns.group_flow(x, groups)
     excess = columns.station_flow(x) - v
-    system = Differences(columns, groups, x / s, slope)
+    system = equations(columns, groups, x / s, slope)
 
-    def direction(product: Array):  # type: ignore[no-untyped-def]
-        pull = product / x - residual
-        step = system.solve(pull, missing, excess, lag)
+    def direction(product: Array, lag: Array) -> tuple[Step, Array]:
+        step = system.solve(product / x - residual, missing, excess, lag)
         return step, (product - s * step.flow) / x
 
-    def length(step, reduced) -> float:  # type: ignore[no-untyped-def]
-        spare = bank.spare_capacity(v)
-        limited = np.isfinite(spare)
+    def length(step: Step, reduced: Array) -> float:
         steps = [longest(x, step.flow), longest(s, reduced)]
         steps.append(longest(spare[limited], -step.station_flow[limited]))
         return TO_BOUNDARY * min(steps)
 
     mean = point.gap / x.size
-    step, reduced = direction(-x * s)
+    step, reduced = direction(-x * s, lag)
     part = min(1.0, length(step, reduced))
     after = float((x + part * step.flow) @ (s + part * reduced)) / x.size
     centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
-    step, reduced = direction(centring * mean - x * s - step.flow * reduced)
+    # a price of spare capacity is kept from falling ahead of the other products
+    lag = np.maximum(lag, centring * mean / spare - (price - bank.idle_latency))
+    step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
     part = min(1.0, length(step, reduced))
     v, price = v + part * step.station_flow, price + part * step.price
     idle = bank.idle_latency

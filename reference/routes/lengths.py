@@ -102,9 +102,7 @@ def _proved(lengths: Lengths) -> float:
     return lengths.utilisation
 
 
-def _first_routes(
-    system: RoutedSystem, first: Columns, per_rate: Array
-) -> tuple[Routes, Lengths]:
+def _first_routes(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[Routes, Lengths]:
     """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others.
 
     Also return the best of these lengths.
@@ -134,7 +132,7 @@ def _merged(parts: list[Routes]) -> Routes:
     order = np.lexsort((key, group))
     new = np.append(True, (np.diff(group[order]) != 0) | (np.diff(key[order]) != 0))
     rows = order[new]
-    sums = np.bincount(np.cumsum(new) - 1, weights=share[order])
+    sums = np.bincount(np.cumsum(new) - 1, weights=share[order]).astype(np.float64)
     return Routes(Columns(group[rows], csr_array(work[rows]), delay[rows]), sums)
 
 
@@ -178,9 +176,7 @@ def _solve(
     unit = float(np.max(base + weight.T @ even))
     most = base + _largest_use(weight, number)
     used = np.flatnonzero((most > 0) & (most >= least * (1.0 - CLOSE * EXACT)))
-    limits = hstack(
-        [weight[:, used].T / unit, csc_array(-np.ones((used.size, 1)))], format="csc"
-    )
+    limits = hstack([weight[:, used].T / unit, csc_array(-np.ones((used.size, 1)))], format="csc")
     shape = (count.size, rows.size + 1)
     sums = csc_array((np.ones(rows.size), (number, np.arange(rows.size))), shape=shape)
     cost = np.zeros(rows.size + 1)
@@ -218,7 +214,8 @@ def _largest_use(weight: csr_array, group: npt.NDArray[np.intp]) -> Array:
         return np.zeros(stations)
     starts = np.flatnonzero(np.diff(entry[order], prepend=-1))
     largest = np.maximum.reduceat(weight.data[order], starts)
-    return np.bincount(entry[order[starts]] % stations, weights=largest, minlength=stations)
+    station = entry[order[starts]] % stations
+    return np.bincount(station, weights=largest, minlength=stations).astype(np.float64)
 
 
 def _by_transportation(

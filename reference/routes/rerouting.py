@@ -22,6 +22,7 @@ NEAR = 1.1  # ratio of both ends of an interval at which its search stops
 HALVINGS = 60  # largest number of halvings
 SHORT = 1e-2  # least step of a secant, relative to the smaller of load and spare capacity
 BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of the same two
+NEARBY = 0.25  # distance of a price and a cost, relative to v l'(v), up to which squares are used
 WIDER = 4.0  # E0 over the first guess of E1
 SMALL = 20_000_000  # numbers of a matrix times its smaller side up to which prices are corrected
 
@@ -60,7 +61,7 @@ class Rerouting(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """First-order distance of the equilibrium from a flow: of the prices, and the total delay."""
+    """Prices of the equilibrium, and the change of the total delay, to first order."""
 
     price: Array
     total_delay: float
@@ -147,7 +148,7 @@ def distance_bound(
         proofs.append((gap, rho * gap))
     # stations whose price differs so much from the cost that the first kind is better
     slope = bank.latency_slope(v)
-    squared = size < 0.25 * slope * v
+    squared = size < NEARBY * slope * v
     if not np.any((lowest < 0) & ~squared):
         rest = saved.saving + float(np.sum(direct, where=~squared))
         guess = WIDER * _root(rho, rest, float(np.sum(2.0 * size**2 / slope, where=squared)))
@@ -189,7 +190,7 @@ def _least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distan
         if not np.any(near):
             break
         step = np.where(near, np.minimum(4.0 * step, v), step)
-    return np.where(near, -1.0, rise / step)
+    return np.where(near | (step <= 0), -1.0, rise / np.where(step > 0, step, 1.0))
 
 
 def largest_loads(
@@ -237,12 +238,14 @@ def spread(bank: ServerBank, at: StationLoads, flow: Array, spare_capacity: Arra
 def correction(
     system: RoutedSystem, found: RouteFlow, at: StationLoads, costs: PlayerCosts, own: float
 ) -> Correction | None:
-    """Return the change of the costs that makes all used routes of each group cost the same.
+    """Return prices at which all used routes of each group cost the same, near the present costs.
 
     To first order it leads to the equilibrium if that uses the same routes. With D the differences
     of the work of each used route and of one of its group, r those of the costs and T' the slopes,
     the changes T' dv of the costs are the shortest in the norm of dv' T' dv with D T' dv = -r. None
     where the matrix is too large, or where no group uses two routes.
+
+    Where a change is so large that the costs are no guide to it, the price is the cost.
 
     The total delay changes by c sum v l' dv, as -r.dv is of second order.
     """
@@ -255,9 +258,9 @@ def correction(
     of_group = np.zeros(groups, dtype=np.intp)
     of_group[columns.group[reference]] = reference
     rows = used[of_group[group] != used]
-    slope = own * system.bank.marginal_slope(at.flow) + (1.0 - own) * system.bank.latency_slope(
-        at.flow
-    )
+    latency_slope = system.bank.latency_slope(at.flow)
+    slope = own * system.bank.marginal_slope(at.flow) + (1.0 - own) * latency_slope
+    rising = at.flow * latency_slope
     touched = np.flatnonzero((at.flow > 0) & (slope > 0) & np.isfinite(slope))
     size = rows.size * touched.size * min(rows.size, touched.size)
     if not 0 < size <= SMALL:
@@ -268,8 +271,9 @@ def correction(
     root = np.sqrt(slope[touched])
     matrix = difference[:, touched].toarray() * root
     scaled = lstsq(matrix, -unequal, cond=1e-12, lapack_driver="gelsy", check_finite=False)[0]
-    price = np.zeros_like(slope)
-    price[touched] = root * scaled
-    latency_slope = system.bank.latency_slope(at.flow)[touched]
-    change = (1.0 - own) * at.flow[touched] * latency_slope * scaled / root
-    return Correction(price, float(np.sum(change)))
+    change = np.zeros_like(slope)
+    change[touched] = root * scaled
+    size = np.abs(change) + costs.cost_error
+    price = costs.cost + np.where(size < 0.5 * NEARBY * rising, change, -costs.cost_error)
+    delay = (1.0 - own) * rising[touched] * scaled / root
+    return Correction(price, float(np.sum(delay)))

@@ -79,8 +79,10 @@ def grouped_sum(index: Index, terms: Array, count: int) -> tuple[Array, Array]:
     total = np.bincount(index, weights=terms, minlength=count)
     unit = np.ldexp(1.0, np.frexp(total)[1] - BITS)[index]
     high = np.rint(terms / unit) * unit
-    sums = (np.bincount(index, weights=part, minlength=count) for part in (high, terms - high))
-    return next(sums), next(sums)
+    return (
+        np.bincount(index, weights=high, minlength=count).astype(np.float64),
+        np.bincount(index, weights=terms - high, minlength=count).astype(np.float64),
+    )
 
 
 def _largest(columns: Columns, x: Array, groups: int) -> Index:

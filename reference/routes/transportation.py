@@ -65,7 +65,8 @@ def transported(columns: Columns, load: Array, rate: Array) -> tuple[Array, Arra
     stations, station = rate.size, columns.work.indices
     pattern = csr_array((np.ones(station.size), (columns.group, station)), (load.size, stations))
     alike = _classes(pattern)
-    first, joint = np.unique(alike, return_index=True)[1], np.bincount(alike, weights=load)
+    first = np.unique(alike, return_index=True)[1]
+    joint = np.bincount(alike, weights=load).astype(np.float64)
     flow, full = _of_classes(csr_array(pattern[first]), joint, rate)
     share = flow[alike[columns.group], station] / joint[alike[columns.group]]
     if pattern.nnz < station.size:  # routes of one group through one station share its flow

@@ -17,7 +17,7 @@ AT_KINK = 1e-9  # relative distance from a threshold at which a derivative has t
 
 MASKED = "any number"
 EFFORT = {"build", "compile", "solve", "finish", "seconds", "polished", "evaluations"}
-RESIDUALS = ("gap", "certificate", "difference", "balance", "violation", "deviation_gain")
+RESIDUALS = ("gap", "certificate", "difference", "balance", "violation", "deviation_gain", "saving")
 BOUNDS = ("_bound", "_lower", "_upper")
 PARTS_OF_LOAD = ("flow", "leader")
 PARTS_OF_ONE = ("share", "least_flow")
@@ -109,7 +109,7 @@ def _is_number(value: Any) -> bool:
 
 def _text(kept: Any, fresh: Any, field: Field) -> str:
     if field.name == "quantity" and _is_flow(field.quantity):
-        # the check names the server of the largest difference, which rounding decides
+        # the check names the server or group of the largest difference, which rounding decides
         kept, fresh = kept.partition("(")[0], str(fresh).partition("(")[0]
     # True == 1 in Python
     return "" if type(kept) is type(fresh) and kept == fresh else f"is {fresh!r}, recorded {kept!r}"
@@ -161,7 +161,7 @@ def _bound(kept: float, fresh: float, field: Field) -> str:
 
 
 def _is_flow(quantity: str) -> bool:
-    return bool(re.match(r"\w+ flow \(", quantity))
+    return bool(re.match(r"\w+ (?:flow|delay) \(", quantity))
 
 
 def _at_kink(field: Field) -> bool:

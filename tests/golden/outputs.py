@@ -17,18 +17,28 @@ from sojourn import models as sj
 
 PARALLEL = ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4")
 DUAL_MODE = ("dual-a", "dual-b", "dual-c")
-SCENARIOS = (*DUAL_MODE, *PARALLEL)
+ROUTES = ("braess", "chain", "crossing", "regions")
+SCENARIOS = tuple(sorted((*DUAL_MODE, *PARALLEL, *ROUTES)))
 COMMANDS = (
     "list",
     *(f"run {name}" for name in SCENARIOS),
     *(f"verify {name}" for name in SCENARIOS),
-    *(f"anarchy {name}" for name in PARALLEL),
+    *(f"anarchy {name}" for name in (*PARALLEL, *ROUTES)),
     "run scenario-2 --load 540",
     "run scenario-2 --load 30000/min",
     "run scenario-1 --weights-in 50,30,20",
     "run scenario-4 --load 90%",
     "run dual-b --load 60%",
+    "run crossing --load 95%",
 )
+UNSETTLED = {
+    # one of many
+    "routes", "gains", "optimum_group_delay",
+    # the root of rounding errors, or the accuracy of a solver
+    "certificate", "attempts", "gap", "poa", "upper_bound", "equilibrium_gap",
+    "price_of_anarchy_lower", "price_of_anarchy_upper",
+}  # fmt: skip
+"""Fields of answers of systems with routes that are no numbers of the system alone."""
 
 
 def command(line: str) -> Any:
@@ -42,7 +52,24 @@ def command(line: str) -> Any:
             code = stop.code
     if code:
         raise RuntimeError(f"sojourn {line}: exit code {code}")
-    return json.loads(printed.getvalue())
+    found = json.loads(printed.getvalue())
+    return settled(found) if set(ROUTES) & set(arguments) else found
+
+
+def settled(value: Any, goal: str = "") -> Any:
+    """Return an output of a system with routes without numbers that are not unique."""
+    if isinstance(value, list):
+        return [settled(item, goal) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "alone" in value.get("quantity", ""):
+        return {key: value[key] for key in ("quantity", "load", "passed")}
+    split = {"delay"} if goal == "optimum" else set()  # of groups, at the optimum
+    return {
+        key: settled(item, key if key in ("optimum", "equilibrium") else goal)
+        for key, item in value.items()
+        if key not in UNSETTLED | split
+    }
 
 
 def plain(value: Any) -> Any:
@@ -123,8 +150,12 @@ def curves() -> dict[str, Any]:
     found = {}
     for name in SCENARIOS:
         scenario = sj.load_scenario(name)
-        loads = scenario.system.max_load * np.array([0.1, 0.5, 0.9, 0.999])
+        most = scenario.system.max_load
+        most = most if math.isfinite(most) else scenario.load
+        loads = most * np.array([0.1, 0.5, 0.9, 0.999])
         found[name] = rows(scenario.system.curve(loads))
+        if name in ROUTES:
+            found[name] = settled(found[name])
         if name in DUAL_MODE:
             p = np.mean(scenario.system.stable_interval(loads[-1]))
             found[f"{name}, p given"] = rows(scenario.system.curve(loads, p=p))

@@ -358,7 +358,7 @@ def test_interrupted_solve(sojourn, own, monkeypatch):
      r"^error: solver = 'GUROBY': is not a solver that CVXPY knows; use one of .*CLARABEL"),
     (["run", "no.toml"],
      r"^error: scenario = 'no\.toml': is neither a file nor a built-in scenario; give a TOML "
-     r"file or one of dual-a"),
+     r"file or one of braess"),
     (["run", "scenario-9"], r"^error: scenario = 'scenario-9': .*; did you mean scenario-\d\?$"),
     (["run", "."], r"^error: scenario = '\.': is neither a file nor a built-in scenario"),
     (["run", "[/b]"], r"^error: scenario = '\[/b\]': is neither"),
@@ -420,9 +420,7 @@ def test_list(sojourn):
         assert name in out
     rows = json.loads(sojourn("list", "--json")[1])
     assert [r["name"] for r in rows] == [
-        "dual-a",
-        "dual-b",
-        "dual-c",
+        *("braess", "chain", "crossing", "dual-a", "dual-b", "dual-c", "regions"),
         *(f"scenario-{i}" for i in range(5)),
     ]
     assert all(r["title"] and r["source"] for r in rows)

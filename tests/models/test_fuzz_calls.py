@@ -56,6 +56,8 @@ LABELS = list(HOSTILE)
 WORK = {
     ("study", "n_jobs"): {"-1", "3", "int64"},
     ("count_local_minima", "systems"): {"3", "int64"},
+    ("Groups.worst_case", "players"): {"1", "3", "int64"},
+    ("Groups.worst_case", "high"): {"3", "2.5", "int64"},
 }
 """Good values that ask for more work than a test has time for."""
 GOOD_ENOUGH = ("answered", "refused")

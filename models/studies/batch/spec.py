@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError, LoadError
 from ....reference.validation import as_floats, as_integer, check_flag, raise_at_first
+from ...core.question import is_own_solver
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
 from ...frontend.kinds import SystemKind, is_system, kind_of
@@ -153,7 +154,9 @@ def make_spec(
     names, values = _by_name(systems)
     kind = _common_kind(names, values)
     kind.check_options("study", options)
-    capable_solvers(solver_names(options.get("solver")), options.get("solver_options"))
+    named, own = options.get("solver"), options.get("solver_options")
+    if not is_own_solver(named):
+        capable_solvers(solver_names(named), own)
     relative = check_flag("relative", relative)
     given = None if chunk is None else as_integer("chunk", chunk, "a number of systems")
     checked = _check_loads(loads, len(values), relative=relative)

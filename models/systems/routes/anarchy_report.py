@@ -9,11 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from rich.markup import escape
 from rich.table import Table
 
-from ....reference.routes.worst_case import RouteWorstCase
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite, finite_or_none
 from ...core.variables import ANARCHY, variable
@@ -24,8 +22,10 @@ from ..parallel.worst_case import WorstCaseInterruptedError
 from .report import Written, rows_table
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure
 
+    from ....reference.routes.worst_case import RouteWorstCase
     from .tolls import RouteTolls
 
 PLAYERS = (2.0, 4.0, 16.0, math.inf)  # numbers of equal players in the table
@@ -95,6 +95,8 @@ def anarchy(
 
 def _search(found: RouteWorstCase, time_unit: str) -> xr.Dataset:
     """Return the loads of the search, with the price of anarchy and the bound up to the next."""
+    import xarray as xr  # the import takes time
+
     bound = np.append(found.bound, np.nan)
     label = "certified upper bound of the price of anarchy from this load to the next"
     return xr.Dataset(

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from ....reference.errors import Array
 from ...core.variables import Variable, variable
 from ...frontend.units import Units
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from .solution import RouteSolution
     from .system import RouteSystem
 
@@ -52,6 +53,8 @@ def stations_of(answers: Mapping[str, RouteSolution], units: Units, **coords: An
     **coords
         Further coordinates, one entry a station.
     """
+    import xarray as xr  # the import takes time
+
     variables: dict[str, Variable] = {}
     for goal, found in answers.items():
         variables |= {
@@ -84,6 +87,8 @@ def groups_of(
     units : Units
         Units of the file.
     """
+    import xarray as xr
+
     first, dims = next(iter(answers.values())), ("group",)
     variables = {"load": variable(first.group_load, "load", "flow", dims, units.rate)}
     for goal, found in answers.items():

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
@@ -34,11 +33,11 @@ def curve_plan(
     The dataset has the dimensions ``load`` (K), ``station`` (A) and ``group`` (G). For each goal
     there are ``<goal>_delay``, ``<goal>_gap`` and ``<goal>_certified`` over load, ``<goal>_flow``
     over load and station, and ``<goal>_group_delay`` over load and group. Where the routes are
-    listed there is also ``<goal>_route_flow`` over load and ``route``, R routes sorted by group,
-    from which stored answers are certified again. With both goals there are ``price_of_anarchy``
-    and its bounds. At a load of 0 the flows are 0, and each group has the delay of its fastest
-    route through an empty system. Every variable has an attribute ``role``, see
-    `sojourn.models.core.variables`.
+    listed, up to 10,000 of them, there is also ``<goal>_route_flow`` over load and ``route``, the
+    routes sorted by group: stored answers are certified again from it. With both goals there are
+    ``price_of_anarchy`` and its bounds. At a load of 0 the flows are 0, and each group has the
+    delay of its fastest route through an empty system. Every variable has an attribute ``role``,
+    see `sojourn.models.core.variables`.
     """
     from ...frontend.curve_dataset import Curve  # xarray takes long to import
 
@@ -68,7 +67,7 @@ def variables_of(
     system: RouteSystem, _: Array, rows: Mapping[str, RouteSplits]
 ) -> dict[str, Variable]:
     """Return the variables of a curve by name, from the answers of each goal."""
-    time, found, listed = system.time_unit, dict[str, Variable](), system.routed.routes.listed
+    time, found, listed = system.time_unit, dict[str, Variable](), system.stored_routes
     for goal, table in rows.items():
         found |= answers(table, time, goal, f"mean delay at the {goal}")
         found[f"{goal}_flow"] = variable(
@@ -86,11 +85,10 @@ def variables_of(
 
 def _route_names(system: RouteSystem) -> dict[str, tuple[str, list[str]]]:
     """Return the coordinate of listed routes: the group and the stations of each."""
-    listed = system.routed.routes.listed
+    listed = system.stored_routes
     if listed is None:
         return {}
-    names = [
-        f"{system.groups[k]}: {', '.join(system.stations[a] for a in np.flatnonzero(work))}"
-        for k, work in zip(listed.group.tolist(), listed.work.toarray(), strict=True)
-    ]
+    stations = [[system.stations[a] for a in passed] for passed in listed.stations]
+    groups = [system.groups[k] for k in listed.group.tolist()]
+    names = [f"{k}: {', '.join(passed)}" for k, passed in zip(groups, stations, strict=True)]
     return {"route": ("route", names)}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.validation import as_float, as_floats, list_or_none
+from .inputs import has
 
 Pair = tuple[Any, Any]
 LOAD_REMEDY = "give {(origin, destination): load}, {origin: {destination: load}} or a DataFrame"
@@ -36,7 +37,8 @@ class Nodes:
     """
 
     def __init__(self, ends: Any, links: int) -> None:
-        listed = list(ends) if isinstance(ends, np.ndarray) else list_or_none(ends)
+        is_table = isinstance(ends, np.ndarray) and ends.ndim > 0
+        listed = list(ends) if is_table else list_or_none(ends)
         remedy = "give a pair (first node, last node) for each link"
         if listed is None or len(listed) != links:
             count = "no list" if listed is None else f"a list of {len(listed)}"
@@ -80,7 +82,7 @@ class Nodes:
         """Return the coordinates of nodes as pairs of floats; those of other nodes are left out."""
         if positions is None:
             return {}
-        if not hasattr(positions, "items"):
+        if not has(positions, "items"):
             problem = "is not a mapping of nodes to coordinates"
             raise InputError("positions", positions, problem, "give {node: (x, y)}")
         out = {}
@@ -142,12 +144,12 @@ def pair_loads(load: Any, nodes: Nodes) -> tuple[tuple[Pair, ...], Array]:
 
 def _entries(load: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield the field, the pair of nodes and the load of each group; no 0 in tables."""
-    if hasattr(load, "columns") and hasattr(load, "to_numpy"):
+    if has(load, "columns", "to_numpy"):
         load = {o: dict(zip(load.columns, row, strict=True)) for o, row in _rows(load)}
-    if not hasattr(load, "items"):
+    if not has(load, "items"):
         raise InputError("load", load, "is not a mapping of pairs of nodes", LOAD_REMEDY)
     for key, value in load.items():
-        if not hasattr(value, "items"):
+        if not has(value, "items"):
             yield f"load[{key!r}]", key, value
             continue
         for destination, entry in value.items():

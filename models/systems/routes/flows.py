@@ -138,21 +138,19 @@ class RoutedFlows:
             known = ", ".join(self.group_names[:SHOWN])
             raise InputError("group", group, "is not a group", f"use {known}")
         k = self.group_names.index(name)
-        columns, flow = self.route_flow.columns, self.route_flow.flow
-        delays = columns.costs(self.station_latency)
-        rows = np.flatnonzero((columns.group == k) & (flow > 0))
-        ends, stations = columns.work.indptr, columns.work.indices
-        return tuple(
-            UsedRoute(
-                in_order(
-                    self.station_names, stations[ends[r] : ends[r + 1]].tolist(), self.link_ends
-                ),
-                float(flow[r]),
-                float(flow[r] / self.group_load[k]),
-                float(delays[r]),
-            )
-            for r in rows[np.argsort(-flow[rows], kind="stable")]
-        )
+        first, end = np.searchsorted(self.route_flow.columns.group, [k, k + 1])
+        used = first + np.flatnonzero(self.route_flow.flow[first:end] > 0)
+        columns, flow = self.route_flow.columns.only(used), self.route_flow.flow[used]
+        delays = columns.costs(self.station_latency).tolist()
+        found = [
+            UsedRoute(self._ordered(stations), x, x / float(self.group_load[k]), delay)
+            for stations, x, delay in zip(columns.stations, flow.tolist(), delays, strict=True)
+        ]
+        return tuple(sorted(found, key=lambda route: -route.flow))
+
+    def _ordered(self, stations: list[int]) -> tuple[str, ...]:
+        """Return the names of the stations of a route; links in the order of travel."""
+        return in_order(self.station_names, stations, self.link_ends)
 
     def _lines(self) -> list[str]:
         """Return a line of text for each of the groups and stations with the largest flows."""

@@ -155,8 +155,8 @@ class Arcs:
     @classmethod
     def of(cls, routes: GraphRoutes) -> Arcs:
         """Return the pairs of a network, without links out of nodes that are closed to others."""
-        start = routes.departure[routes.tail]
-        origin, link = np.nonzero((start < routes.nodes) | (start == routes.origins[:, None]))
+        own = routes.tail == routes.origins[:, None]
+        origin, link = np.nonzero(own | ~routes.closed[routes.tail])
         return cls(routes, origin, link)
 
     def balance(self, share: Array) -> tuple[csr_array, Array]:
@@ -178,7 +178,7 @@ class Arcs:
         matrix = csr_array((sign, places), shape=(n * count, m))
         # the equation of the origin follows from the others
         rows = np.diff(matrix.indptr) > 0
-        rows[np.arange(count) * n + routes.origins] = False
+        rows[np.arange(count) * n + routes.departure[routes.origins]] = False
         return csr_array(matrix[np.flatnonzero(rows)]), routes.demand(share).ravel()[rows]
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
-from ....reference.validation import as_path, as_positive
+from ....reference.validation import as_path, as_positive, check_text
 from ...core.reading import read_table
 from .tables import Found, LinkTable, as_load_factor
 from .tntp import without_closed
@@ -99,6 +99,7 @@ def read_gmns(
 ) -> Found:
     """Return the network of a folder; see `Network.from_gmns`."""
     path, scale = os.fspath(as_path("folder", folder)), as_load_factor(load_factor)
+    use = None if use is None else check_text("use", use)
     factor = _time_factor(path, time_factor)
     nodes = Sheet(os.path.join(path, "node.csv"), ("node_id",))
     known, positions, zones = _nodes(nodes)

@@ -34,12 +34,17 @@ def by_name(field: str, value: Any, what: str, example: str) -> dict[Any, Any]:
         raise InputError(field, value, problem, f"give {example}") from None
 
 
-def is_mapping(value: Any) -> bool:
-    """Return whether a value is a mapping, or a Series of pandas."""
+def has(value: Any, *names: str) -> bool:
+    """Return whether a value has all the attributes; not if one of them raises an error."""
     try:
-        return hasattr(value, "keys")
+        return all(hasattr(value, name) for name in names)
     except Exception:  # an object may raise anything
         return False
+
+
+def is_mapping(value: Any) -> bool:
+    """Return whether a value is a mapping, or a Series of pandas."""
+    return has(value, "keys", "__getitem__")
 
 
 def check_known(field: str, names: Collection[Any], known: Sequence[str], word: str) -> None:
@@ -96,7 +101,7 @@ def as_rows(
         Noun of a station, for errors.
     """
     if is_mapping(value):
-        if getattr(value, "ndim", 0) == 2 and hasattr(value, "iterrows"):  # of pandas
+        if has(value, "iterrows"):  # a DataFrame of pandas
             value = dict(value.iterrows())
         named = by_name(field, value, "groups to rows of numbers", "a row for each group")
         check_known(field, named, groups, "group")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -40,7 +40,7 @@ class Network(RouteSystem):
     names : sequence of str, optional
         Names of the links; by default ``1 -> 2``, and ``1 -> 2 (2)`` for the second of parallel
         links.
-    closed : sequence of node, optional
+    closed : collection of node, optional
         Nodes that routes may start and end at, but not pass, such as the zones of a road network.
     positions : mapping of node to (float, float), optional
         Coordinates of nodes, for pictures.
@@ -71,8 +71,7 @@ class Network(RouteSystem):
     --------
     Braess's network: six travellers, and a bridge that makes all of them slower.
 
-    >>> from sojourn.models import Polynomial
-    >>> from sojourn.models.systems.routes import Network
+    >>> from sojourn.models import Network, Polynomial
     >>> roads = Polynomial([[0, 10], [50, 1], [10, 1], [50, 1], [0, 10]])
     >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
     >>> network = Network(roads, ends=ends, load={("s", "t"): 6.0})
@@ -88,7 +87,7 @@ class Network(RouteSystem):
         ends: Sequence[tuple[Any, Any]],
         load: Any,
         names: Sequence[str] | None = None,
-        closed: Sequence[Any] = (),
+        closed: Collection[Any] = (),
         positions: Mapping[Any, tuple[float, float]] | None = None,
         time_unit: str = "s",
     ) -> None:
@@ -104,7 +103,8 @@ class Network(RouteSystem):
         tail, head = nodes.indices(nodes.ends)
         routes = GraphRoutes(len(nodes.names), tail, head, origin, destination, shut)
         self._check_reached(routes, loads)
-        stations = as_names("names", "link", names or numbered(pair_names(self.ends)), len(bank))
+        named = numbered(pair_names(self.ends)) if names is None else names
+        stations = as_names("names", "link", named, len(bank))
         groups = tuple(numbered(pair_names(pairs)))
         super().__init__(bank, routes, loads, stations, groups, time_unit)
 
@@ -192,7 +192,7 @@ class Network(RouteSystem):
         zones. Nodes are the text of their ``node_id``. A link that is not directed becomes two, one
         in each direction. The travel time is ``vdf_fftt`` in minutes, or else length over free
         speed; the capacity is ``capacity``, per lane, times ``lanes``; ``vdf_alpha`` and
-        ``vdf_beta`` are `b` and `power` of the `BPR` function, 0.15 and 4 where a row has none.
+        ``vdf_beta`` are ``b`` and ``power`` of the `BPR` function, 0.15 and 4 where a row has none.
         Links without lanes or capacity are left out, with a warning.
 
         Parameters
@@ -267,7 +267,7 @@ class Network(RouteSystem):
         Parameters
         ----------
         graph : networkx.Graph, DiGraph, MultiGraph or MultiDiGraph
-            Any object with such `edges` and `nodes`.
+            Any object with such ``edges`` and ``nodes``.
         load
             As in the constructor.
         latency, **options

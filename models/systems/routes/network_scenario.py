@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ....reference.errors import escaped
 from ...frontend.fields import (
     Folder,
@@ -103,7 +105,9 @@ def _from_files(
 
 def _roads(units: Units, links: Mapping[str, Any]) -> Latency:
     """Return the links of a file as a bank, with times in the unit of time of the system."""
-    bank = BPR(*(links[name] for name in ("free_flow", "capacity", "b", "power")))
+    # a link of capacity 0 is kept where it has one travel time, whatever its capacity
+    capacity = np.where(links["capacity"] > 0, links["capacity"], 1.0)
+    bank = BPR(links["free_flow"], capacity, links["b"], links["power"])
     return bank.scaled(1.0, 1.0 / units.delay_factor)
 
 

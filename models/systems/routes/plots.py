@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ....reference.routes.worst_case import RouteWorstCase
 from ...frontend.style import (
     COLOURS,
     curve_of,
@@ -19,6 +20,9 @@ from ...frontend.style import (
     share_loads,
 )
 from .both_goals import GOALS
+
+if TYPE_CHECKING:
+    from ....reference.routes.worst_case import RouteWorstCase
 
 MOST_BARS = 30  # stations with bars; of more, those with the largest loads
 MOST_GROUPS = len(COLOURS)  # groups with lines of their own
@@ -136,7 +140,7 @@ def plot_search(data: xr.Dataset, found: RouteWorstCase, title: str = "") -> Fig
     data = curve_of("data", data, "load", "price_of_anarchy", "price_of_anarchy_upper")
     figure, (axes,) = panels((1,), (8.0, 5.0), title)
     load, upper = data["load"].values, data["price_of_anarchy_upper"].values
-    label = f"no load has more than {found.upper_bound:.6g}"
+    label = f"certified bound: no load has more than {found.upper_bound:.6g}"
     # a bound that is far above all prices, at loads without interest, would flatten the picture
     top = 1 + max(1.4 * (found.upper_bound - 1), 1e-3)
     shown = np.minimum(upper[:-1], 2 * top)

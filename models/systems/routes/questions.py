@@ -86,12 +86,11 @@ class RouteSplits(AnswerRows):
 
     def flow_on(self, listed: Columns) -> Array:
         """Return the flows on listed routes, shape (K, R); NaN where there is no answer."""
-        place = {key: r for r, key in enumerate(listed.keys)}
         out = np.full((len(self.routes), len(listed)), np.nan)
         for row, found in zip(out, self.routes, strict=True):
             if found is not None:
                 row[:] = 0.0
-                row[[place[key] for key in found.columns.keys]] = found.flow
+                row[listed.places(found.columns)] = found.flow
         return out
 
     @property
@@ -246,9 +245,14 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         system, multiple, steps = self.system, load / self.system.total_load, 0
         found = found.fitted(multiple * system.load)
         if self.polish and not refined:
-            found, steps = polish(system, self.seen_by, multiple, found)
+            start = self._below_rates(found, multiple)
+            found, steps = polish(system, self.seen_by, multiple, start)
         proof = certify(system, multiple, found, self.seen_by)
-        if not (self.polish or self.tolerance.met(proof.gap, proof.rounding)):
+        if not (
+            self.polish
+            or np.isinf(proof.mean_delay)
+            or self.tolerance.met(proof.gap, proof.rounding)
+        ):
             proof = self._tightened(proof, multiple, found)
         met = self.tolerance.met(proof.gap, proof.rounding)
         routes = np.empty(1, dtype=object)
@@ -261,6 +265,22 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             certified=met[None],
             **{name: np.array([value]) for name, value in vars(proof).items()},
         )
+
+    def _below_rates(self, found: RouteFlow, multiple: float) -> RouteFlow:
+        """Return flows that leave spare capacity at each station: mixed with the least loaded."""
+        rate, v = self.system.bank.rate, found.station_flow
+        if (v < rate).all():
+            return found
+        safe = capacity(self.system).flow
+        columns, place = safe.columns.joined(found.columns)
+        least = multiple * safe.station_flow
+        most = 0.5 * (rate + np.max(least / rate) * rate)
+        with np.errstate(all="ignore"):
+            part = np.max(np.where(v > most, (v - most) / (v - least), 0.0))
+        flow = np.zeros(len(columns))
+        flow[place] = part * multiple * safe.flow
+        flow[columns.places(found.columns)] += (1.0 - part) * found.flow
+        return RouteFlow(columns, flow).fitted(multiple * self.system.load)
 
     def _tightened(
         self, proof: RouteCertificate, multiple: float, found: RouteFlow

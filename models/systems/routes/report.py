@@ -71,7 +71,10 @@ def _result(
         **dict(zip(ANARCHY, (poa, poa.lower, finite_or_none(poa.upper)), strict=True)),
         **{goal: found.to_dict() for goal, found in answers.items()},
         "gains": {
-            goal: {name: finite_or_none(g) for name, g in zip(names, of_goal, strict=True)}
+            goal: [
+                {"group": name, "gain": finite_or_none(g)}
+                for name, g in zip(names, of_goal, strict=True)
+            ]
             for goal, of_goal in gain.items()
         },
         "notes": list(scenario.notes),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
-from ....reference.routes import RoutedSystem, RouteSet
+from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
 from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ...core.curve import CurvePlan
 
+STORED = 10_000  # listed routes whose flows a curve holds
 SAFE = 0.999  # part of the largest multiple below which no proof is needed
 
 
@@ -114,6 +115,12 @@ class RouteSystem(System):
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
         return self._most.max_load
+
+    @property
+    def stored_routes(self) -> Columns | None:
+        """The routes whose flows a curve holds: all that are listed, up to 10,000; else None."""
+        listed = self.routed.routes.listed
+        return listed if listed is not None and len(listed) <= STORED else None
 
     @cached_property
     def _most(self) -> RouteCapacity:

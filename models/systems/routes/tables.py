@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
-from ....reference.validation import as_floats, as_positive, check_within, place
+from ....reference.validation import as_floats, as_positive, check_text, check_within, place
 from ...latency.base import Latency, parameters
 from ...latency.bpr import BPR
+from .inputs import is_mapping
 
 LinkLatency = type[Latency] | Callable[[Mapping[str, npt.NDArray[Any]]], Latency]
 """A family whose parameters are columns, or a function from the columns to a bank of links."""
@@ -67,9 +68,11 @@ class LinkTable:
             Where the columns do not make a bank of A links; it names the link.
         """
         weights = {"toll": toll_weight, "length": length_weight}
-        for column, weight in weights.items():
-            remedy = "give the time that one unit is worth, 0 or more"
-            check_within(f"{column}_weight", weight, 0.0, 1e300, "is not 0 or more", remedy)
+        remedy = "give the time that one unit is worth, 0 or more"
+        weights = {
+            column: check_within(f"{column}_weight", weight, 0.0, 1e300, "is not 0 or more", remedy)
+            for column, weight in weights.items()
+        }
         bank = self._made(latency)
         if not isinstance(bank, Latency) or len(bank) != len(self.ends):
             problem = f"does not return a bank of {len(self.ends)} links"
@@ -134,6 +137,9 @@ class LinkTable:
                 raise
             field = f"{self.name(int(index[1]))}: {error.field[: index.start()]}"
             raise InputError(field, error.value, error.problem, error.remedy) from None
+        except Exception as error:  # a function of a user may raise anything
+            problem = f"raises {type(error).__name__} on the columns"
+            raise InputError("latency", make, problem, "return a bank of links") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,10 +165,11 @@ def as_load_factor(value: object) -> float:
 def from_dataframe(links: Any, tail: str, head: str) -> LinkTable:
     """Return the table of links of a DataFrame or of a mapping of columns."""
     remedy = "give a DataFrame, or a mapping of column names to lists"
-    if not hasattr(links, "keys"):
+    if not is_mapping(links):
         raise InputError("links", links, "is not a table", remedy)
     columns = {str(name): np.asarray(links[name]) for name in links.keys()}  # noqa: SIM118
     for field, name in (("tail", tail), ("head", head)):
+        check_text(field, name)
         if name not in columns:
             known = ", ".join(columns)
             raise InputError(field, name, "is not a column", f"the columns are {known}")

@@ -11,7 +11,7 @@ from replaced_solvers import forbid_solvers, lose_answers
 from sojourn.models import FormulationError, InputError, NotCertifiedError, SolverNameError
 from sojourn.models.core.certificate import Bounds
 from sojourn.models.core.options import FormulationOptions
-from sojourn.models.core.question import AnswerRows, Question
+from sojourn.models.core.question import AnswerRows, Question, is_own_solver
 from sojourn.models.core.solution import CertifiedAnswer
 from sojourn.models.core.solve import Task
 from sojourn.models.core.tolerance import GapTolerance
@@ -184,6 +184,12 @@ def test_options_that_it_does_not_take():
 def test_a_wrong_name_is_refused_with_that_of_the_algorithm():
     with pytest.raises(SolverNameError, match="HERON"):
         Task(SquareRoot(), {"solver": "HERRON"})
+
+
+def test_its_name_is_known_to_studies():
+    assert is_own_solver("heron")
+    assert not is_own_solver("clarabel")
+    assert not is_own_solver(None)
 
 
 def test_a_question_without_one_has_to_have_no_compute():

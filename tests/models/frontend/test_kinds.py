@@ -136,8 +136,8 @@ def test_unknown_table_raises_with_the_known_kinds(queue):
     with pytest.raises(
         ScenarioError,
         match=(
-            r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, "
-            r"dual_mode, tunable_mode, queue"
+            r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, stations, "
+            r"network, dual_mode, tunable_mode, queue"
         ),
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")

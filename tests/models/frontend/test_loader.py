@@ -19,7 +19,8 @@ PARALLEL = tuple(f"scenario-{i}" for i in range(5))
 
 
 def test_built_in_scenarios():
-    assert names() == ("dual-a", "dual-b", "dual-c", *PARALLEL)
+    dual_mode, routes = ("dual-a", "dual-b", "dual-c"), ("braess", "chain", "crossing", "regions")
+    assert names() == tuple(sorted((*dual_mode, *routes, *PARALLEL)))
 
 
 @pytest.mark.parametrize("name", PARALLEL)
@@ -438,8 +439,8 @@ def test_invalid_toml_raises_with_its_line(text, line):
         (
             "nothing like it",
             (
-                r"give a TOML file or one of dual-a, dual-b, dual-c, scenario-0, scenario-1, "
-                r"scenario-2, scenario-3, scenario-4"
+                r"give a TOML file or one of braess, chain, crossing, dual-a, dual-b, dual-c, "
+                r"regions, scenario-0, scenario-1, scenario-2, scenario-3, scenario-4"
             ),
         ),
         ("a" * 300, "give a TOML file"),

@@ -251,6 +251,16 @@ def test_files_of_a_road_network_are_in_the_units_of_the_scenario(tmp_path, rate
     assert factor * found.mean_delay == pytest.approx(direct, rel=1e-9)
 
 
+def test_links_of_one_travel_time_may_have_capacity_0_in_files(tmp_path):
+    net = NET.replace("1 2 300 1 18 0.15", "1 2 0 1 18 0")
+    for name, text in (("net.tntp", net), ("trips.tntp", TRIPS)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    units = '[units]\nrate = "1/min"\ndelay = "min"\n'
+    text = units + '[network]\nnet = "net.tntp"\ntrips = "trips.tntp"\n'
+    scenario = parse(text, "x", tmp_path)
+    assert scenario.system.equilibrium().station_latency[2] == pytest.approx(18.0)
+
+
 @pytest.mark.parametrize("name", ["regions", "chain", "braess", "crossing"])
 def test_built_in_scenarios(name):
     scenario = load_scenario(name)
