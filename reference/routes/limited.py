@@ -112,9 +112,8 @@ def _placed(answer: LeastRows, columns: Columns) -> Array:
 
 def placed(found: RouteFlow, columns: Columns) -> Array:
     """Return flows as those of more routes, shape (R,)."""
-    where = {key: r for r, key in enumerate(columns.keys)}
     flow = np.zeros(len(columns))
-    flow[[where[key] for key in found.columns.keys]] = found.flow
+    flow[columns.places(found.columns)] = found.flow
     return flow
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.sparse import block_array, csc_array, csr_array, diags_array, vstack
+from scipy.sparse.linalg import splu
 
 from ..compensated_sum import EPS
 from ..errors import Array
@@ -14,11 +16,14 @@ from .limited import LimitedFlow, certified, moved_inside, placed, scale_of
 from .route_rows import RouteRows
 from .routed import RoutedSystem
 
-MOST_DENSE = 1000  # unknowns up to which Newton steps are taken
+MOST = 20_000  # unknowns up to which Newton steps are taken
 STEPS = 30  # largest number of Newton steps from one point
 ROUNDS = 60  # largest number of directions
 TRACE = 1e-7  # part of a group's load, or of the largest multiplier, that may be 0
+PATIENCE = 6  # number of directions without a smaller gap, after which no more are tried
 FLOOR = 1e-13  # relative gap at which rounding takes over
+SHIFT = 1e-9  # multiple of the identity that makes the equations of a step regular
+REFINEMENTS = 4  # of the solution of these equations
 ROUNDING = 64.0 * EPS  # relative rounding error of a sum of changes
 NEAR = 0.02  # relative error of the length of a step
 HALVINGS = 60  # of the interval that contains the best length of a step
@@ -48,16 +53,15 @@ def refined(
     z : ndarray, shape (m,)
         Multipliers to start from.
     """
-    found = moved_inside(system, rows, load, found, safe)
-    best, target = certified(system, load, rows, found, z)
-    count, here = 0, best
+    here, target = certified(system, load, rows, moved_inside(system, rows, load, found, safe), z)
+    best, count, stalled = here, 0, 0
     for _ in range(ROUNDS):
         flow, z, steps = newton(system, load, rows, here.found, here.z)
-        if steps:
-            flow = moved_inside(system, rows, load, flow, safe)
-            here, target = certified(system, load, rows, flow, z)
-            best, count = (here if here.gap < best.gap else best), count + steps
-        if best.gap <= FLOOR:
+        flow = moved_inside(system, rows, load, flow, safe)
+        here, target = certified(system, load, rows, flow, z)
+        stalled, count = (0 if here.gap < 0.9 * best.gap else stalled + 1), count + steps
+        best = here if here.gap < best.gap else best
+        if best.gap <= FLOOR or stalled > PATIENCE:
             break
         here = replace(here, found=_towards(system, here.found, target))
     return replace(best, steps=count)
@@ -123,13 +127,13 @@ def newton(
     slack = rows.bound - matrix @ x
     binds = (z > TRACE * z.max(initial=0.0)) & (slack <= TRACE * scale)
     used, z, steps, error = x > TRACE * load[columns.group], np.where(binds, z, 0.0), 0, np.inf
-    if used.sum() + binds.sum() + load.size > MOST_DENSE:
+    if used.sum() + binds.sum() + load.size > MOST:
         return found, z, 0
     x = RouteFlow(columns, np.where(used, x, 0.0)).fitted(load).flow
     best = (x, z)
     while steps < STEPS and np.all(system.bank.spare_capacity(columns.station_flow(x)) > 0):
         on, tight = np.flatnonzero(used), np.flatnonzero(binds)
-        here = matrix[tight][:, on].toarray() / scale[tight][:, None]
+        here = csr_array(diags_array(1.0 / scale[tight]) @ matrix[tight][:, on])
         part = RouteFlow(columns.only(on), x[on])
         bound, price = rows.bound[tight] / scale[tight], z[tight] * scale[tight]
         off, dx, dz = _newton_step(system.bank, load, part, here, bound, price)
@@ -158,26 +162,40 @@ def newton(
 
 
 def _newton_step(
-    bank: ServerBank, load: Array, part: RouteFlow, matrix: Array, bound: Array, z: Array
+    bank: ServerBank, load: Array, part: RouteFlow, matrix: csr_array, bound: Array, z: Array
 ) -> tuple[float, Array, Array]:
     """Return the largest relative residual of the conditions, and a step of flows and multipliers.
 
     The conditions are W m(v) + d + B'z = the cost of the group, B x = b, and the sums of the
-    groups. Flows are in units of the mean load and costs in units of the mean cost.
+    groups. Flows are in units of the mean load and costs in units of the mean cost. With
+    S = W sqrt(m'), the change u = S'dx of the prices is an unknown of its own, so that the matrix
+    is sparse. It is singular where routes can replace each other: a small multiple of the identity
+    is added, and its effect removed by iterative refinement.
     """
     columns, x, groups = part.columns, part.flow, load.size
-    v, unit = part.station_flow, float(np.mean(load))
+    v, unit, routes = part.station_flow, float(np.mean(load)), part.flow.size
     costs = columns.costs(bank.marginal(v)) + matrix.T @ z
-    member = (columns.group == np.arange(groups)[:, None]).astype(float)
+    member = csr_array(
+        (np.ones(routes), (columns.group, np.arange(routes))), shape=(groups, routes)
+    )
     level = np.divide(member @ (x * costs), load)
     most = float(np.mean(level)) or 1.0
-    work = columns.work.toarray()
-    hessian = work @ (bank.marginal_slope(v)[:, None] * work.T) * (unit / most)
-    corner = np.vstack([matrix * unit, member])
-    kkt = np.block([[hessian, corner.T], [corner, np.zeros((len(corner),) * 2)]])
+    steep = diags_array(np.sqrt(bank.marginal_slope(v) * (unit / most)))
+    rows = vstack([(columns.work @ steep).T, matrix * unit, member], format="csc")
+    ones = np.concatenate([np.ones(v.size), np.zeros(z.size + groups)])
+    kkt = block_array([[None, rows.T], [rows, diags_array(-ones)]], format="csc")
+    shift = np.concatenate([np.full(routes, SHIFT), -SHIFT * (1.0 - ones)])
+    solver = splu(csc_array(kkt + diags_array(shift)))
     residual = np.concatenate(
-        [(costs - level @ member) / most, matrix @ x - bound, (member @ x - load) / unit]
+        [
+            (costs - member.T @ level) / most,
+            np.zeros(v.size),
+            matrix @ x - bound,
+            (member @ x - load) / unit,
+        ]
     )
-    step = np.linalg.lstsq(kkt, -residual, rcond=1e-13)[0]
-    dx, dz = step[: x.size] * unit, step[x.size : x.size + z.size] * (unit * most)
-    return float(np.max(np.abs(residual))), dx, dz
+    step = np.zeros(residual.size)
+    for _ in range(REFINEMENTS):
+        step -= solver.solve(residual + kkt @ step)
+    dx, _, dz, _ = np.split(step, np.cumsum([routes, v.size, z.size]))
+    return float(np.max(np.abs(residual))), dx * unit, dz * (unit * most)

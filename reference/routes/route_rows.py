@@ -22,6 +22,7 @@ from .graph import GraphRoutes, Index
 from .route_set import RouteSet
 
 Mask = npt.NDArray[np.bool_]
+Key = tuple[int, float, float]
 
 CLOSE = 1e-10  # relative error of a linear program's value at which no further route is added
 ROUNDS = 500  # largest number of linear programs
@@ -38,21 +39,21 @@ class RouteRows:
         Weight of the flow of each station; 0 in a row of one route.
     group : ndarray of int, shape (m,)
         Index of the group whose flow counts; -1 for that of all groups.
-    route : tuple of bytes, length m
-        Key of the route whose flow counts, see `Columns.keys`; empty in a row of stations.
+    route : tuple of keys or None, length m
+        Key of the route whose flow counts, see `Columns.keys`; None in a row of stations.
     bound : ndarray, shape (m,)
         Bounds b.
     """
 
     station: csr_array
     group: Index
-    route: tuple[bytes, ...]
+    route: tuple[Key | None, ...]
     bound: Array
 
     @classmethod
     def of_stations(cls, station: csr_array, bound: Array) -> RouteRows:
         """Return rows that bound flows of all groups together."""
-        return cls(csr_array(station), np.full(bound.size, -1), (b"",) * bound.size, bound)
+        return cls(csr_array(station), np.full(bound.size, -1), (None,) * bound.size, bound)
 
     @classmethod
     def joined(cls, parts: Sequence[RouteRows]) -> RouteRows:
@@ -76,12 +77,13 @@ class RouteRows:
         """Return B of some routes, shape (m, R)."""
         every = csr_array(self.station @ columns.transposed).tocoo()
         counts = (self.group[every.row] < 0) | (self.group[every.row] == columns.group[every.col])
-        own = [(j, key) for j, key in enumerate(self.route) if key]
+        own = [(j, key) for j, key in enumerate(self.route) if key is not None]
         at = {key: r for r, key in enumerate(columns.keys)} if own else {}
-        known = [(j, at[key]) for j, key in own if key in at]
+        known = np.array([(j, at[key]) for j, key in own if key in at], dtype=np.intp)
+        known = known.reshape(-1, 2)
         data = np.concatenate([every.data[counts], np.ones(len(known))])
-        row = np.append(every.row[counts], [j for j, _ in known])
-        place = np.append(every.col[counts], [r for _, r in known])
+        row = np.concatenate([every.row[counts], known[:, 0]])
+        place = np.concatenate([every.col[counts], known[:, 1]])
         return csr_array((data, (row, place)), shape=(len(self), len(columns)))
 
     def cheapest(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -18,21 +18,30 @@ from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, GraphRoutes, RouteFlow
 from ....reference.routes.given import decompose
 from ....reference.validation import as_float, as_floats, check_list, raise_at_first
-from .network import Network
-from .system import RouteSystem
+
+if TYPE_CHECKING:
+    from .network import Network
+    from .system import RouteSystem
 
 WAYS = ("flow", "share", "by_origin", "station_flow")
 REMEDY = "give flow=, share=, by_origin= or station_flow="
 FEW = 12  # names that a message lists
 ZERO = "give a number, 0 where nothing goes"
 
-Given = tuple[RouteFlow, Array]
+Found = tuple[RouteFlow, Array]
 """Flows on routes, and the flow of each station, which may have more than the routes bring."""
+Given = tuple[float, float, Array]
+"""The number that is given for a route, its fixed delay, and its work at the stations."""
+
+
+def is_network(system: RouteSystem) -> TypeGuard[Network]:
+    """Return whether the routes lead through a graph from origins to destinations."""
+    return isinstance(system.routed.routes, GraphRoutes)
 
 
 def given_flow(
     system: RouteSystem, load: Array, given: Mapping[str, Any], tolerance: float
-) -> Given:
+) -> Found:
     """Return flows on routes from the one of `WAYS` that is given.
 
     Parameters
@@ -60,49 +69,47 @@ def given_flow(
     if name == "by_origin":
         return _by_origin(system, load, given[name], tolerance)
     by_group = _by_group(system, name, given[name])
-    whole, what = (load, "load") if name == "flow" else (np.ones(load.size), "whole")
-    column_lists: list[tuple[int, Any, float, Array]] = []
-    routes = _routes_of_network if isinstance(system, Network) else _routes_of_list
+    rows = _routes_of_network if is_network(system) else _routes_of_list
+    parts: list[list[Given]] = [[] for _ in load]
     for k, value in by_group.items():
-        column_lists += routes(system, k, f"{name}[{system.groups[k]!r}]", value)
-    group = np.array([k for k, *_ in column_lists], dtype=np.intp)
-    columns = Columns.of(
-        np.append(group, np.empty(0, dtype=np.intp)),
-        csr_array(np.array([work for *_, work in column_lists])),
-        np.array([delay for _, _, delay, _ in column_lists]),
+        parts[k] = rows(system, k, f"{name}[{system.groups[k]!r}]", value)
+    group = np.repeat(np.arange(load.size), [len(own) for own in parts])
+    number, delay, work = (
+        np.array(column) for column in zip(*(row for own in parts for row in own), strict=True)
     )
-    order = np.argsort(group, kind="stable")
-    parts = np.array([part for _, part, _, _ in column_lists])[order]
-    sums = columns.group_flow(parts, load.size)
+    columns = Columns(group, csr_array(work), delay)
+    whole, what = (load, "load") if name == "flow" else (np.ones(load.size), "whole")
+    sums = columns.group_flow(number, load.size)
     close = np.abs(sums - whole) <= tolerance * whole
     if not close.all():
         k = int(np.argmin(close))
         problem = f"sums to {sums[k]:.12g}, not to the {what} {whole[k]:.12g} of {system.groups[k]}"
         field = f"{name}[{system.groups[k]!r}]"
         raise InputError(field, float(sums[k]), problem, "give numbers that sum to it")
-    found = RouteFlow(columns, parts * (load / whole)[columns.group])
-    found = found.fitted(load).used()
+    found = RouteFlow(columns, number * (load / whole)[group]).fitted(load).used()
     return found, found.station_flow
 
 
 def _by_group(system: RouteSystem, field: str, value: Any) -> dict[int, Any]:
     """Return what is given for each group, by its index."""
-    if isinstance(value, Mapping):
-        index: dict[Any, int] = {name: k for k, name in enumerate(system.groups)}
-        if isinstance(system, Network):
-            index |= {pair: k for k, pair in enumerate(system.pairs)}
-        for key in value:
-            if key not in index:
-                known = ", ".join(system.groups[:FEW])
-                raise InputError(f"{field}[{key!r}]", value[key], "is of no group", f"use {known}")
-        out = {index[key]: own for key, own in value.items()}
-    else:
-        out = dict(enumerate(check_list(field, np.asarray(value, dtype=object).tolist())))
+    index: dict[Any, int] = {name: k for k, name in enumerate(system.groups)}
+    if not isinstance(value, Mapping):
+        given = check_list(field, np.asarray(value, dtype=object).tolist())
+        if len(given) != len(index):
+            problem = f"has {len(given)} rows for {len(index)} groups"
+            raise InputError(field, len(given), problem, "give a row for each group")
+        value = dict(zip(system.groups, given, strict=True))
+    elif is_network(system):
+        index |= {pair: k for k, pair in enumerate(system.pairs)}
+    for key in value:
+        if key not in index:
+            known = ", ".join(system.groups[:FEW])
+            raise InputError(f"{field}[{key!r}]", value[key], "is of no group", f"use {known}")
+    out = {index[key]: own for key, own in value.items()}
     missing = [name for k, name in enumerate(system.groups) if k not in out]
-    if missing or len(out) != len(system.groups):
-        problem = f"has no flows of {missing[0]}" if missing else f"has {len(out)} groups"
+    if missing:
         remedy = f"give those of all {len(system.groups)} groups"
-        raise InputError(field, list(value), problem, remedy)
+        raise InputError(field, list(value), f"has no flows of {missing[0]}", remedy)
     return out
 
 
@@ -117,8 +124,8 @@ def _numbers(field: str, value: Any, count: int, what: str) -> Array:
     return array
 
 
-def _routes_of_list(system: RouteSystem, k: int, field: str, value: Any) -> list[Any]:
-    """Return index of group, flow, fixed delay and work of each listed route of a group."""
+def _routes_of_list(system: RouteSystem, k: int, field: str, value: Any) -> list[Given]:
+    """Return what is given for each listed route of a group."""
     columns = system.routed.routes.listed
     assert columns is not None  # noqa: S101
     rows = np.flatnonzero(columns.group == k)
@@ -133,15 +140,12 @@ def _routes_of_list(system: RouteSystem, k: int, field: str, value: Any) -> list
         parts = numbers[server]
     else:
         parts = _numbers(field, value, rows.size, f"routes of {system.groups[k]}")
-    return [
-        (k, part, delay, work)
-        for part, delay, work in zip(parts.tolist(), columns.delay[rows], works, strict=True)
-    ]
+    return list(zip(parts.tolist(), columns.delay[rows].tolist(), works, strict=True))
 
 
-def _routes_of_network(system: RouteSystem, k: int, field: str, value: Any) -> list[Any]:
-    """Return index of group, flow, fixed delay and work of each given route of a pair of nodes."""
-    assert isinstance(system, Network)  # noqa: S101
+def _routes_of_network(system: RouteSystem, k: int, field: str, value: Any) -> list[Given]:
+    """Return what is given for each route of a pair of nodes."""
+    assert is_network(system)  # noqa: S101
     out = []
     for r, entry in enumerate(check_list(field, value)):
         place = f"{field}[{r}]"
@@ -152,7 +156,7 @@ def _routes_of_network(system: RouteSystem, k: int, field: str, value: Any) -> l
         _check_way(system, k, f"{place}[0]", entry[0], links)
         part = _numbers(f"{place}[1]", [as_float(f"{place}[1]", entry[1])], 1, "route")
         work = np.bincount(links, minlength=len(system.stations)).astype(float)
-        out.append((k, float(part[0]), 0.0, work))
+        out.append((float(part[0]), 0.0, work))
     return out
 
 
@@ -211,10 +215,10 @@ def _by_station(system: RouteSystem, field: str, value: Any) -> Array:
     return out
 
 
-def _by_origin(system: RouteSystem, load: Array, value: Any, tolerance: float) -> Given:
+def _by_origin(system: RouteSystem, load: Array, value: Any, tolerance: float) -> Found:
     """Return flows on routes from flows of links by origin."""
     graph = system.routed.routes
-    if not (isinstance(system, Network) and isinstance(graph, GraphRoutes)):
+    if not (is_network(system) and isinstance(graph, GraphRoutes)):
         problem = "is for networks: these routes have no origins"
         raise InputError("by_origin", value, problem, "give flow=, share= or station_flow=")
     starts = list(dict.fromkeys(origin for origin, _ in system.pairs))
@@ -255,10 +259,10 @@ def _check_balance(
     raise InputError(field, amount, problem, remedy)
 
 
-def _in_total(system: RouteSystem, load: Array, flow: Array, tolerance: float) -> Given:
+def _in_total(system: RouteSystem, load: Array, flow: Array, tolerance: float) -> Found:
     """Return flows on routes from total flows of the stations."""
     graph = system.routed.routes
-    if isinstance(system, Network) and isinstance(graph, GraphRoutes):
+    if is_network(system) and isinstance(graph, GraphRoutes):
         demand = graph.demand(load).sum(axis=0)
         balance = graph.incidence @ flow - demand
         _check_balance(system, "station_flow", balance, float(load.sum()), tolerance)

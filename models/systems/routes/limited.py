@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import cvxpy as cp
 import numpy as np
@@ -14,6 +14,7 @@ from ....reference.compensated_sum import EPS
 from ....reference.errors import Array
 from ....reference.routes import RouteFlow
 from ....reference.routes.bounds import RouteCertificate, group_delay
+from ....reference.routes.engine import solve
 from ....reference.routes.limited import LimitedFlow, certified, moved_inside
 from ....reference.routes.limited_newton import refined
 from ...core.certificate import bounds
@@ -22,11 +23,14 @@ from ...core.options import FormulationOptions, check_solve_options
 from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
 from ...core.solve import Task
+from ...latency.tangents import initial_tangent_points
 from .formulations import RouteModel, formulations
 from .limits import RouteLimits, route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import RouteSolution
-from .system import RouteSystem
+
+if TYPE_CHECKING:
+    from .system import RouteSystem
 
 ROUNDING = 16.0 * EPS  # relative rounding error of a value of a bank, or of a sum of products
 
@@ -77,6 +81,16 @@ class LimitedRouteSplit(RouteSplit):
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return ``...``: the limits belong to one load."""
         return ...
+
+    def write(self, form: str, points: Points) -> RouteModel:
+        """Return the program; on a graph with the routes of the optimum without the limits."""
+        if form != "columns":
+            return super().write(form, points)
+        load = float(points[0][0])
+        free = solve(self.system, 1.0, load / self.system.total_load)
+        own = not (self.cost.exact or self.polish)
+        tangents = initial_tangent_points(self.bank, load) if own else None
+        return self._build(load, free.columns, tangents)
 
     def _build(self, load: float, columns: Any, tangents: Array | None, **more: Any) -> RouteModel:
         """Return the program with the limits as constraints."""

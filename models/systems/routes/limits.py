@@ -89,7 +89,7 @@ class MaxGroupFlow(Limit):
             problem = "is not a station"
             check_choice("MaxGroupFlow.station", self.station, system.stations, problem)
             station[0, system.stations.index(self.station)] = 1.0
-            return RouteRows(csr_array(station), np.array([k]), (b"",), bound)
+            return RouteRows(csr_array(station), np.array([k]), (None,), bound)
         listed = system.routes.listed
         if listed is None:
             problem = "is for listed routes, which a network does not have"

@@ -27,17 +27,18 @@ from ...core.system import System, planned
 from ...latency.base import Latency
 from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal, check_goal
+from .evaluation import RouteEvaluation, evaluate
 from .formulations import RouteModel, formulations
 from .inputs import as_table
+from .limited import limited_optimum
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import LargestLoad, RouteSolution
+from .tolls import RouteTolls, tolls
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ...core.curve import CurvePlan
-    from .evaluation import RouteEvaluation
-    from .tolls import RouteTolls
 
 STORED = 10_000  # listed routes whose flows a curve holds
 SAFE = 0.999  # part of the largest multiple below which no proof is needed
@@ -148,8 +149,7 @@ class RouteSystem(System):
         subject_to : sequence of Limit, optional
             Limits on the flows of stations, such as `MaxUtilisation`, and of groups,
             `MaxGroupFlow`. The answer has their shadow prices in ``limits``. A network takes none
-            from below. With limits the solver is one of CVXPY, and the Newton steps that reach the
-            default gap end at about 1,000 used routes: beyond, give ``gap=1e-6``.
+            from below. With limits the solver is one of CVXPY.
 
         Returns
         -------
@@ -185,8 +185,6 @@ class RouteSystem(System):
         """
         load = self._load(load)
         if limits_of(options.get("subject_to")):
-            from .limited import limited_optimum  # which imports this module
-
             return limited_optimum(self, load, **options)
         return self._task("optimum", load, **options).one(load)
 
@@ -474,8 +472,6 @@ class RouteSystem(System):
         >>> round(even.mean_delay, 4), round(even.ratio, 4), even.move.end
         (0.3333, 1.05, ('server 1',))
         """
-        from .evaluation import evaluate  # which imports this module
-
         given = {
             "flow": as_table("flow", flow),
             "share": as_table("share", share),
@@ -516,8 +512,6 @@ class RouteSystem(System):
         >>> Groups(MM1([10.0, 5.0]), load={"all": 9.0}).tolls().toll.round(6)
         array([0.524986, 0.407135])
         """
-        from .tolls import tolls  # which imports this module
-
         return tolls(self, load, **options)
 
     def model(self, goal: Goal, load: float | None = None, formulation: str = "auto") -> RouteModel:
@@ -582,6 +576,17 @@ class RouteSystem(System):
         if multiple >= SAFE * self._most.lower:
             check_multiple(self.routed, multiple)
         return number
+
+    def _with_extra_delay(self, delay: Array) -> RouteSystem:
+        """Return the same system with delays of the stations longer by `delay`, shape (A,)."""
+        return RouteSystem(
+            self.bank.with_extra_delay(delay),
+            self.routed.routes,
+            self.group_load,
+            self.stations,
+            self.groups,
+            self.time_unit,
+        )
 
     def _load(self, load: float | None) -> float:
         """Return the load, or that of the system where it is None, checked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from ...core.solution import finite
 from ...core.tolerance import GapTolerance
 from ..parallel.limits import no_limits
 from .solution import RouteSolution
-from .system import RouteSystem
+
+if TYPE_CHECKING:
+    from .system import RouteSystem
 
 SHOWN = 12  # stations that printed tolls list
 
@@ -116,15 +118,7 @@ def tolls(
     best, bank = system.optimum(load, **options), system.bank
     v = best.station_flow
     toll = np.where(v > 0, np.maximum(bank.marginal(v) - bank.latency(v), 0.0), 0.0)
-    tolled = RouteSystem(
-        bank.with_extra_delay(toll),
-        system.routed.routes,
-        system.group_load,
-        system.stations,
-        system.groups,
-        system.time_unit,
-    )
-    found = tolled.equilibrium(best.load, **options)
+    found = system._with_extra_delay(toll).equilibrium(best.load, **options)
     v, rate, proof = found.station_flow, found.load, found.certificate
     mean_toll = float(toll @ v) / rate
     delay = float(v @ bank.latency(v) + found.route_flow.fixed_delay) / rate

@@ -31,7 +31,7 @@ def random_rows(rng, system):
     weights = rng.uniform(0, 1, (m, stations)) * (rng.random((m, stations)) < 0.6)
     weights[np.arange(m), rng.integers(0, stations, m)] = 1.0
     group = np.where(rng.random(m) < 0.5, -1, rng.integers(0, load.size, m))
-    route = [b""] * m
+    route = [None] * m
     if system.routes.listed is not None:
         columns = system.routes.listed
         chosen = int(rng.integers(0, len(columns)))
