@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -138,7 +138,7 @@ class Columns:
         return np.array([place[key] for key in others.keys], dtype=np.intp)
 
     @cached_property
-    def keys(self) -> Sequence[tuple[int, float, float]]:
+    def keys(self) -> Sequence[Hashable]:
         """A key for each route; equal for routes of one group with equal work and delay.
 
         Of the work it has the product with random numbers, which tells routes apart.

@@ -59,7 +59,7 @@ class SingleStations:
         sums = np.add.reduceat(self.own, self.starts)
         pair = self.station * np.int64(n) + base[self.group]
         moved = np.bincount(pair, weights=self.own, minlength=n * n).reshape(n, n)
-        matrix = -(moved + moved.T)
+        matrix: Array = -(moved + moved.T).astype(np.float64)
         matrix.flat[:: n + 1] += self._by_station(self.own)
         matrix.flat[:: n + 1] += np.bincount(base, weights=sums, minlength=n)
         rows = np.concatenate([self.group, np.arange(groups)])
@@ -81,11 +81,11 @@ class SingleStations:
 
     def _by_station(self, flow: Array) -> Array:
         """Return the sums of a number of each route by station, shape (A,)."""
-        return np.bincount(self.station, weights=flow, minlength=self.root.size)
+        return np.asarray(np.bincount(self.station, flow, self.root.size), dtype=np.float64)
 
     def _differences(self, price: Array) -> Array:
         """Return the price of each route less that of its base, shape (R,)."""
-        return price[self.station] - price[self.base_station][self.group]
+        return np.asarray(price[self.station] - price[self.base_station][self.group])
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
         """Return the step; see `Differences.solve`."""

@@ -47,8 +47,9 @@ def by_pytraf(name: str) -> Any:
 
 def by_hand(goal: Goal, system: Groups) -> cp.Problem:
     """Solve groups and servers as a user of CVXPY would write it, by Clarabel."""
-    rate, load = system.bank.rate, system.group_load
-    delay = system.routed.routes.listed.delay.reshape(load.size, rate.size)
+    rate, load, listed = system.bank.rate, system.group_load, system.routed.routes.listed
+    assert listed is not None  # noqa: S101
+    delay = listed.delay.reshape(load.size, rate.size)
     x = cp.Variable(delay.shape, nonneg=True)
     flow = cp.sum(x, axis=0)
     if goal == "optimum":  # v/(mu - v) = mu/(mu - v) - 1

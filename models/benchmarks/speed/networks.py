@@ -105,7 +105,8 @@ def grid(side: int) -> Grid:
     origin, destination = (zones[i] for i in np.nonzero(~np.eye(zones.size, dtype=bool)))
     load = rng.uniform(0.5, 1.5, origin.size)
     prices = (time * rng.uniform(0.7, 1.3, tail.size) for _ in range(TRIES))
-    flow = sum(_all_on_cheapest(tail, head, p, origin, destination, load) for p in prices) / TRIES
+    flows = [_all_on_cheapest(tail, head, price, origin, destination, load) for price in prices]
+    flow = np.mean(flows, axis=0)
     rate = SPARE * np.maximum(flow, 0.2 * flow.mean()) * rng.uniform(1, 1.5, tail.size)
     pairs = zip(origin.tolist(), destination.tolist(), strict=True)
     loads = dict(zip(pairs, load.tolist(), strict=True))

@@ -13,6 +13,7 @@ from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
+from ....reference.routes.quick_check import surely_carried
 from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
     as_loads,
@@ -573,6 +574,9 @@ class RouteSystem(System):
         if number <= 0:
             raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
         multiple = number / self.load
+        many = "_most" not in vars(self) and self.routed.routes.listed is None
+        if many and surely_carried(self.routed, multiple):
+            return number
         if multiple >= SAFE * self._most.lower:
             check_multiple(self.routed, multiple)
         return number
