@@ -11,7 +11,7 @@ of its own, so that the method also converges where the cost is very steep.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -25,6 +25,7 @@ TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
 NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
+IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
@@ -116,6 +117,17 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
         point.station_flow + part * change,
         point.price,
     )
+
+
+def without_idle(point: Point, load: Array) -> Point:
+    """Return the point without the routes of next to no flow; each group keeps others."""
+    group = point.columns.group
+    each = load / np.bincount(group, minlength=load.size)
+    rows = np.flatnonzero(point.flow > IDLE * each[group])
+    if rows.size > 0.9 * len(group):
+        return point
+    columns = point.columns.only(rows)
+    return replace(point, columns=columns, flow=point.flow[rows], reduced=point.reduced[rows])
 
 
 def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
