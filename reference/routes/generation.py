@@ -159,7 +159,7 @@ def _generated(
         if fits and not len(new) and off <= 1e-2 * scale and gap < least:
             best, least = RouteFlow(point.columns, point.flow), gap
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
-            if part > 0.9 and gap <= reached:
+            if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
                 break
         if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
             point = without_idle(point, load)
