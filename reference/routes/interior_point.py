@@ -131,17 +131,22 @@ def without_idle(point: Point, load: Array) -> Point:
 
 
 def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
-    """Return the slope D of each station's price, and its cost less its price, shape (A,).
+    """Return the slope D of each station's price, and what the price lacks of the cost, (A,).
 
-    Newton's method is applied to (p - T(0))/(T(v) - T(0)) = 1, which is nearly linear in both where
-    the cost is steep, as p (mu - v) = 1 is for T = 1/(mu - v).
+    Newton's method is applied to the power 1/m of (p - T(0))/(T(v) - T(0)) = 1, which is nearly
+    linear in v where the cost is steep: as p (mu - v) = 1 is for T = 1/(mu - v), with m = 1, and
+    the root of p (mu - v)^2 = mu for T = mu/(mu - v)^2, with m = 2.
     """
-    flow = point.station_flow
+    flow, price = point.station_flow, point.price
     cost, slope, idle = bank.latency(flow), bank.latency_slope(flow), bank.idle_latency
-    loaded = flow > LOADED * bank.rate
-    rise = np.where(loaded, cost - idle, 1.0)
-    ratio = np.where(loaded & (rise > 0), (point.price - idle) / rise, 1.0)
-    return slope * ratio, cost - point.price
+    lag = cost - price
+    steep = np.flatnonzero((flow > LOADED * bank.rate) & (cost > idle))
+    rise, above = (cost - idle)[steep], (price - idle)[steep]
+    ratio, spare = above / rise, bank.spare_capacity(flow)[steep]
+    power = np.clip(spare * slope[steep] / rise, 1.0, 2.0)
+    lag[steep] = power * above * (ratio ** (-1.0 / power) - 1.0)
+    slope[steep] *= ratio
+    return slope, lag
 
 
 def longest(value: Array, change: Array) -> float:
