@@ -156,8 +156,8 @@ def _generated(
         # free routes have a total cost of 0
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
         gap = point.gap / scale
-        if fits and not len(new) and off <= 1e-2 * scale and gap < least:
-            best, least = RouteFlow(point.columns, point.flow), gap
+        if fits and not len(new) and off <= 1e-2 * scale and gap + off / scale < least:
+            best, least = RouteFlow(point.columns, point.flow), gap + off / scale
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
             if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
                 break

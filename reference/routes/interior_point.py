@@ -184,11 +184,11 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     after = float((x + part * step.flow) @ (s + part * reduced)) / x.size
     centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
     # a price of spare capacity is kept from falling ahead of the other products
-    lag = np.maximum(lag, centring * mean / spare - (price - bank.idle_latency))
+    idle, lifted = bank.idle_latency, centring * mean / spare
+    lag = np.where(lifted > bank.latency(v) - idle, lifted - (price - idle), lag)
     step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
     part = min(1.0, length(step, reduced))
     v, price = v + part * step.station_flow, price + part * step.price
-    idle = bank.idle_latency
     lowest = idle + (bank.latency(v) - idle) / TUBE
     raised = np.maximum(lowest - price, 0.0)
     return (
