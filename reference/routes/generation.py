@@ -9,7 +9,7 @@ from ..errors import Array
 from ..server_bank import ServerBank
 from .capacity import capacity, check_multiple
 from .columns import Columns, RouteFlow
-from .interior_point import Point, advance, at_columns, with_columns
+from .interior_point import Point, advance, at_columns, with_columns, without_idle
 from .routed import RoutedSystem
 
 FIRST_ROUNDS = 3  # of all-or-nothing assignment, before the first point
@@ -20,8 +20,9 @@ SHORT = 0.02  # part of a step that is short
 MOST_SHORT = 5  # short steps in a row
 START_SHARE = 0.1  # largest share of the load that the first point moves away from the start
 WARM_PART = 1e-2  # gap of the first point next to a start, relative to the total cost
-FEW = 500  # number of listed routes that are all taken at once
-FEW_SINGLE = 20_000  # the same where each is a visit to one station
+NEAR = 0.05  # gap relative to the total cost from which routes of next to no flow are left out
+MANY = 4  # number of routes, relative to groups and stations, up to which none is left out
+FEW = 20_000  # number of listed routes that are all taken at once
 CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
 
 
@@ -86,7 +87,7 @@ def first_point(
         flow[place] = used.flow
         return started(bank, columns, load, flow, WARM_PART)
     listed = system.routes.listed
-    if listed is not None and len(listed) <= (FEW_SINGLE if listed.single else FEW):
+    if listed is not None and len(listed) <= FEW:
         columns = listed
     else:
         columns = first_columns(system, bank, load)
@@ -156,10 +157,12 @@ def _generated(
         # free routes have a total cost of 0
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
         gap = point.gap / scale
-        if fits and not len(new) and off <= 1e-2 * scale and gap < least:
-            best, least = RouteFlow(point.columns, point.flow), gap
+        if fits and not len(new) and off <= 1e-2 * scale and gap + off / scale < least:
+            best, least = RouteFlow(point.columns, point.flow), gap + off / scale
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
-            if part > 0.9 and gap <= reached:
+            if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
                 break
+        if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
+            point = without_idle(point, load)
         point = with_columns(bank, point, new, load)
     return best

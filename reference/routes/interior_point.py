@@ -11,7 +11,7 @@ of its own, so that the method also converges where the cost is very steep.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -26,6 +26,7 @@ TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
 NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
+IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
@@ -119,18 +120,34 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     )
 
 
-def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
-    """Return the slope D of each station's price, and its cost less its price, shape (A,).
+def without_idle(point: Point, load: Array) -> Point:
+    """Return the point without the routes of next to no flow; each group keeps others."""
+    group = point.columns.group
+    each = load / np.bincount(group, minlength=load.size)
+    rows = np.flatnonzero(point.flow > IDLE * each[group])
+    if rows.size > 0.9 * len(group):
+        return point
+    columns = point.columns.only(rows)
+    return replace(point, columns=columns, flow=point.flow[rows], reduced=point.reduced[rows])
 
-    Newton's method is applied to (p - T(0))/(T(v) - T(0)) = 1, which is nearly linear in both where
-    the cost is steep, as p (mu - v) = 1 is for T = 1/(mu - v).
+
+def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
+    """Return the slope D of each station's price, and what the price lacks of the cost, (A,).
+
+    Newton's method is applied to the power 1/m of (p - T(0))/(T(v) - T(0)) = 1, which is nearly
+    linear in v where the cost is steep: as p (mu - v) = 1 is for T = 1/(mu - v), with m = 1, and
+    the root of p (mu - v)^2 = mu for T = mu/(mu - v)^2, with m = 2.
     """
-    flow = point.station_flow
+    flow, price = point.station_flow, point.price
     cost, slope, idle = bank.latency(flow), bank.latency_slope(flow), bank.idle_latency
-    loaded = flow > LOADED * bank.rate
-    rise = np.where(loaded, cost - idle, 1.0)
-    ratio = np.where(loaded & (rise > 0), (point.price - idle) / rise, 1.0)
-    return slope * ratio, cost - point.price
+    lag = cost - price
+    steep = np.flatnonzero((flow > LOADED * bank.rate) & (cost > idle))
+    rise, above = (cost - idle)[steep], (price - idle)[steep]
+    ratio, spare = above / rise, bank.spare_capacity(flow)[steep]
+    power = np.clip(spare * slope[steep] / rise, 1.0, 2.0)
+    lag[steep] = power * above * (ratio ** (-1.0 / power) - 1.0)
+    slope[steep] *= ratio
+    return slope, lag
 
 
 def longest(value: Array, change: Array) -> float:
@@ -168,11 +185,11 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     after = float((x + part * step.flow) @ (s + part * reduced)) / x.size
     centring = (max(after, 0.0) / mean) ** 3 if mean > 0 else 0.0
     # a price of spare capacity is kept from falling ahead of the other products
-    lag = np.maximum(lag, centring * mean / spare - (price - bank.idle_latency))
+    idle, lifted = bank.idle_latency, centring * mean / spare
+    lag = np.where(lifted > bank.latency(v) - idle, lifted - (price - idle), lag)
     step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
     part = min(1.0, length(step, reduced))
     v, price = v + part * step.station_flow, price + part * step.price
-    idle = bank.idle_latency
     lowest = idle + (bank.latency(v) - idle) / TUBE
     raised = np.maximum(lowest - price, 0.0)
     return (

@@ -13,7 +13,6 @@ from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
-from ....reference.routes.quick_check import surely_carried
 from ....reference.routes.worst_case import RouteWorstCase
 from ....reference.validation import (
     as_loads,
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from ...core.curve import CurvePlan
 
 STORED = 10_000  # listed routes whose flows a curve holds
-SAFE = 0.999  # part of the largest multiple below which no proof is needed
 
 
 @show_options
@@ -573,12 +571,7 @@ class RouteSystem(System):
         number = as_single_load(as_loads(load))
         if number <= 0:
             raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
-        multiple = number / self.load
-        many = "_most" not in vars(self) and self.routed.routes.listed is None
-        if many and surely_carried(self.routed, multiple):
-            return number
-        if multiple >= SAFE * self._most.lower:
-            check_multiple(self.routed, multiple)
+        check_multiple(self.routed, number / self.load)
         return number
 
     def _with_extra_delay(self, delay: Array) -> RouteSystem:

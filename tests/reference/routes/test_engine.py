@@ -116,8 +116,9 @@ def test_players_lie_between_the_optimum_and_the_equilibrium():
         # x + x/K = 1
         x = 1 / (1 + 1 / players)
         answer = equilibrium(system, players=players)
-        assert answer.flow.station_flow[0] == pytest.approx(x, rel=1e-13)
-        assert answer.mean_delay == pytest.approx(x * x + 1 - x, rel=1e-13)
+        # at infinitely many players the gap is the square of the distance from x = 1
+        assert answer.flow.station_flow[0] == pytest.approx(x, rel=1e-10)
+        assert answer.mean_delay == pytest.approx(x * x + 1 - x, rel=1e-10)
 
 
 def test_one_group_of_parallel_servers_agrees_with_their_closed_form():
