@@ -8,7 +8,7 @@ they prove its lower bound by duality: see `least`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,6 @@ from .graph import GraphRoutes, Index
 from .route_set import RouteSet
 
 Mask = npt.NDArray[np.bool_]
-Key = tuple[int, float, float]
 
 CLOSE = 1e-10  # relative error of a linear program's value at which no further route is added
 ROUNDS = 500  # largest number of linear programs
@@ -39,7 +38,7 @@ class RouteRows:
         Weight of the flow of each station; 0 in a row of one route.
     group : ndarray of int, shape (m,)
         Index of the group whose flow counts; -1 for that of all groups.
-    route : tuple of keys or None, length m
+    route : tuple of hashable, length m
         Key of the route whose flow counts, see `Columns.keys`; None in a row of stations.
     bound : ndarray, shape (m,)
         Bounds b.
@@ -47,7 +46,7 @@ class RouteRows:
 
     station: csr_array
     group: Index
-    route: tuple[Key | None, ...]
+    route: tuple[Hashable, ...]
     bound: Array
 
     @classmethod
