@@ -154,7 +154,7 @@ def kinds() -> tuple[SystemKind, ...]:
     Examples
     --------
     >>> [kind.name for kind in kinds()][:3]
-    ['servers', 'dual_mode', 'tunable_mode']
+    ['servers', 'stations', 'network']
     """
     loaded_kinds = []
     for name in names():

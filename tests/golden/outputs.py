@@ -157,7 +157,9 @@ def curves() -> dict[str, Any]:
         loads = most * np.array([0.1, 0.5, 0.9, 0.999])
         found[name] = rows(scenario.system.curve(loads))
         if name in ROUTES:
-            found[name] = settled(found[name])
+            *below, near = settled(found[name])
+            # near capacity flows are known to the root of rounding errors
+            found[name] = [*below, {k: v for k, v in near.items() if not k.endswith("_flow")}]
         if name in DUAL_MODE:
             p = np.mean(scenario.system.stable_interval(loads[-1]))
             found[f"{name}, p given"] = rows(scenario.system.curve(loads, p=p))

@@ -21,6 +21,7 @@ from ...core.certificate import bounds
 from ...core.errors import FormulationError
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.question import Points, SolverOutput
+from ...core.signatures import show_options
 from ...core.solution import Provenance
 from ...core.solve import Task
 from ...latency.tangents import initial_tangent_points
@@ -183,6 +184,7 @@ class LimitedRouteSplit(RouteSplit):
         return replace(answer, limits=prices)
 
 
+@show_options
 def limited_optimum(
     system: RouteSystem, load: float, **options: Unpack[FormulationOptions]
 ) -> RouteSolution:

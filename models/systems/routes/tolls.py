@@ -13,6 +13,7 @@ from ....reference.routes.price_bounds import ROUNDING, largest_load
 from ....reference.routes.tolls import tolled_excess
 from ...core.certificate import Bounds, bounds
 from ...core.options import FormulationOptions
+from ...core.signatures import show_options
 from ...core.solution import finite
 from ...core.tolerance import GapTolerance
 from ..parallel.limits import no_limits
@@ -110,6 +111,7 @@ class RouteTolls(HtmlTable):
         }
 
 
+@show_options
 def tolls(
     system: RouteSystem, load: float | None, **options: Unpack[FormulationOptions]
 ) -> RouteTolls:
