@@ -1,6 +1,6 @@
 """The linear equations of Newton's method where each route is one visit to one station.
 
-So are the routes of groups that share servers. The equations are those of `link_space`, with the
+So are the routes of groups that share servers. The equations are those of ``link_space``, with the
 difference of a route from its base written as two stations in place of a row.
 """
 
