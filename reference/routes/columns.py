@@ -60,6 +60,11 @@ class Columns:
         return csr_array(self.work.T)
 
     @cached_property
+    def dense(self) -> Array:
+        """Work by route and station as a dense array, shape (R, A)."""
+        return np.asarray(self.work.toarray())
+
+    @cached_property
     def single(self) -> bool:
         """Whether each route is one visit to one station."""
         work = self.work

@@ -94,9 +94,11 @@ class Differences:
         others[self.base] = False
         self.others = np.flatnonzero(others)
         self.of_group = group[self.others]
-        rows = columns.work[self.others] - columns.work[self.base[self.of_group]]
-        dense = rows.shape[0] * rows.shape[1] <= DENSE
-        self.rows = rows.toarray() if dense else csr_array(rows)
+        dense = self.others.size * slope.size <= DENSE
+        work: Any = columns.dense if dense else columns.work
+        self.base_work = work[self.base]
+        rows = work[self.others] - self.base_work[self.of_group]
+        self.rows = rows if dense else csr_array(rows)
         self.own = weight[self.others]
         self.first = np.flatnonzero(np.diff(self.of_group, prepend=-1))
         self.several = self.of_group[self.first]
@@ -122,9 +124,11 @@ class Differences:
             group_sum = csr_array((own, *places), shape=(self.first.size, own.size))
             self.sums = csr_array(group_sum @ rows)
         self.coupled = np.flatnonzero(met & (self.slope > 0))
-        root = self.root[self.coupled]
-        each = _scaled(rows[:, self.coupled], np.sqrt(own), root)
-        mean = _scaled(self.sums[:, self.coupled], 1.0 / scale, root)
+        root, sums = self.root[self.coupled], self.sums
+        if root.size < met.size:
+            rows, sums = rows[:, self.coupled], sums[:, self.coupled]
+        each = _scaled(rows, np.sqrt(own), root)
+        mean = _scaled(sums, 1.0 / scale, root)
         matrix = each.T @ each - mean.T @ mean
         matrix = matrix if dense else matrix.toarray()
         matrix.flat[:: root.size + 1] += 1.0
@@ -151,7 +155,7 @@ class Differences:
         if self.others.size:
             common[several] -= np.add.reduceat(weighted, self.first) / total[several]
         free = self.rows.T @ weighted + self.sums.T @ common[several]
-        moved = self.root * (free + excess + columns.work[self.base].T @ missing)
+        moved = self.root * (free + excess + self.base_work.T @ missing)
         coupled = self.coupled
         if coupled.size:
             moved[coupled] = cho_solve(self.factors, moved[coupled], check_finite=False)
@@ -160,7 +164,7 @@ class Differences:
         flow = common[columns.group] * self.weight
         flow[self.others] += self.own * (rest - self.rows @ rise)
         price = lag + rise
-        level = common - pull[self.base] + columns.work[self.base] @ price
+        level = common - pull[self.base] + self.base_work @ price
         return Step(flow, columns.station_flow(flow) + excess, price, level)
 
 

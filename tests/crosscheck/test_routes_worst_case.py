@@ -35,7 +35,7 @@ def ratio(case, multiple, players=math.inf):
     return float(routed.truth(case, players).mean_delay / routed.truth(case, 1).mean_delay)
 
 
-@pytest.mark.parametrize("seeds", chunks(100, 2, quick=2, often=8))
+@pytest.mark.parametrize("seeds", chunks(100, 2, quick=2, often=2))
 def test_no_load_of_a_grid_is_above_the_bound(seeds):
     for seed in seeds:
         case = routed.random_case(seed)
@@ -197,7 +197,7 @@ def test_equal_routes_have_a_price_of_anarchy_of_1():
     assert found.upper_bound <= 1.01
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif("SOJOURN_TNTP" not in os.environ, reason="SOJOURN_TNTP names no folder")
 def test_players_on_sioux_falls():
     """Total delays of 1, 2, 4 and 10 equal players over the optimum."""
