@@ -86,7 +86,7 @@ def fuzz(folder, examples, **options):
 
 
 def test_damaged_files(tmp_path):
-    fuzz(tmp_path, 300, derandomize=True)
+    fuzz(tmp_path, 150, derandomize=True)
 
 
 @pytest.mark.exhaustive

@@ -95,7 +95,7 @@ def test_braess_is_the_textbook_example():
     assert solved("Braess", "optimum").mean_delay == pytest.approx(83.0, rel=1e-7)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_barcelona_is_certified():
     equilibrium = solved("Barcelona")
     assert equilibrium.potential_gap < 1e-12
