@@ -61,10 +61,13 @@ from ..server_bank import ServerBank
 from .bounds import RouteCertificate, certify
 from .columns import RouteFlow
 from .engine import solve
+from .price_bounds import largest_load
+from .rerouting import farthest
 from .routed import RoutedSystem
 
+Mask = npt.NDArray[np.bool_]
+
 ROUNDING = 64.0 * EPS  # relative rounding error of sums of products, and of costs of routes
-HALVINGS = 60
 PIECES = 256  # of the way between two loads, at which the costs of players are computed
 
 
@@ -218,33 +221,32 @@ def node(
 def bound_between(system: RoutedSystem, a: Node, b: Node, players: float) -> float:
     """Return an upper bound of the price of anarchy at all multiples between two nodes."""
     with np.errstate(all="ignore"):
-        slowest = b.slowest if np.isinf(players) else _mean_cost(system.bank, b, players)
+        slowest = b.slowest if np.isinf(players) else _mean_cost(system, b, players)
         bound = slowest / a.fastest if a.fastest > 0 else np.inf
         if a.multiple > 0 and not system.bank.uses_finite_differences:
             bound = min(bound, _chord_bound(system, a, b, players))
     return max(float(bound) * (1.0 + ROUNDING), a.most, b.most) if bound == bound else np.inf
 
 
-def _mean_cost(bank: ServerBank, b: Node, players: float) -> float:
+def _mean_cost(system: RoutedSystem, b: Node, players: float) -> float:
     """Return the bound (2) of the mean cost of a player."""
-    own = 1.0 / players
-    highest, rising = _highest(bank, b.flow, b.potential_gap / (1.0 + own))
-    slope = bank.latency_slope(np.where(rising, highest, 0.0))
-    return b.slowest + own * float(np.sum(np.where(rising, highest**2 * slope, 0.0))) / b.load
+    own, rising = 1.0 / players, np.isinf(system.bank.latency_limit)
+    distance = b.potential_gap / (1.0 + own)
+    return b.slowest + own * _spread(system, b.multiple, b.flow, rising, distance) / b.load
 
 
 def _chord_bound(system: RoutedSystem, a: Node, b: Node, players: float) -> float:
     """Return the bound of second order of the module."""
-    bank, own = system.bank, 1.0 / players
+    own = 1.0 / players
     width, rho = b.multiple - a.multiple, 1.0 / (1.0 + own)
     areas = _areas(a, b) if own == 0 else _player_areas(system.cost_bank(players), a, b)
     paid = float(a.cost @ b.flow) + b.fixed, float(b.cost @ a.flow) + a.fixed
     lost = paid[0] - b.multiple * a.least + paid[1] - a.multiple * b.least
     gamma = float(np.sum(areas)) + max(a.potential_gap, b.potential_gap) + max(lost, 0.0) / 4
     gamma += ROUNDING * sum(paid)
-    highest, rising = _highest(bank, np.maximum(a.flow, b.flow), 2.0 * rho * gamma)
-    slope = bank.latency_slope(np.where(rising, highest, 0.0))
-    spread = float(np.sum(np.where(rising, highest**2 * slope, 0.0)))
+    flow = np.maximum(a.flow, b.flow)
+    rising = (flow > 0) & np.isinf(system.bank.latency_limit)
+    spread = _spread(system, b.multiple, flow, rising, 2.0 * rho * gamma)
     error = (1.0 - own) * np.sqrt(2.0 * rho * gamma * spread)
     mixed = float(a.latency @ b.flow) + b.fixed + float(b.latency @ a.flow) + a.fixed
     bend = mixed - a.total - b.total
@@ -288,28 +290,18 @@ def _player_areas(costs: ServerBank, a: Node, b: Node) -> Array:
     return np.asarray(np.max(height * away, axis=0) * np.abs(move))
 
 
-def _highest(bank: ServerBank, flow: Array, gap: float) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return loads w at least the largest with (l(w) - l(v))(w - v) <= gap, found by halving.
+def _spread(
+    system: RoutedSystem, multiple: float, flow: Array, rising: Mask, distance: float
+) -> float:
+    """Return the sum of w^2 l'(w) over the rising stations, for loads w up to a multiple.
 
-    Also whether the latency rises at all; where it does not, w may be anything.
+    Each w is at least the largest with (l(w) - l(v))(w - v) <= distance.
     """
-    latency, most = bank.latency(flow), bank.spare_capacity(flow)
-    rising = (flow > 0) & np.isinf(bank.latency_limit)
-    unlimited = np.isinf(most)
-    most = np.where(unlimited, np.maximum(flow, 1.0), most)
-    for _ in range(HALVINGS):
-        short = unlimited & rising & ((bank.latency(flow + most) - latency) * most <= gap)
-        if not np.any(short):
-            break
-        most = np.where(short, 4.0 * most, most)
-    low, high = np.zeros_like(flow), most
-    for _ in range(HALVINGS):
-        middle = np.where(low > 0, np.sqrt(low * high), 1e-3 * high)
-        beyond = (bank.latency(flow + middle) - latency) * middle > gap
-        high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
-        if np.all(high <= 1.1 * low):
-            break
-    return flow + high, rising
+    bank, most = system.bank, largest_load(system, multiple * system.load) * (1.0 + ROUNDING)
+    spare = bank.spare_capacity(flow)
+    step = farthest(bank, flow, spare, distance, most - flow, np.where(rising, 0.0, np.inf))
+    highest = np.where(rising, flow + step, 0.0)
+    return float(np.sum(np.where(rising, highest**2 * bank.latency_slope(highest), 0.0)))
 
 
 __all__ = ["Node", "bound_between", "node", "price_of_anarchy", "solved"]

@@ -19,7 +19,7 @@ from .station_loads import StationLoads
 
 PROBE = 3e-6  # relative step of secants, for the slopes of families without slopes
 NEAR = 1.1  # ratio of both ends of an interval at which its search stops
-HALVINGS = 60  # largest number of halvings
+HALVINGS = 200  # largest number of halvings
 SHORT = 1e-2  # least step of a secant, relative to the smaller of load and spare capacity
 BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of the same two
 NEARBY = 0.25  # distance of a price and a cost, relative to v l'(v), up to which squares are used
@@ -198,28 +198,63 @@ def largest_loads(
 ) -> tuple[Array, Array]:
     """Return loads that no station exceeds at the equilibrium, and their spare capacities, (A,).
 
-    They are at most a little above the largest w with (l(w) - l(v))(w - v) <= E1, found by halving.
-
     Parameters
     ----------
+    load : ndarray, shape (G,)
+        Load of each group.
     distance : float
         E1.
     """
     bank, v, y = system.bank, at.flow, at.spare_capacity
-    latency = bank.latency(v, y) * (1.0 + ROUNDING)
     rising = (v > 0) & np.isinf(bank.latency_limit)
-    most = np.maximum(largest_load(system, load) * (1.0 + ROUNDING) - v, 0.0)
-    low, high = np.zeros_like(v), np.minimum(most, y)
+    most = largest_load(system, load) * (1.0 + ROUNDING) - v
+    step = farthest(bank, v, y, distance, most, np.where(rising, 1e-4 * np.minimum(v, y), np.inf))
+    return v + step, y - step
+
+
+def farthest(
+    bank: ServerBank,
+    flow: Array,
+    spare_capacity: Array,
+    distance: float,
+    most: Array,
+    close: Array,
+    *,
+    up: bool = True,
+) -> Array:
+    """Return steps t, at least the largest with |l(v + t) - l(v)| t <= E, shape (A,).
+
+    They are at most a little longer, found by halving. Downwards, v - t takes the place of v + t.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        A stations.
+    flow, spare_capacity : ndarray, shape (A,)
+        Load v of each station and its spare capacity.
+    distance : float
+        E.
+    most : ndarray, shape (A,)
+        Longest step upwards; 0 where it is negative.
+    close : ndarray, shape (A,)
+        Length up to which a step need not be shortened.
+    up : bool, default True
+        Whether the loads rise.
+    """
+    sign = 1.0 if up else -1.0
+    latency = bank.latency(flow, spare_capacity)
+    low = np.zeros_like(flow)
+    high = np.minimum(np.maximum(most, 0.0), spare_capacity) if up else flow
     for _ in range(HALVINGS):
         # towards 0 by factors, as the interval may be many powers of ten shorter than the first
         middle = np.where(low > 0, np.sqrt(low * high), 1e-3 * high)
-        after = bank.latency(v + middle, y - middle) * (1.0 - ROUNDING)
-        beyond = (after - latency) * middle > distance
+        after = bank.latency(flow + sign * middle, spare_capacity - sign * middle)
+        beyond = (np.abs(after - latency) - ROUNDING * (after + latency)) * middle > distance
         high, low = np.where(beyond, middle, high), np.where(beyond, low, middle)
-        if np.all(~rising | (high <= NEAR * low) | (high <= 1e-4 * np.minimum(v, y))):
+        if np.all((high <= NEAR * low) | (high <= close)):
             break
-    high += 4.0 * EPS * (v + high)
-    return v + high, y - high
+    step = np.where(high > 0, high + 4.0 * EPS * (flow + high), 0.0)
+    return np.asarray(step if up else np.minimum(step, flow))
 
 
 def spread(bank: ServerBank, at: StationLoads, flow: Array, spare_capacity: Array) -> float:

@@ -24,10 +24,8 @@ import numpy as np
 from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
-
-ROUNDING = 8.0 * EPS  # relative rounding error of a value of a bank
-NEAR = 1.1  # ratio of both ends of an interval at which its search stops
-HALVINGS = 200  # largest number of halvings
+from .price_bounds import ROUNDING
+from .rerouting import farthest
 
 
 def tolled_excess(bank: ServerBank, flow: Array, toll: Array, saving: float, most: Array) -> float:
@@ -46,29 +44,11 @@ def tolled_excess(bank: ServerBank, flow: Array, toll: Array, saving: float, mos
     most : ndarray, shape (A,) or (1,)
         A flow that no station exceeds, see `sojourn.reference.routes.price_bounds.largest_load`.
     """
-    out = 0.0
+    out, spare, close = 0.0, bank.spare_capacity(flow), 4.0 * EPS * flow
     for up in (True, False):
-        step = _reach(bank, flow, saving, most, up=up)
+        step = farthest(bank, flow, spare, saving, most - flow, close, up=up)
         end = flow + step if up else flow - step
         paid = end * bank.latency_slope(end)
         change = (paid - toll if up else toll - paid) + ROUNDING * (paid + toll)
         out += float(np.sum(np.where(step > 0, np.maximum(change, 0.0) * step, 0.0)))
     return out
-
-
-def _reach(bank: ServerBank, flow: Array, saving: float, most: Array, *, up: bool) -> Array:
-    """Return a step, a little above the largest t with |l(v + t) - l(v)| t <= G, or of v - t."""
-    low, high = np.zeros_like(flow), flow
-    if up:
-        high = np.minimum(np.maximum(most - flow, 0.0), bank.spare_capacity(flow))
-    latency = bank.latency(flow)
-    for _ in range(HALVINGS):
-        # towards 0 by factors, as the interval may be many powers of ten shorter than the first
-        middle = np.where(low > 0, np.sqrt(low * high), 1e-3 * high)
-        after = bank.latency(flow + middle if up else flow - middle)
-        beyond = (np.abs(after - latency) - ROUNDING * (after + latency)) * middle > saving
-        low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
-        if np.all(high <= NEAR * low + 4.0 * EPS * flow):
-            break
-    high = np.where(high > 0, high + 4.0 * EPS * (flow + high), 0.0)
-    return high if up else np.minimum(high, flow)

@@ -1,13 +1,13 @@
 """The worst case of systems with routes: no load of a grid exceeds its bound; it is attained."""
 
 import math
-import os
-from pathlib import Path
+from decimal import Decimal
 
 import numpy as np
 import pytest
 import routed
 from chunks import chunks
+from road_files import NEEDS_ROAD_FILES, road_network
 
 from sojourn.models import MM1, Constant, InputError, LoadError, Polynomial
 from sojourn.models.systems.parallel import WorstCaseInterruptedError
@@ -15,6 +15,7 @@ from sojourn.models.systems.routes import Groups, Routes, RouteSystem
 from sojourn.reference.routes import anarchy
 from sojourn.reference.routes.worst_case import worst_case
 
+WIDE = Decimal("1e-14")  # relative rounding error of a comparison
 GRID = np.array([0.003, 0.02, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95, 0.999])
 LINKS = {"a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0), "e": (10.0, 1.0)}
 BRAESS = Routes(
@@ -57,6 +58,28 @@ def test_no_load_of_a_grid_is_above_the_bound(seeds):
             assert found.poa <= attained * (1 + 1e-13), seed
         else:
             assert found.poa == 1.0
+
+
+@pytest.mark.parametrize("seeds", chunks(100, 1, quick=1, often=4))
+@pytest.mark.parametrize("part", [1e-3, 1e-6, 1e-9])
+def test_the_bounds_hold_next_to_capacity(seeds, part):
+    """Those of the price of anarchy between two loads, and of the delay under tolls."""
+    for seed in seeds:
+        case = routed.random_case(seed)
+        if math.isinf(case.capacity):
+            continue
+        case = case.scaled((1 - part) * case.capacity)
+        system, low = case.system, 1 - min(part, 1e-3)
+        nodes = [anarchy.solved(system, multiple, math.inf) for multiple in (low, 1.0)]
+        most = Decimal(anarchy.bound_between(system, *nodes, math.inf)) * (1 + WIDE)
+        for multiple in (low + 0.3 * (1 - low), low + 0.7 * (1 - low)):
+            near = case.scaled(multiple)
+            assert routed.truth(near).mean_delay <= most * routed.truth(near, 1).mean_delay, seed
+        names = system.stations, system.groups
+        model = RouteSystem(system.bank, system.routes, system.load, *names, "s")
+        proof, least = model.tolls(throw=False).certificate, routed.truth(case, 1).mean_delay
+        assert Decimal(proof.lower_bound) <= least * (1 + WIDE), seed
+        assert Decimal(proof.upper_bound) >= least * (1 - WIDE), seed
 
 
 @pytest.mark.slow
@@ -198,13 +221,10 @@ def test_equal_routes_have_a_price_of_anarchy_of_1():
 
 
 @pytest.mark.exhaustive
-@pytest.mark.skipif("SOJOURN_TNTP" not in os.environ, reason="SOJOURN_TNTP names no folder")
+@NEEDS_ROAD_FILES
 def test_players_on_sioux_falls():
     """Total delays of 1, 2, 4 and 10 equal players over the optimum."""
-    from sojourn.models.systems.routes import Network
-
-    folder = Path(os.environ["SOJOURN_TNTP"])
-    sioux = Network.from_tntp(folder / "SiouxFalls_net.tntp", folder / "SiouxFalls_trips.tntp")
+    sioux = road_network("SiouxFalls")
     for players, exact in ((1, 1.0), (2, 1.001500153), (4, 1.007033114), (10, 1.017147404)):
         assert float(sioux.price_of_anarchy(players=players)) == pytest.approx(exact, abs=2e-9)
     worst = sioux.worst_case(low=0.5 * sioux.load, high=2 * sioux.load, gap=1e-3)
