@@ -367,8 +367,13 @@ class Question(ABC, Generic[P, R, S]):
         ----------
         points : tuple of ndarray, shape (K, ...)
             The points; no load is 0.
+
+        Raises
+        ------
+        NotImplementedError
+            Where a class names an `own_solver` and does not define this method.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no compute for {self.own_solver}")
 
     def refine(self, program: P, found: R) -> P | None:
         """Return the next program of an iterative method, or None, the default, to stop.

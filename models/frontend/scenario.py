@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rich.markup import escape
 
-from ...reference.errors import Array, LoadError
+from ...reference.errors import Array, LoadError, escaped
 from ..core.system import System
 from .fields import Folder, check_keys, read_string, read_subtable
 from .loads import Loads
@@ -34,6 +36,16 @@ class Described(NamedTuple):
     rows: Any = None
     limits: tuple[Any, ...] = ()
     own_load: float | None = None
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """Collect the warnings that a block issues as notes of a `Described`, each once."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield notes
+    notes += dict.fromkeys(escaped(str(w.message)) for w in caught)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import escaped
 from ...frontend.fields import (
     Folder,
     ScenarioError,
@@ -19,7 +18,7 @@ from ...frontend.fields import (
     read_string,
     read_subtable,
 )
-from ...frontend.scenario import Described
+from ...frontend.scenario import Described, noted
 from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import parameters
@@ -76,11 +75,9 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     ScenarioError
         On a field that does not fit, with its place in the file.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted() as notes:
         listed = servers(given.get("servers"), folder, units)
         system = _system(listed, units)
-    notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # variants read the same files, with the same warnings
         variants = tuple(
@@ -89,7 +86,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         )
     kept = limits(given.get("limits", []), listed, units, system)
     return Described(
-        system, variants, notes + (WITHOUT_LIMITS,) * bool(kept), Rows.of(listed), kept
+        system, variants, (*notes, *[WITHOUT_LIMITS] * bool(kept)), Rows.of(listed), kept
     )
 
 

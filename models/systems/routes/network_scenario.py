@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -18,7 +17,7 @@ from ...frontend.fields import (
     read_number,
     read_subtable,
 )
-from ...frontend.scenario import Described
+from ...frontend.scenario import Described, noted
 from ...frontend.servers import banks, servers
 from ...frontend.units import Units
 from ...latency.base import Latency
@@ -52,11 +51,9 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         {"name": f"{start} -> {end}", **{k: v for k, v in link.items() if k not in ("from", "to")}}
         for link, (start, end) in zip(links, ends, strict=True)
     ]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted() as notes:
         listed = servers(named, folder, units, "links", "link")
         bank = banks(listed, units)
-    notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     if several := next((s for s in listed if s.replicas > 1), None):
         remedy = "write each link as a table of its own"
         raise ScenarioError(
@@ -73,7 +70,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
             positions=_positions(read_subtable(table, "positions"), nodes),
             time_unit=units.time,
         )
-    return Described(network, notes=notes, own_load=network.load)
+    return Described(network, notes=tuple(notes), own_load=network.load)
 
 
 def _from_files(
@@ -94,13 +91,11 @@ def _from_files(
     }
     # a weight is the time that one unit of toll or length is worth
     weights = {key: units.from_delay(factors[key]) for key in factors if key != "load_factor"}
-    with warnings.catch_warnings(record=True) as caught, at_place("network"):
-        warnings.simplefilter("always")
+    with noted() as notes, at_place("network"):
         network = Network.from_tntp(
             **paths, **factors | weights, latency=partial(_roads, units), time_unit=units.time
         )
-    notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
-    return Described(network, notes=notes, own_load=network.load)
+    return Described(network, notes=tuple(notes), own_load=network.load)
 
 
 def _roads(units: Units, links: Mapping[str, Any]) -> Latency:

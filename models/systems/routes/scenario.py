@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from ...frontend.fields import (
     read_number,
     read_string,
 )
-from ...frontend.scenario import Described
+from ...frontend.scenario import Described, noted
 from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import Latency, as_latency
@@ -69,18 +68,16 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     ScenarioError
         On a field that does not fit, with its place in the file.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted() as notes:
         listed = servers(given.get("stations"), folder, units, "stations", "station")
         bank = as_latency(tuple(banks(listed, units)))
-    notes = tuple(dict.fromkeys(escaped(str(w.message)) for w in caught))
     names = [name for s in listed for name in s.names]
     tables = tables_of(given, "groups", "a load and a delay")
     groups = [_group(i, g, listed, names, units) for i, g in enumerate(tables)]
     check_names([g.name for g in groups], "groups", "group")
     with at_place("groups"):
         system = _system(bank, names, groups, units)
-    return Described(system, notes=notes, own_load=system.load)
+    return Described(system, notes=tuple(notes), own_load=system.load)
 
 
 def _system(

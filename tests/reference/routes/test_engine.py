@@ -1,14 +1,13 @@
 """Optimum and equilibrium of groups over routes: known answers, hard loads, starts, refusals."""
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from road_files import NEEDS_ROAD_FILES, road_network
 from scipy.sparse import csr_array
 
-from sojourn.models import BPR, MG1, MM1, Constant, MMc, Network, Polynomial
+from sojourn.models import BPR, MG1, MM1, Constant, MMc, Polynomial
 from sojourn.models.latency.base import as_latency
 from sojourn.reference.errors import LoadError
 from sojourn.reference.parallel import optimum_equilibrium as parallel
@@ -18,8 +17,6 @@ from sojourn.reference.routes.capacity import capacity
 from sojourn.reference.routes.engine import equilibrium, optimum, polish, solve
 
 INF = math.inf
-FOLDER = os.environ.get("SOJOURN_TNTP", "")
-REASON = "SOJOURN_TNTP does not name a folder of files of TransportationNetworks"
 
 
 def network(bank, ends, pairs, load):
@@ -293,10 +290,9 @@ def test_a_million_listed_routes_are_generated_and_not_all_taken():
     assert_settled(system, 1.0, found, 1.0)
 
 
-@pytest.mark.skipif(not FOLDER, reason=REASON)
+@NEEDS_ROAD_FILES
 def test_sioux_falls_has_its_published_answers():
-    net, trips = (Path(FOLDER) / f"SiouxFalls_{part}.tntp" for part in ("net", "trips"))
-    system = Network.from_tntp(net, trips).routed
+    system = road_network("SiouxFalls").routed
     answer, best = equilibrium(system), optimum(system)
     potential = system.bank.potential(answer.flow.station_flow).sum()
     assert potential == pytest.approx(4231335.28710744, rel=1e-13)

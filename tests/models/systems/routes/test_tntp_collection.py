@@ -1,17 +1,15 @@
 """Road networks of the collection TransportationNetworks, from a folder of the environment."""
 
-import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from road_files import FOLDER, NEEDS_ROAD_FILES, road_network
 
-from sojourn.models.systems.routes import Network
+from sojourn.models import Network
 
-FOLDER = os.environ.get("SOJOURN_TNTP", "")
-REASON = "SOJOURN_TNTP does not name a folder of files of TransportationNetworks"
-pytestmark = pytest.mark.skipif(not FOLDER, reason=REASON)
+pytestmark = NEEDS_ROAD_FILES
 
 SIZES = {  # groups, links, closed nodes, sum of the loads between zones
     "Braess": (1, 5, 0, 6.0),
@@ -25,13 +23,8 @@ ANARCHY = {"SiouxFalls": 1.0397496683, "Anaheim": 1.0178483836, "EMA": 1.0313824
 
 
 @cache
-def read(name):
-    return Network.from_tntp(*(Path(FOLDER) / f"{name}_{kind}.tntp" for kind in ("net", "trips")))
-
-
-@cache
 def solved(name, question="equilibrium", **options):
-    return getattr(read(name), question)(**options)
+    return getattr(road_network(name), question)(**options)
 
 
 def potential(network, solution):
@@ -39,16 +32,16 @@ def potential(network, solution):
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_every_file_is_read(name):
-    network, (groups, links, closed, load) = read(name), SIZES[name]
+def test_every_file_is_road_network(name):
+    network, (groups, links, closed, load) = road_network(name), SIZES[name]
     assert (len(network.groups), len(network.stations)) == (groups, links)
     assert len(network.closed) == closed
     assert network.load == pytest.approx(load, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["SiouxFalls", "Anaheim"])
-def test_published_flows_are_equilibria_of_the_networks_as_read(name):
-    network = read(name)
+def test_published_flows_are_equilibria_of_the_networks_as_road_network(name):
+    network = road_network(name)
     lines = (Path(FOLDER) / f"{name}_flow.tntp").read_text().split("\n")[1:]
     rows = [line.replace(":", " ").split() for line in lines if line.strip(" ;")]
     flows = {(int(first), int(last)): float(flow) for first, last, flow, *_ in rows}
@@ -63,7 +56,7 @@ def test_published_flows_are_equilibria_of_the_networks_as_read(name):
 @pytest.mark.parametrize("name", POTENTIAL)
 def test_equilibria_have_the_published_potential(name):
     equilibrium = solved(name)
-    assert potential(read(name), equilibrium) == pytest.approx(POTENTIAL[name], rel=1e-11)
+    assert potential(road_network(name), equilibrium) == pytest.approx(POTENTIAL[name], rel=1e-11)
     assert equilibrium.potential_gap < 1e-12
 
 
@@ -74,7 +67,7 @@ def test_prices_of_anarchy_are_the_known_ones(name):
 
 
 def test_sioux_falls_has_the_known_costs_and_players():
-    load = read("SiouxFalls").load
+    load = road_network("SiouxFalls").load
     optimum = solved("SiouxFalls", "optimum").mean_delay * load
     assert optimum == pytest.approx(7194256.052893, rel=1e-12)
     assert solved("SiouxFalls").mean_delay * load == pytest.approx(7480225.34492, rel=1e-12)
@@ -84,7 +77,7 @@ def test_sioux_falls_has_the_known_costs_and_players():
 
 
 def test_anaheim_through_its_zones_would_have_a_lower_potential():
-    network = read("Anaheim")
+    network = road_network("Anaheim")
     loads = dict(zip(network.pairs, network.group_load.tolist(), strict=True))
     free = Network(network.bank, ends=network.ends, load=loads)
     assert potential(free, free.equilibrium()) < 0.95 * POTENTIAL["Anaheim"]
