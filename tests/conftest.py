@@ -1,12 +1,16 @@
 """The command, run in the process of the test; the mark `slow`."""
 
 import importlib.util
+import os
 import sys
 import warnings
 
 import pytest
 
 from sojourn.models import cli
+
+# read by worker processes: with a thread for each core in each of them, the threads wait in turns
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 NEEDS_ECOS = pytest.mark.skipif(
     importlib.util.find_spec("ecos") is None, reason="ECOS has no wheel for this Python"
