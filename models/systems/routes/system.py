@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array
 from ....reference.routes.worst_case import RouteWorstCase
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
@@ -33,7 +32,7 @@ class RouteSystem(RouteTasks):
     Parameters
     ----------
     bank : Latency
-        A stations.
+        The A stations as one bank.
     routes : RouteSet
         Routes of G groups over the stations.
     load : ndarray, shape (G,)
@@ -47,13 +46,10 @@ class RouteSystem(RouteTasks):
     ----------
     routed : RoutedSystem
         The system for the functions of `sojourn.reference.routes`.
-    bank : Latency
-        The A stations as one bank.
-    stations, groups : tuple of str
-        Names of the stations and of the groups.
     group_load : ndarray, shape (G,)
-        Load of each group, jobs per unit of time.
-    time_unit : str
+        The loads of the groups.
+    bank, stations, groups, time_unit
+        As given.
     """
 
     def optimum(
@@ -158,12 +154,10 @@ class RouteSystem(RouteTasks):
         Braess's paradox: with the bridge every traveller takes it, and all are slower than the 83
         without it.
 
-        >>> from sojourn.models import Polynomial, Routes
-        >>> links = {name: Polynomial([c]) for name, c in {
-        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
-        ...     "bridge": (10.0, 1.0)}.items()}
-        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
-        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
+        >>> from sojourn.models import Network, Polynomial
+        >>> roads = Polynomial([[0, 10], [50, 1], [10, 1], [50, 1], [0, 10]])
+        >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
+        >>> braess = Network(roads, ends=ends, load={("s", "t"): 6.0})
         >>> round(braess.equilibrium().mean_delay, 6), round(braess.optimum().mean_delay, 6)
         (92.0, 83.0)
         """
@@ -255,17 +249,10 @@ class RouteSystem(RouteTasks):
 
         Examples
         --------
-        Braess's paradox is worst where the bridge begins to carry all the traffic.
-
-        >>> from sojourn.models import Polynomial, Routes
-        >>> links = {name: Polynomial([c]) for name, c in {
-        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
-        ...     "bridge": (10.0, 1.0)}.items()}
-        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
-        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
-        >>> worst = braess.worst_case(high=20.0, gap=1e-4)
+        >>> from sojourn.models import Groups, MM1
+        >>> worst = Groups(MM1([10.0, 5.0]), load={"all": 9.0}).worst_case(gap=1e-4)
         >>> round(worst.poa, 3), round(worst.load, 2), worst.certified
-        (1.244, 3.64, True)
+        (1.094, 5.0, True)
         """
         from .worst_case import worst_case
 
@@ -341,16 +328,7 @@ class RouteSystem(RouteTasks):
         largest load 15, 1.5 times the loads
           limited by server 1, server 2
         """
-        most = self._most
-        return LargestLoad(
-            multiple=most.multiple,
-            max_load=most.max_load,
-            lower=most.lower,
-            upper=most.upper,
-            limiting=tuple(self.stations[a] for a in most.limiting),
-            price=most.price,
-            station_names=self.stations,
-        )
+        return LargestLoad.of(self.routed)
 
     def evaluate(
         self,
@@ -482,14 +460,3 @@ class RouteSystem(RouteTasks):
         form = formulations(self.routed, formulation)[0]
         question = self._task(goal, load).question
         return question.write(form, (np.array([load]),))
-
-    def _with_extra_delay(self, delay: Array) -> RouteSystem:
-        """Return the same system with delays of the stations longer by `delay`, shape (A,)."""
-        return RouteSystem(
-            self.bank.with_extra_delay(delay),
-            self.routed.routes,
-            self.group_load,
-            self.stations,
-            self.groups,
-            self.time_unit,
-        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
 from ....reference.routes import Columns, RoutedSystem, RouteSet
-from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
+from ....reference.routes.capacity import capacity, check_multiple
 from ....reference.validation import as_loads, as_single_load, check_text
 from ...core.options import FormulationOptions
 from ...core.signatures import show_options
@@ -61,18 +60,13 @@ class RouteTasks(System):
     @property
     def max_load(self) -> float:
         """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return self._most.max_load
+        return capacity(self.routed).max_load
 
     @property
     def stored_routes(self) -> Columns | None:
         """The routes whose flows a curve holds: all that are listed, up to 10,000; else None."""
         listed = self.routed.routes.listed
         return listed if listed is not None and len(listed) <= STORED else None
-
-    @cached_property
-    def _most(self) -> RouteCapacity:
-        """The largest multiple of the loads, with its proof."""
-        return capacity(self.routed)
 
     def check_load(self, load: float) -> float:
         """Return the load as a float.
