@@ -46,8 +46,8 @@ KINDS = (
         "stations",
         RouteSystem,
         read_stations,
-        tables=("groups",),
+        tables=("groups", "limits"),
         classes=(Groups, Routes, Network),
     ),
-    _kind("network", Network, read_network, tables=("links", "demands")),
+    _kind("network", Network, read_network, tables=("links", "demands", "limits")),
 )

@@ -23,10 +23,17 @@ from ...frontend.scenario import Described, noted
 from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import Latency, as_latency
+from ..parallel.linear_limit import Limit
+from ..parallel.scenario_limits import limits
 from .groups import Groups
+from .limits import LimitRows
 from .listed import Route, Routes
 from .system import RouteSystem
 
+WITHOUT_LIMITS = (
+    "the limits are those of the optimum; the equilibrium, the price of anarchy and the curve are "
+    "without them"
+)
 GROUP_KEYS = ("name", "load", "delay", "routes")
 
 
@@ -77,7 +84,46 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     check_names([g.name for g in groups], "groups", "group")
     with at_place("groups"):
         system = _system(bank, names, groups, units)
-    return Described(system, notes=tuple(notes), own_load=system.load)
+    return described(system, notes, given, {s.name: s.replicas for s in listed}, units, "station")
+
+
+def described(
+    system: RouteSystem,
+    notes: Sequence[str],
+    given: Mapping[str, Any],
+    replicas: Mapping[str, int],
+    units: Units,
+    word: str,
+) -> Described:
+    """Return the description of a system, with the limits of its file.
+
+    Parameters
+    ----------
+    system : RouteSystem
+        The system.
+    notes : sequence of str
+        Notes on the file.
+    given : mapping
+        The parsed TOML file.
+    replicas : mapping of str to int
+        Number of replicas of each station of the file, by name.
+    units : Units
+        Units of the file.
+    word : str
+        Noun of a station.
+
+    Raises
+    ------
+    ScenarioError
+        On a limit that does not fit, with its place in the file.
+    """
+
+    def check(limit: Limit) -> None:
+        LimitRows.of(limit, system.routed, system.bank, system.group_load)
+
+    kept = limits(given.get("limits", []), replicas, units, check, word)
+    without = (WITHOUT_LIMITS,) if kept else ()
+    return Described(system, (), (*notes, *without), None, kept, system.load)
 
 
 def _system(
