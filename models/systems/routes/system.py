@@ -12,12 +12,10 @@ from ....reference.routes.worst_case import RouteWorstCase
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
 from ...core.system import planned
-from ..parallel.limits import limits_of
 from ..parallel.prices import Goal, check_goal
 from .evaluation import RouteEvaluation, evaluate
 from .formulations import RouteModel, formulations
 from .inputs import as_table
-from .limited import limited_optimum
 from .solution import LargestLoad, RouteSolution
 from .tasks import RouteTasks, curve_plan
 from .tolls import RouteTolls, tolls
@@ -108,8 +106,6 @@ class RouteSystem(RouteTasks):
         (0.031132, True)
         """
         load = self._load(load)
-        if limits_of(options.get("subject_to")):
-            return limited_optimum(self, load, **options)
         return self._task("optimum", load, **options).one(load)
 
     def equilibrium(

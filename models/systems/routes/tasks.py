@@ -12,14 +12,16 @@ from ....reference.guards import check_players
 from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import capacity, check_multiple
 from ....reference.validation import as_loads, as_single_load, check_text
-from ...core.options import FormulationOptions
+from ...core.options import FormulationOptions, check_solve_options
 from ...core.signatures import show_options
 from ...core.solve import Task
 from ...core.system import System
 from ...latency.base import Latency
-from ..parallel.limits import no_limits
+from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal
 from .formulations import RouteModel
+from .limited import LimitedRouteSplit
+from .limits import route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import RouteSolution
 
@@ -115,16 +117,15 @@ class RouteTasks(System):
         if goal == "equilibrium":
             no_limits(options)
         self.bank._validated  # noqa: B018
-        question = RouteSplit(
-            self.routed,
-            self.bank,
-            goal,
-            players,
-            load,
-            tolerance_of(goal, players, options),
-            options.get("polish", True),
-        )
-        return Task(question, options)
+        tolerance = tolerance_of(goal, players, options)
+        polish = options.get("polish", True)
+        shared = (self.routed, self.bank, goal, players, load, tolerance, polish)
+        if limits_of(options.get("subject_to")):
+            check_solve_options(goal, options)  # before the search of a flow within the limits
+            loads = load / self.load * self.group_load
+            limits = route_limits(self.routed, self.bank, options["subject_to"] or (), loads)
+            return Task(LimitedRouteSplit(*shared, limits=limits), options)
+        return Task(RouteSplit(*shared), options)
 
 
 @show_options
