@@ -393,10 +393,10 @@ def loads_below(most: float, load: object, nothing: str, full: str, remedy: str)
     return array
 
 
-def as_single_load(loads: Array) -> float:
+def as_single_load(loads: Array, remedy: str = "give one load here") -> float:
     """Return the load as a float; LoadError on a list of loads."""
     if loads.ndim:
-        raise LoadError("load", loads.tolist(), "is not one number", "give one load here")
+        raise LoadError("load", loads.tolist(), "is not one number", remedy)
     return float(loads)
 
 

@@ -18,8 +18,9 @@ from ...core.variables import ANARCHY
 from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
+from ..parallel.prices import GOALS
 from ..parallel.scenario_limits import limit_lines
-from .both_goals import GOALS, gains, groups_of, stations_of
+from .both_goals import gains, groups_of, stations_of
 from .solution import LargestLoad, RouteSolution
 from .system import RouteSystem
 

@@ -20,7 +20,7 @@ from ...frontend.fields import (
     read_string,
 )
 from ...frontend.scenario import Described, noted
-from ...frontend.servers import Server, banks, servers
+from ...frontend.servers import Server, banks, check_names, servers
 from ...frontend.units import Units
 from ...latency.base import Latency, as_latency
 from ..parallel.linear_limit import Limit
@@ -81,7 +81,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     names = [name for s in listed for name in s.names]
     tables = tables_of(given, "groups", "a load and a delay")
     groups = [_group(i, g, listed, names, units) for i, g in enumerate(tables)]
-    check_names([g.name for g in groups], "groups", "group")
+    check_names([(f"groups[{i}].", (g.name,)) for i, g in enumerate(groups)], "group")
     with at_place("groups"):
         system = _system(bank, names, groups, units)
     return described(system, notes, given, {s.name: s.replicas for s in listed}, units, "station")
@@ -163,18 +163,6 @@ def table_of(given: object, place: str, keys: Sequence[str], *needed: str) -> Ma
         if key not in given:
             raise ScenarioError(f"{place}{key}", None, "is missing", f"give {', '.join(needed)}")
     return given
-
-
-def check_names(names: Sequence[str], key: str, word: str) -> None:
-    """Raise ScenarioError at the first name that two entries of an array of tables have."""
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if name in first:
-            problem = f"is the name of {key}[{first[name]}] too"
-            raise ScenarioError(
-                f"{key}[{i}].name", name, problem, f"give every {word} its own name"
-            )
-        first[name] = i
 
 
 def known(value: object, place: str, what: str, names: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from ....reference.validation import as_loads, as_single_load, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.signatures import show_options
 from ...core.solve import Task
-from ...core.system import System
+from ...core.system import ONE_LOAD, System
 from ...latency.base import Latency
 from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal
@@ -84,7 +84,7 @@ class RouteTasks(System):
             When it is not one number above 0, or the stations cannot carry it: the message names
             those that limit it, and the largest load.
         """
-        number = as_single_load(as_loads(load))
+        number = as_single_load(as_loads(load), ONE_LOAD)
         if number <= 0:
             raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
         check_multiple(self.routed, number / self.load)

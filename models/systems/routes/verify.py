@@ -18,7 +18,7 @@ from ....reference.routes.engine import solve
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
 from ...frontend.verification import AGREE, Check, compare
-from .both_goals import GOALS
+from ..parallel.prices import GOALS
 
 if TYPE_CHECKING:
     from .solution import RouteSolution
