@@ -20,6 +20,7 @@ from ...latency.base import Latency
 from ..parallel.limits import limits_of, no_limits
 from ..parallel.prices import Goal
 from .formulations import RouteModel
+from .inputs import is_mapping
 from .limited import LimitedRouteSplit
 from .limits import route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
@@ -84,10 +85,17 @@ class RouteTasks(System):
             When it is not one number above 0, or the stations cannot carry it: the message names
             those that limit it, and the largest load.
         """
+        if is_mapping(load):
+            problem, remedy = "is not one number", "give the total load; groups keep their parts"
+            raise LoadError("load", load, problem, remedy)
         number = as_single_load(as_loads(load), ONE_LOAD)
         if number <= 0:
-            raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
-        check_multiple(self.routed, number / self.load)
+            problem = "a load cannot be negative" if number < 0 else "there are no jobs to serve"
+            raise LoadError("load", number, problem, "give a load above 0")
+        try:
+            check_multiple(self.routed, number / self.load)
+        except LoadError as error:  # its load is the multiple times all loads, and has rounding
+            raise LoadError("load", number, error.problem, error.remedy) from None
         return number
 
     def _load(self, load: float | None) -> float:
