@@ -15,7 +15,7 @@ from ....reference.errors import Array, InputError
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...core.variables import ANARCHY
-from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
+from ...frontend.report import File, Report, curve_files, data_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
 from ..parallel.prices import GOALS
@@ -201,14 +201,9 @@ def _files(
     for name, data in (("stations", stations), ("groups", groups)):
         yield [_csv(name, data)]
     yield [picture("stations", partial(plot_stations, stations, title)), *_map(scenario, stations)]
-    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
-    curve, stopped = as_far_as_it_got(solve)
-    curve = units.present(curve)
-    yield data_files("curve", curve)
-    if curve.sizes["load"]:
-        yield [picture("curve", partial(plot_curve, curve, title))]
-    if stopped is not None:
-        raise stopped
+    yield from curve_files(
+        scenario, solver, lambda curve: [picture("curve", partial(plot_curve, curve, title))]
+    )
 
 
 def _csv(name: str, data: xr.Dataset) -> File:
