@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -70,13 +70,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
             positions=_positions(read_subtable(table, "positions"), nodes),
             time_unit=units.time,
         )
-    return _described(network, notes, given, units)
-
-
-def _described(
-    network: Network, notes: Sequence[str], given: Mapping[str, Any], units: Units
-) -> Described:
-    return described(network, notes, given, dict.fromkeys(network.stations, 1), units, "link")
+    return described(network, notes, given, units, "link")
 
 
 def _from_files(
@@ -101,7 +95,7 @@ def _from_files(
         network = Network.from_tntp(
             **paths, **factors | weights, latency=partial(_roads, units), time_unit=units.time
         )
-    return _described(network, notes, given, units)
+    return described(network, notes, given, units, "link")
 
 
 def _roads(units: Units, links: Mapping[str, Any]) -> Latency:

@@ -84,16 +84,17 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     check_names([(f"groups[{i}].", (g.name,)) for i, g in enumerate(groups)], "group")
     with at_place("groups"):
         system = _system(bank, names, groups, units)
-    return described(system, notes, given, {s.name: s.replicas for s in listed}, units, "station")
+    replicas = {s.name: s.replicas for s in listed}
+    return described(system, notes, given, units, "station", replicas)
 
 
 def described(
     system: RouteSystem,
     notes: Sequence[str],
     given: Mapping[str, Any],
-    replicas: Mapping[str, int],
     units: Units,
     word: str,
+    replicas: Mapping[str, int] | None = None,
 ) -> Described:
     """Return the description of a system, with the limits of its file.
 
@@ -105,12 +106,12 @@ def described(
         Notes on the file.
     given : mapping
         The parsed TOML file.
-    replicas : mapping of str to int
-        Number of replicas of each station of the file, by name.
     units : Units
         Units of the file.
     word : str
         Noun of a station.
+    replicas : mapping of str to int, optional
+        Number of replicas of each station of the file, by name; by default each is one.
 
     Raises
     ------
@@ -121,7 +122,8 @@ def described(
     def check(limit: Limit) -> None:
         LimitRows.of(limit, system.routed, system.bank, system.group_load)
 
-    kept = limits(given.get("limits", []), replicas, units, check, word)
+    rows = replicas or dict.fromkeys(system.stations, 1)
+    kept = limits(given.get("limits", []), rows, units, check, word)
     without = (WITHOUT_LIMITS,) if kept else ()
     return Described(system, (), (*notes, *without), None, kept, system.load)
 
