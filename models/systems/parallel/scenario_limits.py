@@ -9,6 +9,7 @@ import numpy as np
 from rich.markup import escape
 
 from ....reference.errors import InputError, escaped
+from ....reference.validation import CHOICES
 from ...frontend.fields import ScenarioError, check_keys, read_number
 from ...frontend.units import Units
 from ...latency.base import parameters
@@ -121,7 +122,8 @@ def _value(value: object, place: str, name: str, replicas: Mapping[str, int], wo
             raise ScenarioError(place, value, f"is not a list of {word}s", "give their names")
         for i, chosen in enumerate(value):
             if not isinstance(chosen, str) or escaped(chosen) not in rows:
-                problem, remedy = f"is not the name of a {word}", f"use {', '.join(rows)}"
+                some = ", ".join(list(rows)[:CHOICES]) + ", ..." * (len(rows) > CHOICES)
+                problem, remedy = f"is not the name of a {word}", f"use {some}"
                 raise ScenarioError(f"{place}[{i}]", chosen, problem, remedy)
         return np.concatenate([rows[escaped(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):

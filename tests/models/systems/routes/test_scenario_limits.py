@@ -130,6 +130,17 @@ def test_a_table_without_a_limit_is_named(file, table, message):
     assert str(caught.value).startswith(f"limits[1].{message}")
 
 
+@pytest.mark.parametrize("table", [
+    'kind = "MaxGroupFlow"\ngroup = "all"\nstation = "x"\nshare = 0.5',
+    'kind = "GroupShare"\nservers = ["x"]\nat_most = 0.5',
+])  # fmt: skip
+def test_a_message_lists_a_dozen_of_many_stations(table):
+    stations = "".join(f'[[stations]]\nname = "s{i}"\nrate = 10\n' for i in range(30))
+    file = f'{UNITS}{stations}[[groups]]\nname = "all"\nload = 9\ndelay = 0\n'
+    with pytest.raises(ScenarioError, match=r"use s0.* s11( or others|, \.\.\.)$"):
+        read(file, table)
+
+
 def test_a_limit_of_a_group_is_refused_in_a_file_without_groups():
     file = f"{UNITS}[loads]\nat = 5\n[[servers]]\nrate = 10\n"
     table = 'kind = "MaxGroupFlow"\ngroup = "north"\nstation = "server 1"\nshare = 0.5'
