@@ -19,6 +19,7 @@ from .errors import Array, InputError, LoadError
 Given = TypeVar("Given")
 Rest = ParamSpec("Rest")
 
+CHOICES = 12  # largest number of choices that a message lists
 SMALLEST, LARGEST = 5e-324, float(np.finfo(float).max)
 LEAST = 1e-300  # least load or rate: below, its inverse overflows or a share of it underflows
 PERCENT = re.compile(r"(\d+\.?\d*|\.\d+)\s*%")
@@ -233,7 +234,8 @@ def check_choice(
 ) -> str:
     """Return `value`; `error` unless it is one of the choices."""
     if not isinstance(value, str) or value not in choices:
-        remedy = f"use {' or '.join(choices)}" if choices else "leave it out"
+        some = [*choices][:CHOICES] + ["others"] * (len(choices) > CHOICES)
+        remedy = f"use {' or '.join(some)}" if some else "leave it out"
         raise error(field, value, problem, remedy)
     return str(value)
 
@@ -393,10 +395,10 @@ def loads_below(most: float, load: object, nothing: str, full: str, remedy: str)
     return array
 
 
-def as_single_load(loads: Array) -> float:
+def as_single_load(loads: Array, remedy: str = "give one load here") -> float:
     """Return the load as a float; LoadError on a list of loads."""
     if loads.ndim:
-        raise LoadError("load", loads.tolist(), "is not one number", "give one load here")
+        raise LoadError("load", loads.tolist(), "is not one number", remedy)
     return float(loads)
 
 

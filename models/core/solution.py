@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...reference.html_table import HtmlTable
-from .ratio import BoundedValue
+from .ratio import BoundedValue, Ratio, excess
 
 if TYPE_CHECKING:
     import cvxpy as cp
 
 SUM = 1e-9  # relative error that given shares or flows may have in their sum
+NAMED = 12  # servers without spare capacity that a text names
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,59 @@ class Evaluated(HtmlTable):
                 value = getattr(number, end) if number is not None and end else number
                 out[f"{name}_{end}".rstrip("_")] = None if value is None else finite_or_none(value)
         return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compared(Evaluated):
+    """Base class of evaluations that compare a decision with the optimum and the equilibrium.
+
+    It also has the attributes of `Evaluated`. Delays are in units of time. A `BoundedValue` is a
+    float with the bounds ``lower`` and ``upper``.
+
+    Attributes
+    ----------
+    optimum_delay, equilibrium_delay : BoundedValue
+        Mean delays of the optimum and of the equilibrium at this load.
+    """
+
+    optimum_delay: BoundedValue
+    equilibrium_delay: BoundedValue
+
+    bounded: ClassVar[tuple[str, ...]] = (
+        "mean_delay",
+        "optimum_delay",
+        "equilibrium_delay",
+        "ratio",
+        "loss",
+    )
+    times: ClassVar[tuple[str, ...]] = bounded[:3]
+
+    @property
+    def ratio(self) -> Ratio:
+        """Mean delay divided by that of the optimum, >= 1."""
+        return Ratio.to(self.mean_delay, self.optimum_delay)
+
+    @property
+    def loss(self) -> BoundedValue:
+        """Mean delay less that of the optimum, >= 0."""
+        return excess(self.mean_delay, self.optimum_delay)
+
+    def _comparison(self, what: str) -> list[str]:
+        """Return two lines of text about the delays; `what` is the noun of the decision."""
+        ratio = self.ratio
+        proof = f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else ""
+        return [
+            f"{what} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
+            f"{ratio:.6g} times the least{proof}",
+            f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}",
+        ]
+
+    def _instability(self) -> list[str]:
+        """Return a line of text for each of the first servers without spare capacity."""
+        return [
+            f"  unstable: {name} gets its rate or more, and its queue grows without bound"
+            for name in self.overloaded[:NAMED]
+        ]
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:

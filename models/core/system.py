@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+ONE_LOAD = "give one load here; for many, use curve(loads)"
 
 
 def planned(plan: Callable[..., CurvePlan]) -> Callable[[Method], Method]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.text import Text
 
 from ...reference.errors import InputError
 from ..core.variables import DRAWN, by_role
-from .report import File, Report, as_far_as_it_got, data_files, picture
+from .report import File, Report, curve_files, picture
 from .scenario import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def default_report(
@@ -52,11 +54,8 @@ def _files(scenario: Scenario[Any], solver: str | None) -> Iterator[list[File]]:
     """Yield the files of the refined curve, and of its picture."""
     from .dataset_plot import plot_dataset
 
-    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
-    data, stopped = as_far_as_it_got(solve)
-    data = scenario.units.present(data)
-    yield data_files("curve", data)
-    if data.sizes["load"] and by_role(data, *DRAWN):
-        yield [picture("curve", partial(plot_dataset, data, scenario.title))]
-    if stopped is not None:
-        raise stopped
+    def pictures(data: xr.Dataset) -> list[File]:
+        drawn = by_role(data, *DRAWN)
+        return [picture("curve", partial(plot_dataset, data, scenario.title))] if drawn else []
+
+    yield from curve_files(scenario, solver, pictures)

@@ -102,7 +102,9 @@ def check_keys(given: Mapping[str, Any], keys: Sequence[str], place: str, more: 
     """
     for key in given:
         if key not in keys:
-            near = difflib.get_close_matches(key, keys, 1)
+            # service_rate is a rate, and not a service_time
+            near = [known for known in keys if key.endswith(f"_{known}")]
+            near = near or difflib.get_close_matches(key, keys, 1)
             remedy = (
                 f"did you mean {near[0]}{more and f', or {more}'}?"
                 if near

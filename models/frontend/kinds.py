@@ -78,6 +78,8 @@ class SystemKind:
         one for each stage of the work; a report holds all results so far, and the new files.
         ``load`` is a number or None, ``files`` whether files are written, ``text`` whether the
         output is text and not JSON.
+    classes : tuple of type
+        Classes that users construct, for messages; by default `system` alone.
     """
 
     name: str
@@ -92,6 +94,7 @@ class SystemKind:
     anarchy: (
         Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None
     ) = None
+    classes: tuple[type[Any], ...] = ()
 
     def __post_init__(self) -> None:
         check_text("name", self.name)
@@ -99,6 +102,11 @@ class SystemKind:
         check_instance(
             "system", self.system, type, "is not a class", "give the class of its systems"
         )
+
+    @property
+    def constructed(self) -> tuple[str, ...]:
+        """Names of the classes that users construct."""
+        return tuple(made.__name__ for made in self.classes or (self.system,))
 
 
 _registered: dict[str, SystemKind] = {}
@@ -167,7 +175,7 @@ def kinds() -> tuple[SystemKind, ...]:
 
 def is_system(value: object) -> bool:
     """Return whether a value is a system of a known kind."""
-    return _kind_of(value) is not None
+    return bool(_kinds_of(value))
 
 
 def kind_of(system: object, field: str = "system") -> SystemKind:
@@ -178,15 +186,26 @@ def kind_of(system: object, field: str = "system") -> SystemKind:
     InputError
         Where no class of the value has a kind; `field` is named.
     """
-    if (kind := _kind_of(system)) is None:
-        known = ", ".join(k.system.__name__ for k in kinds())
-        raise InputError(field, system, "is not a system", f"give {known}")
-    return kind
+    return kinds_of(system, field)[0]
 
 
-def _kind_of(value: object) -> SystemKind | None:
+def kinds_of(system: object, field: str = "system") -> tuple[SystemKind, ...]:
+    """Return the kinds of a system: those of its class and of the base classes, nearest first.
+
+    Raises
+    ------
+    InputError
+        Where no class of the value has a kind; `field` is named.
+    """
+    if not (found := _kinds_of(system)):
+        known = dict.fromkeys(name for kind in kinds() for name in kind.constructed)
+        raise InputError(field, system, "is not a system", f"give {', '.join(known)}")
+    return found
+
+
+def _kinds_of(value: object) -> tuple[SystemKind, ...]:
     by_class = {kind.system: kind for kind in kinds()}
-    return next((by_class[c] for c in type(value).__mro__ if c in by_class), None)
+    return tuple(by_class[c] for c in type(value).__mro__ if c in by_class)
 
 
 @cache

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..core.curve import CurveInterruptedError
+    from .scenario import Scenario
 
 File = tuple[str, Callable[[Path], object]]
 """Name of a file, and the function that writes it at a path."""
@@ -141,6 +143,38 @@ def as_far_as_it_got(
         return solve(), None
     except CurveInterruptedError as stop:
         return stop.dataset, stop
+
+
+def curve_files(
+    scenario: Scenario[Any],
+    solver: str | None,
+    pictures: Callable[[xr.Dataset], list[File]],
+    frame: Callable[[xr.Dataset], Any] | None = None,
+) -> Iterator[list[File]]:
+    """Yield the files of the refined curve of a scenario as far as it got, then its pictures.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    solver : str, optional
+        Name of a solver.
+    pictures : callable
+        Returns the pictures of a curve that has loads.
+    frame : callable, optional
+        Returns the rows of the CSV file; by default those of `flat`.
+    """
+    import numpy as np  # `sojourn list` needs no numbers and should be fast
+
+    loads = np.unique(scenario.loads)
+    solve = partial(scenario.system.curve, loads, refine=True, solver=solver)
+    data, stopped = as_far_as_it_got(solve)
+    data = scenario.units.present(data)
+    yield data_files("curve", data, None if frame is None else frame(data))
+    if data.sizes["load"] and (drawn := pictures(data)):
+        yield drawn
+    if stopped is not None:
+        raise stopped
 
 
 def data_files(name: str, data: xr.Dataset, frame: Any = None) -> list[File]:

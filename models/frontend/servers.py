@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,23 +118,29 @@ def servers(
             f"are more than {MOST:,} with all replicas",
             "give fewer",
         )
-    names = [name for s in out for name in ((s.name,) if s.replicas == 1 else (s.name, *s.names))]
-    if len(set(names)) < len(names):
-        _raise_at_double_name(out, word)
+    check_names([(s.place, dict.fromkeys((s.name, *s.names))) for s in out], word)
     return out
 
 
-def _raise_at_double_name(given: Sequence[Server], word: str) -> None:
-    """Raise ScenarioError at the first name that two of the servers have."""
+def check_names(given: Iterable[tuple[str, Iterable[str]]], word: str) -> None:
+    """Raise ScenarioError at the first name that two entries of a file have.
+
+    Parameters
+    ----------
+    given : iterable of (str, iterable of str)
+        Place in the file, such as ``"servers[0]."``, and names of each entry.
+    word : str
+        Noun of an entry.
+    """
     taken: dict[str, str] = {}
-    for server in given:
-        for name in dict.fromkeys((server.name, *server.names)):
+    for place, names in given:
+        for name in names:
             if name in taken:
                 problem = f"is the name of {taken[name]} too"
                 raise ScenarioError(
-                    f"{server.place}name", name, problem, f"give every {word} its own name"
+                    f"{place}name", name, problem, f"give every {word} its own name"
                 )
-            taken[name] = server.place.rstrip(".: ")
+            taken[name] = place.rstrip(".: ")
 
 
 def banks(given: Sequence[Server], units: Units) -> list[Latency]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from ...reference.errors import Array
 from ...reference.html_table import HtmlTable
 from .tables import table
 
@@ -125,3 +128,24 @@ def compare(
     within = certificate is None or difference <= certificate * (1 + 1e-6) + 1e-12
     passed = bool(difference <= AGREE and within)
     return Check(quantity, load, model, reference, difference, certificate, passed, kind)
+
+
+def compare_flows(
+    quantity: str, load: float, names: Sequence[str], model: Array, reference: Array
+) -> Check:
+    """Return the check of the flow that differs most, relative to the load.
+
+    Parameters
+    ----------
+    quantity, load
+        See `Check`.
+    names : sequence of str, length n
+        Names of the servers.
+    model, reference : ndarray, shape (n,)
+        Their flows, jobs per unit of time.
+    """
+    differences = np.abs(model - reference) / load
+    i = int(np.argmax(differences))
+    name, values = f"{quantity} ({names[i]})", (float(model[i]), float(reference[i]))
+    difference = float(differences[i])
+    return Check(name, load, *values, difference, None, difference <= AGREE, "rate")

@@ -412,7 +412,7 @@ class MixedLatency(MixedBank, ComposedLatency):
     made_of = (
         Latency,
         "is not a bank with cones",
-        "use the classes of sojourn.models, such as MM1",
+        "use the classes of sojourn.models, such as MM1, one after another and not in a list",
     )
     cone_numbers = numbers_of_parts
 

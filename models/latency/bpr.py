@@ -15,7 +15,7 @@ from ...reference.errors import Array
 from ...reference.validation import raise_at_first
 from .base import ArrayLike, Latency
 from .cone import Cone
-from .polynomial import POWER_SCALE, Unlimited, inverse_rise
+from .polynomial import Unlimited, inverse_rise, power_scale
 
 MAX_DENOMINATOR = 10  # of a power that is written with a few second-order cones per server
 
@@ -198,7 +198,8 @@ class BPR(Unlimited):
 
         A simple fraction is an atom of CVXPY (second-order cones), any other power a power cone.
         """
-        used = cp.multiply(self.numbers_in_cones()["per_capacity"] / POWER_SCALE, flow)
+        scale = power_scale(power)
+        used = cp.multiply(self.numbers_in_cones()["per_capacity"] / scale, flow)
         top, kinds, rising = cp.Variable(len(self)), set(), self._rise > 0
         constraints: list[cp.Constraint] = []
         if not rising.all():
@@ -213,5 +214,5 @@ class BPR(Unlimited):
                 ones, alpha = cp.Constant(np.ones(servers.size)), np.full(servers.size, 1.0 / p)
                 constraints.append(cp.PowCone3D(top[servers], ones, used[servers], alpha))
                 kinds.add("POW")
-        congestion = cp.multiply(cp.multiply(factor * POWER_SCALE**power, rise), top)
+        congestion = cp.multiply(cp.multiply(factor * scale**power, rise), top)
         return congestion, tuple(constraints), frozenset(kinds)

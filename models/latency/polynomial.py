@@ -19,6 +19,12 @@ from .cone import Cone
 # Powers in cones are of x/(4 c), with a capacity c, or c = 1: at a flow of ten c, far above the
 # usual, a solver still works with small numbers.
 POWER_SCALE = 4.0
+LARGEST_POWER = 1e100  # of the scale: a higher power has a smaller scale
+
+
+def power_scale(power: Array | float) -> Array:
+    """Return the scale of flows in cones with a power; its power is a number of float range."""
+    return np.minimum(POWER_SCALE, LARGEST_POWER ** (1.0 / np.asarray(power)))
 
 
 def inverse_rise(excess: Array, slope: Array) -> Array:
@@ -217,8 +223,10 @@ class Polynomial(Unlimited):
                 value += cp.multiply(coefficient, flow)
                 continue
             terms = sparse.eye_array(len(self), format="csc")[:, used]
-            scaled = terms @ cp.power(flow[used] / POWER_SCALE, power)
-            value += cp.multiply(POWER_SCALE**power * coefficient, scaled)
+            scale = float(power_scale(power))
+            value += cp.multiply(
+                scale**power * coefficient, terms @ cp.power(flow[used] / scale, power)
+            )
             kinds = frozenset({"SOC"})
         return Cone(value, (), kinds)
 

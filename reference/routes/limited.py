@@ -27,7 +27,6 @@ from .routed import RoutedSystem
 
 LIMIT_TOL = 1e-12  # part of its scale by which rounding may break a limit
 CONTRADICTION = 1e-9  # least part of its scale by which a limit is broken that cannot be met
-MOST_DENSE = 1000  # unknowns up to which Newton steps are taken
 STEPS = 30  # largest number of Newton steps
 TRACE = 1e-7  # part of a group's load, or of the largest multiplier, that may be 0
 

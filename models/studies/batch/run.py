@@ -69,8 +69,9 @@ def study(
     Parameters
     ----------
     systems : sequence of System, or mapping from names to System
-        S systems of one kind (`ParallelServers`, `MultiMode` and `DualMode`, `TunableMode`, or a
-        registered kind) and of one unit of time; their sizes may differ.
+        S systems of one kind (`ParallelServers`; `Groups`, `Routes` and `Network`; `MultiMode` and
+        `DualMode`; `TunableMode`; or a registered kind) and of one unit of time; their sizes may
+        differ.
     loads : array_like, shape (K,) or (S, K)
         Loads of all systems, or a row for each system; jobs per unit of time.
     relative : bool, default False
@@ -98,10 +99,10 @@ def study(
     Returns
     -------
     xarray.Dataset
-        The variables of the curves over ``system``, ``point`` and ``server`` (or ``stage`` and
-        ``mode``), NaN where a system has fewer. ``load`` over system and point holds the loads,
-        ``server_name`` over system and server the names. Numeric attributes of a curve
-        (``total_rate``, thresholds, ...) are variables over system.
+        The variables of the curves over ``system``, ``point`` and ``server`` (``station``,
+        ``group`` and ``route``, or ``stage`` and ``mode``), NaN where a system has fewer. ``load``
+        over system and point holds the loads, ``server_name`` over system and server the names.
+        Numeric attributes of a curve (``total_rate``, thresholds, ...) are variables over system.
 
         - ``reason`` over system and point: why a load cannot be carried, and its answers are NaN;
           "" where it can. At a load of 0 the answers are the limit as the load tends to 0.

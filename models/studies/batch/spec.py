@@ -17,7 +17,7 @@ from ....reference.validation import as_floats, as_integer, check_flag, raise_at
 from ...core.question import is_own_solver
 from ...core.solvers import capable_solvers, solver_names
 from ...core.system import System
-from ...frontend.kinds import SystemKind, is_system, kind_of
+from ...frontend.kinds import SystemKind, is_system, kind_of, kinds_of
 from .records import AskedSystem, has_plan, solve_records
 from .rows import Rows, stack
 
@@ -197,19 +197,21 @@ def _by_name(systems: Any) -> tuple[list[str], list[System]]:
 
 
 def _common_kind(names: Sequence[str], systems: Sequence[System]) -> SystemKind:
-    """Kind of all systems; one table of numbers needs one kind and one unit of time."""
-    first = systems[0]
-    kind = kind_of(first, f"systems[{names[0]!r}]")
+    """Nearest kind of all systems; one table of numbers needs one kind and one unit of time."""
+    first, common = systems[0], kinds_of(systems[0], f"systems[{names[0]!r}]")
     for name, system in zip(names, systems, strict=True):
         field = f"systems[{name!r}]"
-        if kind_of(system, field) is not kind:
-            problem = f"is not a {kind.system.__name__} like systems[{names[0]!r}]"
+        own = kinds_of(system, field)
+        if not (shared := tuple(kind for kind in common if kind in own)):
+            wanted = " or ".join(common[-1].constructed)
+            problem = f"is not a {wanted} like systems[{names[0]!r}]"
             raise InputError(field, system, problem, "make a study of each kind")
+        common = shared
         if system.time_unit != first.time_unit:
             problem = f"is in another unit of time than systems[{names[0]!r}], {first.time_unit!r}"
             remedy = "write all systems in one unit"
             raise InputError(f"{field}.time_unit", system.time_unit, problem, remedy)
-    return kind
+    return common[0]
 
 
 def _default_chunk_size(systems: Sequence[System], loads: int) -> int:

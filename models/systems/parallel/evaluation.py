@@ -15,8 +15,8 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.validation import as_floats, raise_at_first
-from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
-from ...core.solution import SUM, Evaluated, finite, finite_or_none
+from ...core.ratio import ROUNDING, BoundedValue, Ratio, within
+from ...core.solution import SUM, Compared, finite, finite_or_none
 from .certificate import Certificate, certify
 from .dual_bounds import EPS
 from .prices import Goal
@@ -30,24 +30,17 @@ REMEDY = "give flow=, share= or weights="
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluation(ServerSplit, Evaluated):
+class Evaluation(ServerSplit, Compared):
     """A given split of the load, with its mean delay and its distance from the optimum.
 
     It also has the attributes of `ServerSplit` (``load``, ``names``, ``flow``, ``share``,
-    ``latency``, ``caveats``) and of `sojourn.models.core.solution.Evaluated` (``mean_delay``,
-    ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a float with the
-    bounds ``lower`` and ``upper``.
+    ``latency``, ``caveats``) and of `sojourn.models.core.solution.Compared` (``mean_delay``,
+    ``overloaded``, ``stable``, ``optimum_delay``, ``equilibrium_delay``, ``ratio``, ``loss``).
 
     Attributes
     ----------
     utilisation : ndarray, shape (n,)
         Flow divided by rate; 0 where the rate is infinite.
-    optimum_delay, equilibrium_delay : BoundedValue
-        Mean delays of the optimum and of the equilibrium at this load.
-    ratio : Ratio
-        Mean delay divided by that of the optimum, >= 1.
-    loss : BoundedValue
-        Mean delay minus that of the optimum, >= 0.
     deviation_gain : float
         Largest decrease of latency that a user gets by moving to another server; 0 at an
         equilibrium.
@@ -66,45 +59,19 @@ class Evaluation(ServerSplit, Evaluated):
     """
 
     utilisation: Array
-    optimum_delay: BoundedValue
-    equilibrium_delay: BoundedValue
-    ratio: Ratio
-    loss: BoundedValue
     deviation_gain: float
     move: tuple[str, str] | None
     certificate: Certificate
 
-    bounded: ClassVar[tuple[str, ...]] = (
-        "mean_delay",
-        "optimum_delay",
-        "equilibrium_delay",
-        "ratio",
-        "loss",
-    )
-    times: ClassVar[tuple[str, ...]] = (
-        "latency",
-        "mean_delay",
-        "optimum_delay",
-        "equilibrium_delay",
-        "loss",
-        "deviation_gain",
-    )
+    times: ClassVar[tuple[str, ...]] = (*Compared.times, "latency", "deviation_gain")
 
     def __repr__(self) -> str:
-        lines = [
-            f"split at load {self.load:g}: mean delay {self.mean_delay:.9g}, {_text_of(self.ratio)}"
-        ]
-        lines.append(
-            f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}"
-        )
+        lines = self._comparison("split")
         if self.move is not None:
             gain, (start, end) = f"{self.deviation_gain:.6g}", self.move
             lines.append(f"  a user gains {gain} by moving from {start} to {end}")
         lines += self._lines(self.utilisation)
-        lines += [
-            f"  unstable: {name} gets its rate or more, and its queue grows without bound"
-            for name in self.overloaded[:12]
-        ]
+        lines += self._instability()
         return "\n".join(lines + [f"  but {caveat}" for caveat in self.caveats])
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,11 +86,6 @@ class Evaluation(ServerSplit, Evaluated):
             "certificate": finite(vars(self.certificate)),
             "caveats": list(self.caveats),
         }
-
-
-def _text_of(ratio: Ratio) -> str:
-    proof = f", certified within {ratio.spread:.1e} of it" if math.isfinite(ratio) else ""
-    return f"{ratio:.6g} times the least{proof}"
 
 
 def evaluate(
@@ -143,7 +105,7 @@ def evaluate(
     rounding = 4 * EPS * (_mean_marginal(system, flow) / mean if mean else 0.0)
     delay = within(mean, ROUNDING + rounding)
     best, selfish = (_exact_delay(system, load, goal) for goal in ("optimum", "equilibrium"))
-    ratio, own = Ratio.to(delay, best), certify(bank, load, flow, "optimum")
+    own = certify(bank, load, flow, "optimum")
     fastest, slowest = int(np.argmin(latency)), int(np.argmax(np.where(used, latency, -np.inf)))
     gain = float(latency[slowest] - latency[fastest])
     gains = gain > ROUNDING * latency[slowest]
@@ -158,8 +120,6 @@ def evaluate(
         overloaded=tuple(np.array(system.names, dtype=object)[full]),
         optimum_delay=best,
         equilibrium_delay=selfish,
-        ratio=ratio,
-        loss=excess(delay, best),
         deviation_gain=gain,
         move=(system.names[slowest], system.names[fastest]) if gains else None,
         certificate=replace(
@@ -167,7 +127,7 @@ def evaluate(
             mean_delay=float(delay),
             lower_bound=best.lower,
             upper_bound=best.upper,
-            gap=ratio.upper - 1,
+            gap=Ratio.to(delay, best).upper - 1,
             deviation_gain=gain,
         ),
         caveats=tuple(bank.caveats(flow, system.names)),

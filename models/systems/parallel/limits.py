@@ -308,22 +308,14 @@ class GroupShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        chosen, n = as_floats("GroupShare.servers", self.servers), len(bank)
-        if chosen.ndim != 1 or not chosen.size:
-            raise InputError(
-                "GroupShare.servers",
-                self.servers,
-                "is not a list of servers",
-                "give indices such as [0, 2]",
-            )
+        field, given, n = "GroupShare.servers", list_or_none(self.servers), len(bank)
+        if not given or any(isinstance(name, str) for name in given):
+            problem, remedy = "is not a list of servers", "give indices such as [0, 2]"
+            raise InputError(field, self.servers, problem, remedy)
+        chosen = as_floats(field, given)
         fits = (chosen >= 0) & (chosen < n) & (chosen == np.floor(chosen))
-        raise_at_first(
-            "GroupShare.servers",
-            chosen,
-            fits,
-            "is not a server",
-            f"give an index from 0 to {n - 1}",
-        )
+        remedy = f"give an index from 0 to {n - 1}"
+        raise_at_first(field, chosen, fits, "is not a server", remedy)
         share = as_fraction("GroupShare.at_most", self.at_most, "the load")
         return LinearLimit(
             np.isin(np.arange(n), chosen) * 1.0, share * load, self.name, load, share
@@ -337,14 +329,9 @@ def limits_of(given: object) -> tuple[Limit, ...]:
         raise InputError(
             "subject_to", given, "is not a list of limits", "write subject_to=[MaxShare(0.5)]"
         )
+    remedy = "give one such as MaxShare(0.5), or one of a class of your own"
     for i, limit in enumerate(limits):
-        check_instance(
-            f"subject_to[{i}]",
-            limit,
-            Limit,
-            "is not a limit",
-            f"use {', '.join(REGISTRY.names())}, or a class of your own",
-        )
+        check_instance(f"subject_to[{i}]", limit, Limit, "is not a limit", remedy)
     return tuple(limits)
 
 

@@ -23,6 +23,7 @@ from .evaluation import Evaluation
 from .misspecification import delays_at
 from .prices import GOALS
 from .rows import Rows
+from .scenario_limits import limit_lines
 from .solution import Solution
 from .system import ParallelServers
 
@@ -240,10 +241,7 @@ def _shown(
         yield _flows(scenario, answers)
     for caveat in dict.fromkeys(c for s in found for c in s.caveats):
         yield f"[bold]but[/] {escape(caveat)}"
-    for limit in answers["optimum"].limits:
-        yield f"[bold]limit[/] {escape(str(limit))}" + (
-            "" if limit.of_time or not limit.price.any() else f" {unit} a unit"
-        )
+    yield from limit_lines(answers["optimum"].limits, unit)
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
         way = f"{s.solver.lower()}, {s.formulation}, {s.polished} Newton steps"

@@ -23,6 +23,7 @@ from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
+from .linear_limit import Limit
 from .rows import Rows
 from .scenario_limits import limits
 from .system import ParallelServers
@@ -84,7 +85,11 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
             _variant(k, v, listed, system, units)
             for k, v in read_subtable(given, "variants").items()
         )
-    kept = limits(given.get("limits", []), listed, units, system)
+
+    def check(limit: Limit) -> None:
+        limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0))._checked(len(system))
+
+    kept = limits(given.get("limits", []), {s.name: s.replicas for s in listed}, units, check)
     return Described(
         system, variants, (*notes, *[WITHOUT_LIMITS] * bool(kept)), Rows.of(listed), kept
     )

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
 from ....reference.errors import InputError, escaped
+from ....reference.validation import CHOICES
 from ...frontend.fields import ScenarioError, check_keys, read_number
-from ...frontend.servers import Server
 from ...frontend.units import Units
 from ...latency.base import parameters
 from .limits import REGISTRY
 from .linear_limit import Limit
-from .system import ParallelServers
+from .solution import ShadowPrice
+
+INDEX = "route"  # field of a limit that is an index
 
 
 def limits(
-    given: object, listed: Sequence[Server], units: Units, system: ParallelServers
+    given: object,
+    replicas: Mapping[str, int],
+    units: Units,
+    check: Callable[[Limit], object],
+    word: str = "server",
 ) -> tuple[Limit, ...]:
     """Return the limits of a scenario file, after a check that they fit the system.
 
@@ -26,13 +33,15 @@ def limits(
     ----------
     given : object
         The list of tables, such as ``[[limits]] kind = "MaxShare"``.
-    listed : sequence of Server
-        The servers of the file. A list with one number for each of them is repeated for its
-        replicas, and the field ``servers`` has their names.
+    replicas : mapping of str to int
+        Number of replicas of each server of the file, by name. A list with one number for each of
+        them is repeated for its replicas, and the field ``servers`` has their names.
     units : Units
         Units of the file; times are in its unit of delays.
-    system : ParallelServers
-        The system of the file.
+    check : callable
+        ``check(limit)`` raises InputError where the limit does not fit the system of the file.
+    word : str
+        Noun of a server, for messages.
 
     Raises
     ------
@@ -44,12 +53,25 @@ def limits(
             "limits", given, "is not a list of tables", "write each as [[limits]] with a kind"
         )
     return tuple(
-        _limit(table, f"limits[{i}].", listed, units, system) for i, table in enumerate(given)
+        _limit(table, f"limits[{i}].", replicas, units, check, word)
+        for i, table in enumerate(given)
     )
 
 
+def limit_lines(found: Iterable[ShadowPrice], unit: str) -> Iterator[str]:
+    """Yield a line for each limit of an answer, as markup of `rich`; `unit` is that of delays."""
+    for limit in found:
+        priced = not limit.of_time and limit.price.any()
+        yield f"[bold]limit[/] {escape(str(limit))}" + f" {unit} a unit" * bool(priced)
+
+
 def _limit(
-    given: object, place: str, listed: Sequence[Server], units: Units, system: ParallelServers
+    given: object,
+    place: str,
+    replicas: Mapping[str, int],
+    units: Units,
+    check: Callable[[Limit], object],
+    word: str,
 ) -> Limit:
     """Return the limit of one table; ScenarioError, with its place, where it does not fit."""
     if not isinstance(given, Mapping):
@@ -66,43 +88,46 @@ def _limit(
             raise ScenarioError(
                 f"{place}{name}", None, "is missing", f"{given['kind']} needs {', '.join(needed)}"
             )
-    values = {k: _value(v, f"{place}{k}", k, listed) for k, v in given.items() if k != "kind"}
+    values = {
+        k: _value(v, f"{place}{k}", k, replicas, word) for k, v in given.items() if k != "kind"
+    }
     for name in values.keys() & set(kind.times):
         time = values[name]
         several = isinstance(time, list)
         values[name] = [units.from_delay(t) for t in time] if several else units.from_delay(time)
     try:
         limit = kind(**values)
-        limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0))._checked(len(system))
+        check(limit)
     except InputError as error:
-        raise ScenarioError(
-            f"{place}{error.field.partition('.')[2] or error.field}",
-            error.value,
-            error.problem,
-            error.remedy,
-        ) from None
+        # an error of the limit as a whole has the field subject_to, or the name of the class
+        whole = error.field in ("subject_to", kind.__name__)
+        field = "kind" if whole else error.field.partition(".")[2] or error.field
+        value = given["kind"] if whole else error.value
+        raise ScenarioError(f"{place}{field}", value, error.problem, error.remedy) from None
     return limit
 
 
-def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> Any:
+def _value(value: object, place: str, name: str, replicas: Mapping[str, int], word: str) -> Any:
     """Return a field as text, number, list of numbers, or list of indices of named servers.
 
     A list with a number for each server of the file is repeated for their replicas.
     """
-    replicas = [s.replicas for s in listed]
+    if name == INDEX:
+        return value
+    counts = list(replicas.values())
     if name == "servers":
-        index = np.split(np.arange(sum(replicas)), np.cumsum(replicas)[:-1])
-        rows = {s.name: own for s, own in zip(listed, index, strict=True)}
+        index = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+        rows = dict(zip(replicas, index, strict=True))
         if not isinstance(value, list) or not value:
-            raise ScenarioError(place, value, "is not a list of servers", "give their names")
+            raise ScenarioError(place, value, f"is not a list of {word}s", "give their names")
         for i, chosen in enumerate(value):
             if not isinstance(chosen, str) or escaped(chosen) not in rows:
-                raise ScenarioError(
-                    f"{place}[{i}]", chosen, "is not the name of a server", f"use {', '.join(rows)}"
-                )
+                some = ", ".join(list(rows)[:CHOICES]) + ", ..." * (len(rows) > CHOICES)
+                problem, remedy = f"is not the name of a {word}", f"use {some}"
+                raise ScenarioError(f"{place}[{i}]", chosen, problem, remedy)
         return np.concatenate([rows[escaped(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):
-        return [_value(row, f"{place}[{j}]", name, listed) for j, row in enumerate(value)]
+        return [_value(row, f"{place}[{j}]", name, replicas, word) for j, row in enumerate(value)]
     if isinstance(value, list):
         numbers = [
             v
@@ -110,7 +135,7 @@ def _value(value: object, place: str, name: str, listed: Sequence[Server]) -> An
             else read_number(v, f"{place}[{i}]", signed=True)
             for i, v in enumerate(value)
         ]
-        if len(numbers) != len(replicas):
+        if len(numbers) != len(counts):
             return numbers
-        return [v for v, times in zip(numbers, replicas, strict=True) for _ in range(times)]
+        return [v for v, times in zip(numbers, counts, strict=True) for _ in range(times)]
     return escaped(value) if isinstance(value, str) else read_number(value, place, signed=True)

@@ -13,10 +13,10 @@ from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
-from ....reference.validation import LEAST, as_names, check_text
+from ....reference.validation import LEAST, as_names, as_single_load, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
-from ...core.system import planned
+from ...core.system import ONE_LOAD, planned
 from ...latency.base import Latency, as_latency
 from .control import ControlledSplit, Tolls, control, tolls
 from .evaluation import Evaluation, evaluate
@@ -580,16 +580,7 @@ class ParallelServers(SplitTasks):
         """
         if isinstance(load, float) and LEAST < load < FAR * self.total_rate < math.inf:
             return float(load)  # the common case, far from both ends
-        array = exact.check_load(self.bank, load)
-        if array.ndim:
-            raise LoadError(
-                "load",
-                array.tolist(),
-                "is not one number",
-                "give one load here; for many, use curve(loads)",
-            )
-        if array <= 0:
-            raise LoadError(
-                "load", float(array), "there is nothing to split", "give a load above 0"
-            )
-        return float(array)
+        number = as_single_load(exact.check_load(self.bank, load), ONE_LOAD)
+        if number <= 0:
+            raise LoadError("load", number, "there is nothing to split", "give a load above 0")
+        return number

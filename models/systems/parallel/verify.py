@@ -12,7 +12,7 @@ from ....reference.parallel.anarchy import ratio_of
 from ....reference.parallel.optimum_equilibrium import Split
 from ...core.progress import track
 from ...core.ratio import PriceOfAnarchy
-from ...frontend.verification import AGREE, Check, compare
+from ...frontend.verification import AGREE, Check, compare, compare_flows
 from .formulations import for_goal
 from .prices import GOALS
 from .solution import Solution
@@ -65,19 +65,7 @@ def _at_load(system: ParallelServers, load: float, options: FormulationOptions) 
         yield compare(
             f"{goal} multiplier", load, model.multiplier, float(split.multiplier), None, "time"
         )
-        worst = int(np.argmax(np.abs(model.flow - split.flow)))
-        difference = abs(model.flow[worst] - split.flow[worst]) / load
-        name = f"{goal} flow ({system.names[worst]})"
-        yield Check(
-            name,
-            load,
-            float(model.flow[worst]),
-            float(split.flow[worst]),
-            float(difference),
-            None,
-            bool(difference <= AGREE),
-            "rate",
-        )
+        yield compare_flows(f"{goal} flow", load, system.names, model.flow, split.flow)
     poa = PriceOfAnarchy.of(found["equilibrium"], found["optimum"])
     yield compare(
         "price of anarchy",

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .solution import RouteSolution
     from .system import RouteSystem
 
-GOALS = ("optimum", "equilibrium")
-
 
 def gains(system: RouteSystem, found: RouteSolution) -> Array:
     """Return the most that a user of each group gains by another route, shape (G,).

@@ -19,9 +19,9 @@ from ....reference.routes import RoutedSystem, RouteFlow
 from ....reference.routes.bounds import certify
 from ....reference.routes.engine import solve
 from ....reference.validation import as_positive
-from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
-from ...core.solution import Evaluated, finite_or_none
-from .flows import SHOWN, RoutedFlows, in_order, link_ends_of
+from ...core.ratio import ROUNDING, BoundedValue, within
+from ...core.solution import Compared, finite_or_none
+from .flows import RoutedFlows, in_order, link_ends_of
 from .given_flows import given_flow
 
 if TYPE_CHECKING:
@@ -66,22 +66,16 @@ class RouteMove:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RouteEvaluation(RoutedFlows, Evaluated):
+class RouteEvaluation(RoutedFlows, Compared):
     """Given flows over routes, with their mean delay and their distance from the optimum.
 
     It also has the attributes of `RoutedFlows` (``load``, ``multiple``, ``station_flow``,
-    ``group_delay``, ``route_flow``, ...) and of `sojourn.models.core.solution.Evaluated`
-    (``mean_delay``, ``overloaded``, ``stable``). Delays are in units of time. A `BoundedValue` is a
-    float with the bounds ``lower`` and ``upper``. Routes that were not given are one of many.
+    ``group_delay``, ``route_flow``, ...) and of `sojourn.models.core.solution.Compared`
+    (``mean_delay``, ``overloaded``, ``stable``, ``optimum_delay``, ``equilibrium_delay``,
+    ``ratio``, ``loss``). Routes that were not given are one of many.
 
     Attributes
     ----------
-    optimum_delay, equilibrium_delay : BoundedValue
-        Mean delays of the optimum and of the equilibrium at this load.
-    ratio : Ratio
-        Mean delay divided by that of the optimum, >= 1.
-    loss : BoundedValue
-        Mean delay less that of the optimum, >= 0.
     potential_gap : float
         What all jobs together save when each takes the cheapest route at the present latencies,
         relative to their delay: 0 at an equilibrium.
@@ -105,52 +99,29 @@ class RouteEvaluation(RoutedFlows, Evaluated):
     (0.025, None)
     """
 
-    optimum_delay: BoundedValue
-    equilibrium_delay: BoundedValue
-    ratio: Ratio
-    loss: BoundedValue
     potential_gap: float
     mean_saving: float
     largest_saving: float
     move: RouteMove | None
     residual: float
 
-    bounded: ClassVar[tuple[str, ...]] = (
-        "mean_delay",
-        "optimum_delay",
-        "equilibrium_delay",
-        "ratio",
-        "loss",
-    )
     times: ClassVar[tuple[str, ...]] = (
-        "mean_delay",
+        *Compared.times,
         "station_latency",
         "group_delay",
-        "optimum_delay",
-        "equilibrium_delay",
-        "loss",
         "mean_saving",
         "largest_saving",
         "move",
     )
 
     def __repr__(self) -> str:
-        proof = f", certified within {self.ratio.spread:.1e}" if math.isfinite(self.ratio) else ""
-        lines = [
-            f"flows at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
-            f"{self.ratio:.6g} times the least{proof}",
-            f"  optimum {self.optimum_delay:.9g}, equilibrium {self.equilibrium_delay:.9g}",
-        ]
+        lines = self._comparison("flows")
         if self.residual > ROUNDING:
             lines.append(f"  but a part of {self.residual:.1e} of all flow is on no route found")
         if self.move is not None:
             lines.append(f"  {self.move}")
         lines += [f"  but {caveat}" for caveat in self.caveats]
-        lines += [
-            f"  unstable: {name} gets its rate or more, and its queue grows without bound"
-            for name in self.overloaded[:SHOWN]
-        ]
-        return "\n".join([*lines, *self._lines()])
+        return "\n".join([*lines, *self._instability(), *self._lines()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings for JSON; infinite numbers are None."""
@@ -211,8 +182,6 @@ def evaluate(
         group_delay=columns.group_flow(found.flow * costs, loads.size) / loads,
         optimum_delay=best,
         equilibrium_delay=selfish,
-        ratio=Ratio.to(delay, best),
-        loss=excess(delay, best),
         potential_gap=saving / paid if 0 < paid < math.inf else saving,
         mean_saving=saving / load,
         largest_saving=largest,

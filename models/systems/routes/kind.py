@@ -12,6 +12,8 @@ from ...frontend.kinds import SystemKind
 from ..parallel.curve import check_goals
 from ..parallel.limits import no_limits
 from .anarchy_report import anarchy
+from .groups import Groups
+from .listed import Routes
 from .network import Network
 from .network_scenario import read as read_network
 from .report import report
@@ -40,6 +42,12 @@ _kind = partial(
     SystemKind, check_options=check_options, verify=checks, report=report, anarchy=anarchy
 )
 KINDS = (
-    _kind("stations", RouteSystem, read_stations, tables=("groups",)),
-    _kind("network", Network, read_network, tables=("links", "demands")),
+    _kind(
+        "stations",
+        RouteSystem,
+        read_stations,
+        tables=("groups", "limits"),
+        classes=(Groups, Routes, Network),
+    ),
+    _kind("network", Network, read_network, tables=("links", "demands", "limits")),
 )

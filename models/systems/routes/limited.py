@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -13,25 +13,22 @@ import numpy.typing as npt
 from ....reference.compensated_sum import EPS
 from ....reference.errors import Array
 from ....reference.routes import RouteFlow
-from ....reference.routes.bounds import RouteCertificate, group_delay
+from ....reference.routes.bounds import RouteCertificate
 from ....reference.routes.engine import solve
 from ....reference.routes.limited import LimitedFlow, certified, moved_inside
 from ....reference.routes.limited_newton import refined
 from ...core.certificate import bounds
 from ...core.errors import FormulationError
-from ...core.options import FormulationOptions, check_solve_options
-from ...core.question import Points, SolverOutput
-from ...core.signatures import show_options
+from ...core.question import Points
 from ...core.solution import Provenance
-from ...core.solve import Task
 from ...latency.tangents import initial_tangent_points
 from .formulations import RouteModel, formulations
-from .limits import RouteLimits, route_limits
-from .questions import RouteSplit, RouteSplits, tolerance_of
+from .limits import RouteLimits
+from .questions import RouteSplit, RouteSplits
 from .solution import RouteSolution
 
 if TYPE_CHECKING:
-    from .system import RouteSystem
+    pass
 
 ROUNDING = 16.0 * EPS  # relative rounding error of a value of a bank, or of a sum of products
 
@@ -61,7 +58,7 @@ class LimitedRouteSplit(RouteSplit):
         The limits at this load.
     """
 
-    limits: RouteLimits = None  # type: ignore[assignment]
+    limits: RouteLimits = field(kw_only=True)
 
     rows: ClassVar[type[Any]] = LimitedRouteSplits
     own_solver = None
@@ -102,16 +99,7 @@ class LimitedRouteSplit(RouteSplit):
         problem = cp.Problem(model.problem.objective, [*model.problem.constraints, limit])
         return replace(model, problem=problem)
 
-    def finish(
-        self, program: RouteModel, returned: SolverOutput, points: Points
-    ) -> LimitedRouteSplits:
-        """Return the certified answer at the load, polished where that lowers the gap."""
-        (flow,) = returned.value(program.variable)
-        if not np.isfinite(flow).all():
-            return self.empty(1)
-        return self._answer(float(points[0][0]), program.found(flow))
-
-    def _answer(self, load: float, found: RouteFlow) -> LimitedRouteSplits:
+    def _answer(self, load: float, found: RouteFlow) -> RouteSplits:
         """Return one row: flows within the limits, with their certificate."""
         system, limits = self.system, self.limits
         loads = load / system.total_load * system.load
@@ -122,18 +110,10 @@ class LimitedRouteSplit(RouteSplit):
         else:
             within = moved_inside(system, limits.rows, loads, found, limits.safe)
             answer = certified(system, loads, limits.rows, within)[0]
-        flow, prices = np.empty(1, dtype=object), np.empty(1, dtype=object)
-        flow[0], prices[0] = answer.found.used(), answer.z
+        prices = np.empty(1, dtype=object)
+        prices[0] = answer.z
         proof = self._proof(loads, answer)
-        return LimitedRouteSplits(
-            flow=flow[0].station_flow[None],
-            group_delay=group_delay(system, flow[0])[None],
-            routes=flow,
-            steps=np.array([answer.steps]),
-            certified=self.tolerance.met(proof.gap, proof.rounding)[None],
-            row_prices=prices,
-            **{name: np.array([value]) for name, value in vars(proof).items()},
-        )
+        return self._row(answer.found.used(), proof, answer.steps, row_prices=prices)
 
     def _proof(self, load: Array, answer: LimitedFlow) -> RouteCertificate:
         """Return the certificate of flows within the limits."""
@@ -170,11 +150,6 @@ class LimitedRouteSplit(RouteSplit):
             program = replace(program, columns=columns)
         return super().refine(program, found)
 
-    def empty(self, count: int) -> LimitedRouteSplits:
-        """See `Question.empty`."""
-        stations, groups = len(self.bank), self.system.load.size
-        return LimitedRouteSplits.empty(count, flow=(stations,), group_delay=(groups,))
-
     def solution(self, found: Any, points: Points, provenance: Provenance) -> RouteSolution:
         """See `Question.solution`."""
         answer = super().solution(found, points, provenance)
@@ -182,24 +157,3 @@ class LimitedRouteSplit(RouteSplit):
             self.bank, found.routes[0], found.row_prices[0], answer.group_load
         )
         return replace(answer, limits=prices)
-
-
-@show_options
-def limited_optimum(
-    system: RouteSystem, load: float, **options: Unpack[FormulationOptions]
-) -> RouteSolution:
-    """Return the optimum within the limits of the option ``subject_to``."""
-    check_solve_options("optimum", options)
-    loads = load / system.load * system.group_load
-    limits = route_limits(system.routed, system.bank, options.get("subject_to") or (), loads)
-    question = LimitedRouteSplit(
-        system.routed,
-        system.bank,
-        "optimum",
-        1.0,
-        load,
-        tolerance_of("optimum", 1.0, options),
-        options.get("polish", True),
-        limits=limits,
-    )
-    return Task(question, options).one(load)

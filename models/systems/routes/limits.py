@@ -21,13 +21,14 @@ from ....reference.routes.route_rows import RouteRows
 from ....reference.validation import LARGEST, as_fraction, as_integer, check_choice, check_within
 from ...core.table import Mask
 from ...latency.base import Latency
-from ..parallel.limits import limits_of
+from ..parallel.limits import limits_of, register_limit
 from ..parallel.linear_limit import Limit, LinearLimit
 from ..parallel.solution import ShadowPrice
 
 BINDS = 1e-6  # part of the largest price in a proof that counts
 
 
+@register_limit("MaxGroupFlow")
 @dataclass(frozen=True, kw_only=True)
 class MaxGroupFlow(Limit):
     """At most a given flow of one group at a station, or on one of its listed routes.
@@ -63,7 +64,8 @@ class MaxGroupFlow(Limit):
     def linearise(self, bank: Latency, load: float) -> NoReturn:
         """Raise InputError: servers alone have no groups."""
         problem = "limits a group of users, which parallel servers do not have"
-        raise InputError("MaxGroupFlow", self.group, problem, "use Groups, Routes or Network")
+        remedy = "use Groups, Routes or Network; in a file, stations and groups, or a network"
+        raise InputError("MaxGroupFlow", self.group, problem, remedy)
 
     def rows(self, system: RoutedSystem, load: Array) -> RouteRows:
         """Return the limit as one row on flows of routes.
@@ -81,8 +83,9 @@ class MaxGroupFlow(Limit):
         for names in (("station", "route"), ("share", "flow")):
             given = [name for name in names if getattr(self, name) is not None]
             if len(given) != 1:
-                remedy = f"give either {names[0]}= or {names[1]}="
-                raise InputError("MaxGroupFlow", given, f"has {len(given)} of {names}", remedy)
+                both, nor = ("both", "and") if given else ("neither", "nor")
+                problem = f"has {both} {names[0]} {nor} {names[1]}"
+                raise InputError("MaxGroupFlow", self.group, problem, f"give {' or '.join(names)}")
         bound = np.array([self._bound(float(load[k]))])
         station = np.zeros((1, len(system.bank)))
         if self.station is not None:

@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from ....reference.errors import Array
 from ...frontend.style import curve_of, headed
-from .both_goals import GOALS
+from ..parallel.prices import GOALS
 
 MOST_NODES, MOST_LINKS = 60, 40  # up to which nodes and links of a network have texts
 NARROW, WIDE = 1.0, 6.0  # widths of links without load and with the largest load

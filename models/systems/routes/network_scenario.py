@@ -23,7 +23,7 @@ from ...frontend.units import Units
 from ...latency.base import Latency
 from ...latency.bpr import BPR
 from .network import Network
-from .scenario import known, table_of, tables_of
+from .scenario import described, known, table_of, tables_of
 
 FILES, WRITTEN = ("net", "trips", "nodes"), ("closed", "positions")
 FACTORS = ("load_factor", "toll_weight", "length_weight")
@@ -70,7 +70,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
             positions=_positions(read_subtable(table, "positions"), nodes),
             time_unit=units.time,
         )
-    return Described(network, notes=tuple(notes), own_load=network.load)
+    return described(network, notes, given, units, "link")
 
 
 def _from_files(
@@ -95,7 +95,7 @@ def _from_files(
         network = Network.from_tntp(
             **paths, **factors | weights, latency=partial(_roads, units), time_unit=units.time
         )
-    return Described(network, notes=tuple(notes), own_load=network.load)
+    return described(network, notes, given, units, "link")
 
 
 def _roads(units: Units, links: Mapping[str, Any]) -> Latency:

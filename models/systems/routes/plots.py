@@ -19,7 +19,7 @@ from ...frontend.style import (
     panels,
     share_loads,
 )
-from .both_goals import GOALS
+from ..parallel.prices import GOALS
 
 if TYPE_CHECKING:
     from ....reference.routes.worst_case import RouteWorstCase

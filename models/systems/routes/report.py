@@ -15,10 +15,12 @@ from ....reference.errors import Array, InputError
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...core.variables import ANARCHY
-from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
+from ...frontend.report import File, Report, curve_files, data_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
-from .both_goals import GOALS, gains, groups_of, stations_of
+from ..parallel.prices import GOALS
+from ..parallel.scenario_limits import limit_lines
+from .both_goals import gains, groups_of, stations_of
 from .solution import LargestLoad, RouteSolution
 from .system import RouteSystem
 
@@ -42,8 +44,10 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     raw: dict[str, RouteSolution] = {
         goal: getattr(system, goal)(load, solver=solver) for goal in GOALS
     }
-    gain = {goal: units.delay_factor * gains(system, found) for goal, found in raw.items()}
     poa = PriceOfAnarchy.of(raw["equilibrium"], raw["optimum"])
+    if scenario.limits:  # only the optimum has limits; the price of anarchy is without them
+        raw["optimum"] = system.optimum(load, solver=solver, subject_to=scenario.limits)
+    gain = {goal: units.delay_factor * gains(system, found) for goal, found in raw.items()}
     answers = {goal: units.result(found) for goal, found in raw.items()}
     most = system.capacity()
     return Report(
@@ -97,6 +101,7 @@ def _shown(
     yield _groups(scenario, answers, gain)
     for caveat in dict.fromkeys(c for s in found for c in s.caveats):
         yield f"[bold]but[/] {escape(caveat)}"
+    yield from limit_lines(answers["optimum"].limits, unit)
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
         steps = f", {s.polished} Newton steps" if s.polished else ""
@@ -196,14 +201,9 @@ def _files(
     for name, data in (("stations", stations), ("groups", groups)):
         yield [_csv(name, data)]
     yield [picture("stations", partial(plot_stations, stations, title)), *_map(scenario, stations)]
-    solve = partial(scenario.system.curve, np.unique(scenario.loads), refine=True, solver=solver)
-    curve, stopped = as_far_as_it_got(solve)
-    curve = units.present(curve)
-    yield data_files("curve", curve)
-    if curve.sizes["load"]:
-        yield [picture("curve", partial(plot_curve, curve, title))]
-    if stopped is not None:
-        raise stopped
+    yield from curve_files(
+        scenario, solver, lambda curve: [picture("curve", partial(plot_curve, curve, title))]
+    )
 
 
 def _csv(name: str, data: xr.Dataset) -> File:

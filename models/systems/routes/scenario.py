@@ -20,13 +20,20 @@ from ...frontend.fields import (
     read_string,
 )
 from ...frontend.scenario import Described, noted
-from ...frontend.servers import Server, banks, servers
+from ...frontend.servers import Server, banks, check_names, servers
 from ...frontend.units import Units
 from ...latency.base import Latency, as_latency
+from ..parallel.linear_limit import Limit
+from ..parallel.scenario_limits import limits
 from .groups import Groups
+from .limits import LimitRows
 from .listed import Route, Routes
 from .system import RouteSystem
 
+WITHOUT_LIMITS = (
+    "the limits are those of the optimum; the equilibrium, the price of anarchy and the curve are "
+    "without them"
+)
 GROUP_KEYS = ("name", "load", "delay", "routes")
 
 
@@ -74,10 +81,51 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     names = [name for s in listed for name in s.names]
     tables = tables_of(given, "groups", "a load and a delay")
     groups = [_group(i, g, listed, names, units) for i, g in enumerate(tables)]
-    check_names([g.name for g in groups], "groups", "group")
+    check_names([(f"groups[{i}].", (g.name,)) for i, g in enumerate(groups)], "group")
     with at_place("groups"):
         system = _system(bank, names, groups, units)
-    return Described(system, notes=tuple(notes), own_load=system.load)
+    replicas = {s.name: s.replicas for s in listed}
+    return described(system, notes, given, units, "station", replicas)
+
+
+def described(
+    system: RouteSystem,
+    notes: Sequence[str],
+    given: Mapping[str, Any],
+    units: Units,
+    word: str,
+    replicas: Mapping[str, int] | None = None,
+) -> Described:
+    """Return the description of a system, with the limits of its file.
+
+    Parameters
+    ----------
+    system : RouteSystem
+        The system.
+    notes : sequence of str
+        Notes on the file.
+    given : mapping
+        The parsed TOML file.
+    units : Units
+        Units of the file.
+    word : str
+        Noun of a station.
+    replicas : mapping of str to int, optional
+        Number of replicas of each station of the file, by name; by default each is one.
+
+    Raises
+    ------
+    ScenarioError
+        On a limit that does not fit, with its place in the file.
+    """
+
+    def check(limit: Limit) -> None:
+        LimitRows.of(limit, system.routed, system.bank, system.group_load)
+
+    rows = replicas or dict.fromkeys(system.stations, 1)
+    kept = limits(given.get("limits", []), rows, units, check, word)
+    without = (WITHOUT_LIMITS,) if kept else ()
+    return Described(system, (), (*notes, *without), None, kept, system.load)
 
 
 def _system(
@@ -117,18 +165,6 @@ def table_of(given: object, place: str, keys: Sequence[str], *needed: str) -> Ma
         if key not in given:
             raise ScenarioError(f"{place}{key}", None, "is missing", f"give {', '.join(needed)}")
     return given
-
-
-def check_names(names: Sequence[str], key: str, word: str) -> None:
-    """Raise ScenarioError at the first name that two entries of an array of tables have."""
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if name in first:
-            problem = f"is the name of {key}[{first[name]}] too"
-            raise ScenarioError(
-                f"{key}[{i}].name", name, problem, f"give every {word} its own name"
-            )
-        first[name] = i
 
 
 def known(value: object, place: str, what: str, names: Collection[str]) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ....reference.errors import Array
 from ....reference.html_table import HtmlTable
+from ....reference.routes import RoutedSystem
+from ....reference.routes.capacity import capacity
 from ...core.solution import CertifiedAnswer, finite_or_none
 from ..parallel.prices import Goal
 from ..parallel.solution import ShadowPrice
@@ -118,6 +120,20 @@ class LargestLoad(HtmlTable):
     limiting: tuple[str, ...]
     price: Array
     station_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, system: RoutedSystem) -> Self:
+        """Return the largest load of a system."""
+        most = capacity(system)
+        return cls(
+            multiple=most.multiple,
+            max_load=most.max_load,
+            lower=most.lower,
+            upper=most.upper,
+            limiting=tuple(system.stations[a] for a in most.limiting),
+            price=most.price,
+            station_names=system.stations,
+        )
 
     def __repr__(self) -> str:
         if math.isinf(self.multiple):

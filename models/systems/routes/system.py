@@ -3,68 +3,34 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, LoadError
-from ....reference.guards import check_players
-from ....reference.routes import Columns, RoutedSystem, RouteSet
-from ....reference.routes.capacity import RouteCapacity, capacity, check_multiple
 from ....reference.routes.worst_case import RouteWorstCase
-from ....reference.validation import (
-    as_loads,
-    as_single_load,
-    check_text,
-)
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
-from ...core.signatures import show_options
-from ...core.solve import Task
-from ...core.system import System, planned
-from ...latency.base import Latency
-from ..parallel.limits import limits_of, no_limits
+from ...core.system import planned
 from ..parallel.prices import Goal, check_goal
 from .evaluation import RouteEvaluation, evaluate
 from .formulations import RouteModel, formulations
 from .inputs import as_table
-from .limited import limited_optimum
-from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import LargestLoad, RouteSolution
+from .tasks import RouteTasks, curve_plan
 from .tolls import RouteTolls, tolls
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ...core.curve import CurvePlan
 
-STORED = 10_000  # listed routes whose flows a curve holds
-
-
-@show_options
-def curve_plan(
-    system: RouteSystem,
-    loads: npt.ArrayLike,
-    which: str | None = None,
-    refine: bool | float = False,
-    players: float = math.inf,
-    **options: Unpack[FormulationOptions],
-) -> CurvePlan:
-    """Return the plan of `RouteSystem.curve`."""
-    from .curve import curve_plan  # the import of xarray takes time
-
-    return curve_plan(system, loads, which, refine, players, options)
-
-
-class RouteSystem(System):
+class RouteSystem(RouteTasks):
     """Base class of `Groups`, `Routes` and `Network`: stations, groups, and their routes.
 
     Parameters
     ----------
     bank : Latency
-        A stations.
+        The A stations as one bank.
     routes : RouteSet
         Routes of G groups over the stations.
     load : ndarray, shape (G,)
@@ -78,54 +44,11 @@ class RouteSystem(System):
     ----------
     routed : RoutedSystem
         The system for the functions of `sojourn.reference.routes`.
-    bank : Latency
-        The A stations as one bank.
-    stations, groups : tuple of str
-        Names of the stations and of the groups.
     group_load : ndarray, shape (G,)
-        Load of each group, jobs per unit of time.
-    time_unit : str
+        The loads of the groups.
+    bank, stations, groups, time_unit
+        As given.
     """
-
-    def __init__(
-        self,
-        bank: Latency,
-        routes: RouteSet,
-        load: Array,
-        stations: tuple[str, ...],
-        groups: tuple[str, ...],
-        time_unit: str,
-    ) -> None:
-        self.bank = bank
-        self.routed = RoutedSystem(bank, routes, load, stations, groups)
-        self.stations, self.groups = self.routed.stations, self.routed.groups
-        self.group_load = load
-        self.time_unit = check_text("time_unit", time_unit)
-
-    def __repr__(self) -> str:
-        size = f"{len(self.groups)} groups, {len(self.stations)} stations"
-        return f"{type(self).__name__}({size}, load {self.load:g})"
-
-    @property
-    def load(self) -> float:
-        """Sum of the loads of the groups, jobs per unit of time."""
-        return self.routed.total_load
-
-    @property
-    def max_load(self) -> float:
-        """Total load that the stations cannot carry, jobs per unit of time; see `capacity`."""
-        return self._most.max_load
-
-    @property
-    def stored_routes(self) -> Columns | None:
-        """The routes whose flows a curve holds: all that are listed, up to 10,000; else None."""
-        listed = self.routed.routes.listed
-        return listed if listed is not None and len(listed) <= STORED else None
-
-    @cached_property
-    def _most(self) -> RouteCapacity:
-        """The largest multiple of the loads, with its proof."""
-        return capacity(self.routed)
 
     def optimum(
         self, load: float | None = None, **options: Unpack[FormulationOptions]
@@ -183,8 +106,6 @@ class RouteSystem(System):
         (0.031132, True)
         """
         load = self._load(load)
-        if limits_of(options.get("subject_to")):
-            return limited_optimum(self, load, **options)
         return self._task("optimum", load, **options).one(load)
 
     def equilibrium(
@@ -229,12 +150,10 @@ class RouteSystem(System):
         Braess's paradox: with the bridge every traveller takes it, and all are slower than the 83
         without it.
 
-        >>> from sojourn.models import Polynomial, Routes
-        >>> links = {name: Polynomial([c]) for name, c in {
-        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
-        ...     "bridge": (10.0, 1.0)}.items()}
-        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
-        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
+        >>> from sojourn.models import Network, Polynomial
+        >>> roads = Polynomial([[0, 10], [50, 1], [10, 1], [50, 1], [0, 10]])
+        >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
+        >>> braess = Network(roads, ends=ends, load={("s", "t"): 6.0})
         >>> round(braess.equilibrium().mean_delay, 6), round(braess.optimum().mean_delay, 6)
         (92.0, 83.0)
         """
@@ -326,17 +245,10 @@ class RouteSystem(System):
 
         Examples
         --------
-        Braess's paradox is worst where the bridge begins to carry all the traffic.
-
-        >>> from sojourn.models import Polynomial, Routes
-        >>> links = {name: Polynomial([c]) for name, c in {
-        ...     "a": (0.0, 10.0), "b": (50.0, 1.0), "c": (50.0, 1.0), "d": (0.0, 10.0),
-        ...     "bridge": (10.0, 1.0)}.items()}
-        >>> ways = [("a", "b"), ("c", "d"), ("a", "bridge", "d")]
-        >>> braess = Routes(links, {"all": ways}, load={"all": 6.0})
-        >>> worst = braess.worst_case(high=20.0, gap=1e-4)
+        >>> from sojourn.models import Groups, MM1
+        >>> worst = Groups(MM1([10.0, 5.0]), load={"all": 9.0}).worst_case(gap=1e-4)
         >>> round(worst.poa, 3), round(worst.load, 2), worst.certified
-        (1.244, 3.64, True)
+        (1.094, 5.0, True)
         """
         from .worst_case import worst_case
 
@@ -412,16 +324,7 @@ class RouteSystem(System):
         largest load 15, 1.5 times the loads
           limited by server 1, server 2
         """
-        most = self._most
-        return LargestLoad(
-            multiple=most.multiple,
-            max_load=most.max_load,
-            lower=most.lower,
-            upper=most.upper,
-            limiting=tuple(self.stations[a] for a in most.limiting),
-            price=most.price,
-            station_names=self.stations,
-        )
+        return LargestLoad.of(self.routed)
 
     def evaluate(
         self,
@@ -553,72 +456,3 @@ class RouteSystem(System):
         form = formulations(self.routed, formulation)[0]
         question = self._task(goal, load).question
         return question.write(form, (np.array([load]),))
-
-    def check_load(self, load: float) -> float:
-        """Return the load as a float.
-
-        Parameters
-        ----------
-        load : float
-            Total load, jobs per unit of time.
-
-        Raises
-        ------
-        LoadError
-            When it is not one number above 0, or the stations cannot carry it: the message names
-            those that limit it, and the largest load.
-        """
-        number = as_single_load(as_loads(load))
-        if number <= 0:
-            raise LoadError("load", number, "there are no jobs to serve", "give a load above 0")
-        check_multiple(self.routed, number / self.load)
-        return number
-
-    def _with_extra_delay(self, delay: Array) -> RouteSystem:
-        """Return the same system with delays of the stations longer by `delay`, shape (A,)."""
-        return RouteSystem(
-            self.bank.with_extra_delay(delay),
-            self.routed.routes,
-            self.group_load,
-            self.stations,
-            self.groups,
-            self.time_unit,
-        )
-
-    def _load(self, load: float | None) -> float:
-        """Return the load, or that of the system where it is None, checked."""
-        return self.check_load(self.load if load is None else load)
-
-    def _task(
-        self,
-        goal: Goal,
-        load: float,
-        players: float = math.inf,
-        **options: Unpack[FormulationOptions],
-    ) -> Task[RouteModel, RouteSplits, RouteSolution]:
-        """Return the task whose ``solve(loads)`` solves for a goal at many loads.
-
-        Parameters
-        ----------
-        goal : {"optimum", "equilibrium"}
-        load : float
-            Any of the loads; it only sets the units of the programs.
-        players : int or inf, default inf
-            Number of players of the equilibrium.
-        **options
-            As for `optimum`.
-        """
-        players = check_players(players)
-        if goal == "equilibrium":
-            no_limits(options)
-        self.bank._validated  # noqa: B018
-        question = RouteSplit(
-            self.routed,
-            self.bank,
-            goal,
-            players,
-            load,
-            tolerance_of(goal, players, options),
-            options.get("polish", True),
-        )
-        return Task(question, options)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
-from ....reference.validation import as_floats, as_positive, check_text, check_within, place
+from ....reference.validation import as_float, as_positive, check_text, check_within, place
 from ...latency.base import Latency, parameters
 from ...latency.bpr import BPR
 from .inputs import is_mapping
@@ -20,6 +20,7 @@ LinkLatency = type[Latency] | Callable[[Mapping[str, npt.NDArray[Any]]], Latency
 """A family whose parameters are columns, or a function from the columns to a bank of links."""
 
 Pair = tuple[Any, Any]
+SHOWN = 200  # letters of the error of a function that a message shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ class LinkTable:
             raise InputError("links", column, "is not a column", f"the columns are {known}")
         values = self.columns[column]
         if values.dtype.kind not in "iuf":
-            values = as_floats(column, values)
+            each = [as_float(f"{self.name(a)}: {column}", v) for a, v in enumerate(values.tolist())]
+            values = np.array(each)
         for a in np.flatnonzero(~(np.isfinite(values) & (values >= least))):
             problem = "is not a finite number"
             if np.isfinite(least):
@@ -106,7 +108,7 @@ class LinkTable:
             remedy = "give BPR, another family, or a function from columns to a bank"
             raise InputError("latency", latency, problem, remedy)
         if not (isinstance(latency, type) and issubclass(latency, Latency)):
-            return self._called(lambda: latency(self.columns))
+            return self._called(latency, lambda: latency(self.columns))
         values = {}
         for name, required in parameters(latency).items():
             if name in self.columns:
@@ -118,7 +120,7 @@ class LinkTable:
         if latency is BPR and "capacity" in values:
             flat = self.has_one_time & (values["capacity"] == 0)
             values["capacity"] = np.where(flat, 1.0, values["capacity"])
-        return self._called(lambda: latency(**values))
+        return self._called(latency, lambda: latency(**values))
 
     @property
     def has_one_time(self) -> npt.NDArray[np.bool_]:
@@ -127,7 +129,7 @@ class LinkTable:
         flat = [np.broadcast_to(column, len(self.ends)) == 0 for column in columns]
         return np.asarray(np.logical_or.reduce(flat))
 
-    def _called(self, make: Callable[[], Any]) -> Any:
+    def _called(self, latency: Any, make: Callable[[], Any]) -> Any:
         """Return a bank; an error on the number of one server also names its link."""
         try:
             return make()
@@ -138,8 +140,9 @@ class LinkTable:
             field = f"{self.name(int(index[1]))}: {error.field[: index.start()]}"
             raise InputError(field, error.value, error.problem, error.remedy) from None
         except Exception as error:  # a function of a user may raise anything
-            problem = f"raises {type(error).__name__} on the columns"
-            raise InputError("latency", make, problem, "return a bank of links") from error
+            problem = f"raises {type(error).__name__} ({str(error)[:SHOWN]})"
+            remedy = f"return a bank of links; the columns are {', '.join(self.columns)}"
+            raise InputError("latency", latency, problem, remedy) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 import numpy as np
@@ -120,7 +121,10 @@ def tolls(
     best, bank = system.optimum(load, **options), system.bank
     v = best.station_flow
     toll = np.where(v > 0, np.maximum(bank.marginal(v) - bank.latency(v), 0.0), 0.0)
-    found = system._with_extra_delay(toll).equilibrium(best.load, **options)
+    tolled = copy(system)
+    tolled.bank = bank.with_extra_delay(toll)
+    tolled.routed = replace(system.routed, bank=tolled.bank)
+    found = tolled.equilibrium(best.load, **options)
     v, rate, proof = found.station_flow, found.load, found.certificate
     mean_toll = float(toll @ v) / rate
     delay = float(v @ bank.latency(v) + found.route_flow.fixed_delay) / rate

@@ -17,8 +17,8 @@ from ....reference.routes.bounds import certify, group_delay
 from ....reference.routes.engine import solve
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
-from ...frontend.verification import AGREE, Check, compare
-from .both_goals import GOALS
+from ...frontend.verification import Check, compare, compare_flows
+from ..parallel.prices import GOALS
 
 if TYPE_CHECKING:
     from .solution import RouteSolution
@@ -125,13 +125,11 @@ def _flows(
     """Compare the flows of stations whose latency rises; those of others are not unique."""
     true = reference.station_flow
     with np.errstate(all="ignore"):
-        rising = system.bank.latency_slope(true) > 0
-    differences = np.where(rising, np.abs(model.station_flow - true) / load, 0.0)
-    worst = int(np.argmax(differences))
-    if rising[worst]:
-        name, difference = f"{goal} flow ({system.stations[worst]})", float(differences[worst])
-        values = float(model.station_flow[worst]), float(true[worst])
-        yield Check(name, load, *values, difference, None, difference <= AGREE, "rate")
+        rising = np.flatnonzero(system.bank.latency_slope(true) > 0)
+    if rising.size:
+        names = [system.stations[a] for a in rising]
+        flows = model.station_flow[rising], true[rising]
+        yield compare_flows(f"{goal} flow", load, names, *flows)
 
 
 def _group_delay(system: RouteSystem, load: float, model: RouteSolution, reference: Truth) -> Check:

@@ -12,7 +12,7 @@ from rich.table import Table
 from ....reference import service_modes as exact
 from ....reference.errors import InputError
 from ...core.solution import finite_or_none
-from ...frontend.report import File, Report, as_far_as_it_got, data_files, picture
+from ...frontend.report import File, Report, curve_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
 from .dual_mode import DualMode
@@ -147,18 +147,14 @@ def _files(scenario: DualModeScenario, solver: str | None, load: float) -> Itera
     from .plots import plot_dual_mode
 
     system, units = scenario.system, scenario.units
-    data, stopped = as_far_as_it_got(
-        lambda: system.curve(np.unique(scenario.loads), refine=True, solver=solver)
-    )
-    data = units.present(data)
-    yield data_files("curve", data, _flat(data))
-    if data.sizes["load"]:
+
+    def pictures(data: xr.Dataset) -> list[File]:
         loads = np.unique([load, *(part * system.max_load for part in PROFILE_LOADS)])
         profile = units.present(delay_profile(system, loads))
         plot = picture("curve", partial(plot_dual_mode, data, profile, scenario.title))
-        yield [("profile.nc", lambda path: profile.to_netcdf(path, engine="scipy")), plot]
-    if stopped is not None:
-        raise stopped
+        return [("profile.nc", lambda path: profile.to_netcdf(path, engine="scipy")), plot]
+
+    yield from curve_files(scenario, solver, pictures, _flat)
 
 
 def _flat(data: xr.Dataset) -> Any:

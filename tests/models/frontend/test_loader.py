@@ -158,6 +158,10 @@ BAD = {
         GOOD + "[[servers]]\nrat = 1\n",
         r"^servers\[1\]\.rat = 1: is not a known key; did you mean rate\?$",
     ),
+    "a longer name of a key": (
+        GOOD + "[[servers]]\nservice_rate = 1\n",
+        r"^servers\[1\]\.service_rate = 1: is not a known key; did you mean rate\?$",
+    ),
     "unknown key of the units": (
         HEAD + "rates = 1\n" + SERVER,
         r"^units\.rates = 1: is not a known key; did you mean rate\?$",

@@ -3,6 +3,7 @@
 import json
 import math
 
+import cvxpy as cp
 import numpy as np
 import pytest
 
@@ -198,3 +199,13 @@ def test_players_beside_a_server_of_constant_latency():
     assert found.certified
     assert_within(found.certificate, true.mean_delay)
     np.testing.assert_allclose(found.flow, true.flow, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bank", [
+    Polynomial([[0.0] * 600 + [1.0]]),
+    BPR(1e-6, capacity=1.0, b=1e6, power=600.0),
+])  # fmt: skip
+def test_a_power_beyond_the_range_of_floats_has_finite_numbers_in_cones(bank):
+    cone = bank.total_cone(cp.Variable(1))
+    numbers = [c.value for e in (cone.value, *cone.constraints) for c in e.constants()]
+    assert all(np.isfinite(n.toarray() if hasattr(n, "toarray") else n).all() for n in numbers)

@@ -114,6 +114,8 @@ def raise_error(found):
      r"189; relax it or lower the load$"),
     (GroupShare([0, 3], 0.5),
      r"^GroupShare.servers\[1\] = 3.0: is not a server; give an index from 0 to 2$"),
+    (GroupShare(["server 1"], 0.5),
+     r"^GroupShare.servers = \['server 1'\]: is not a list of servers; give indices such as"),
     (GroupShare([], 0.5),
      r"^GroupShare.servers = \[\]: is not a list of servers; give indices such as \[0, 2\]$"),
     (MinShare(30), r"^MinShare.share = 30.0: is not a part of the load; write 30 % as 0.3$"),
@@ -140,12 +142,10 @@ def raise_error(found):
     (LinearLimit(0, 5),
      r"^linear limit.matrix = 0.0: limits nothing; give a number that is not 0$"),
     ("MaxShare",
-     r"^subject_to\[0\] = 'MaxShare': is not a limit; use MinShare, MaxShare, .*, LinearLimit, "
-     r"or a class of your own$"),
-    (None,
-     r"^subject_to\[0\] = None: is not a limit; use MinShare, MaxShare, .*, LinearLimit, or a "
-     r"class of your own$"),
-    (MaxShare, r"^subject_to\[0\] = <class .*MaxShare'>: is not a limit; use"),
+     r"^subject_to\[0\] = 'MaxShare': is not a limit; give one such as MaxShare\(0.5\), or one "
+     r"of a class of your own$"),
+    (None, r"^subject_to\[0\] = None: is not a limit; give one such as MaxShare\(0.5\), or one of"),
+    (MaxShare, r"^subject_to\[0\] = <class .*MaxShare'>: is not a limit; give one such as"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
 def test_one_bad_limit_is_refused_before_any_solver(limit, message):
@@ -159,7 +159,7 @@ def test_one_bad_limit_is_refused_before_any_solver(limit, message):
     (MaxShare(0.5),
      r"^subject_to = MaxShare\(share=0.5\): is not a list of limits; write "
      r"subject_to=\[MaxShare\(0.5\)\]$"),
-    ([0.5], r"^subject_to\[0\] = 0.5: is not a limit; use MinShare, MaxShare"),
+    ([0.5], r"^subject_to\[0\] = 0.5: is not a limit; give one such as MaxShare"),
     ([MinShare([0.1, 0.2])],
      r"^MinShare.share = .*: is not one number for each of 3 servers; give one per server, or "
      r"one for all$"),
@@ -196,7 +196,7 @@ def test_bad_limits_are_refused_before_any_solver(limits, message):
     (5, r"^subject_to = 5: is not a list of limits; write subject_to=\[MaxShare\(0.5\)\]$"),
     ({MaxShare(0.5)}, r"^subject_to = \{MaxShare\(share=0.5\)\}: is not a list of limits; write"),
     (iter([MaxShare(0.5)]), r"^subject_to = <list_iterator .*>: is not a list of limits; write"),
-    ([MaxShare(0.5), 0.5], r"^subject_to\[1\] = 0.5: is not a limit; use"),
+    ([MaxShare(0.5), 0.5], r"^subject_to\[1\] = 0.5: is not a limit; give one"),
     ([Budget([1, 1, 2], 250), MaxShare(0.9), Budget([2, 2, 1], 250), GroupShare([0], 0.5)],
      r"^subject_to = \['budget', 'budget'\]: cannot be met together by any split of the load 190; "
      r"relax one of them$"),

@@ -176,7 +176,8 @@ def test_loads_that_cannot_be_carried():
         system.optimum(200.0)
     for load, problem in (
         (0.0, "there are no jobs"),
-        (-1.0, "there are no jobs"),
+        (-1.0, "load = -1.0: a load cannot be negative"),
+        ({"near": 10.0}, "is not one number; give the total load; groups keep their parts"),
         (math.nan, "is not a finite number"),
         ([1.0, 2.0], "is not one number"),
     ):
@@ -185,6 +186,8 @@ def test_loads_that_cannot_be_carried():
     with pytest.raises(InputError, match="is not made of numbers"):
         system.optimum("many")
     assert system.optimum(199.99).certified
+    with pytest.raises(LoadError, match=r"^loads\[0\] = 500.0: is not below 200, "):
+        Routes(STATIONS, WAYS, {"near": 50.3, "far": 29.9}).curve([500.0])
 
 
 def test_a_load_scales_the_loads_of_the_groups():

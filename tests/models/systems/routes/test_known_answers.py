@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.sparse.csgraph import connected_components
 
 from sojourn.models import (
     BPR,
@@ -14,6 +16,7 @@ from sojourn.models import (
     Groups,
     InputError,
     MMc,
+    Network,
     ParallelServers,
     Polynomial,
     Routes,
@@ -81,13 +84,92 @@ def test_price_of_anarchy_of_powers(p, ratio):
 def test_flows_of_braess():
     answer = braess().equilibrium()
     np.testing.assert_allclose(answer.station_flow, [4, 2, 2, 4, 2], rtol=1e-9)
-    assert [route.stations for route in answer.routes_between("all")] == [
-        ("in", "out"),
-        ("up", "down"),
-        ("in", "down", "bridge"),
-    ] or {route.flow for route in answer.routes_between("all")}
+    assert {frozenset(route.stations) for route in answer.routes_between("all")} == {
+        frozenset(way) for way in (("in", "out"), ("up", "down"), ("in", "bridge", "down"))
+    }
     assert all(r.delay == pytest.approx(92, rel=1e-9) for r in answer.routes_between("all"))
     assert sum(r.share for r in answer.routes_between("all")) == pytest.approx(1, abs=1e-12)
+
+
+def test_price_of_anarchy_of_the_thousandth_power():
+    links = {"short": BPR(1e-12, capacity=1.0, b=1e12, power=1000.0), "long": Constant([1.0])}
+    system = Routes(links, {"all": [["short"], ["long"]]}, load={"all": 1.0})
+    found = system.price_of_anarchy()
+    assert found == pytest.approx(126.950803305, rel=1e-7)
+    assert found.lower <= 126.950803305 * (1 + 1e-11)
+    assert found.upper >= 126.950803305 * (1 - 1e-11)
+
+
+def test_five_roads_from_one_source():
+    """A Wheatstone bridge: the delay of a road is base + s x/(1 - x/c), the load 5.
+
+    SAS/OR User's Guide, the NLP procedure, *Minimize Total Delay in a Network*, after the guide of
+    GINO (Liebman et al. 1986).
+    """
+    c, s = np.array([10.0, 30.0, 10.0, 30.0, 10.0]), np.array([0.1, 1.0, 1.0, 1.0, 0.1])
+    base = np.array([5.0, 0.0, 1.0, 0.0, 5.0])
+    roads = Function(lambda x: base + s * x / (1 - x / c), rate=c)
+    ends = [(1, 2), (1, 3), (3, 2), (2, 4), (3, 4)]
+    network = Network(roads, ends=ends, load={(1, 4): 5.0})
+    best, selfish = network.optimum(), network.equilibrium()
+    np.testing.assert_allclose(best.station_flow, [2.5, 2.5, 0, 2.5, 2.5], rtol=1e-7, atol=1e-7)
+    assert 5 * best.mean_delay == pytest.approx(40.3030303030, abs=6e-11)
+    assert 5 * selfish.mean_delay == pytest.approx(42.64386159, abs=6e-9)
+    assert best.certified
+    assert selfish.certified
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_regions_have_a_closed_form_on_the_servers_that_they_use(goal):
+    """Servers and regions joined by use have one price: the price of a region is c + its offset.
+
+    A server i has then the price c + e_i of its own, and the load mu - 1/(c + e_i) at the
+    equilibrium, mu - sqrt(mu/(c + e_i)) at the optimum; the loads of the regions determine c.
+    """
+    rate, load = np.array([120.0, 80.0, 60.0, 20.0]), np.array([70.0, 60.0, 65.0, 25.0])
+    delay = np.array([
+        [0.004, 0.042, 0.091, 0.058],
+        [0.043, 0.005, 0.062, 0.093],
+        [0.088, 0.061, 0.006, 0.152],
+        [0.057, 0.092, 0.149, 0.003],
+    ])  # fmt: skip
+    names = ("us", "eu", "asia", "sa")
+    system = Groups(MM1(rate), load=dict(zip(names, load, strict=True)), delay=delay)
+    answer = getattr(system, goal)()
+    found = answer.route_flow
+    used = np.zeros((4, 4), dtype=bool)
+    used[found.columns.group, found.columns.work.indices] = found.flow > 1e-6
+    joined = np.block([[np.zeros((4, 4)), used], [used.T, np.zeros((4, 4))]])
+    count, part = connected_components(joined, directed=False)
+    assert used.sum() == 8 - count  # a forest: each part has one price
+    offset = np.full(8, np.nan)  # of the regions, then of the servers
+    price = np.zeros(8)
+    for own in range(count):
+        inside = np.flatnonzero(part == own)
+        offset[inside[0]] = 0.0
+        for _ in inside:
+            for k, i in np.argwhere(used):
+                if np.isnan(offset[4 + i]) and not np.isnan(offset[k]):
+                    offset[4 + i] = offset[k] - delay[k, i]
+                if np.isnan(offset[k]) and not np.isnan(offset[4 + i]):
+                    offset[k] = offset[4 + i] + delay[k, i]
+        servers = inside[inside >= 4] - 4
+
+        def spare_capacity(c, servers=servers):
+            own_price = c + offset[4 + servers]
+            if goal == "equilibrium":
+                return 1 / own_price
+            return np.sqrt(rate[servers] / own_price)
+
+        needed = rate[servers].sum() - load[inside[inside < 4]].sum()
+        low = -offset[4 + servers].min() + 1e-9
+        c = brentq(lambda c: spare_capacity(c).sum() - needed, low, low + 1e3, xtol=1e-15)  # noqa: B023
+        price[inside] = c + offset[inside]
+        np.testing.assert_allclose(
+            answer.station_flow[servers], rate[servers] - spare_capacity(c), rtol=1e-8
+        )
+    assert (price[:4, None] <= price[None, 4:] + delay + 1e-9).all()  # no other server is better
+    assert answer.certified
 
 
 def test_two_groups_of_which_only_the_station_flows_are_unique():

@@ -7,7 +7,8 @@ from matplotlib.image import imread
 
 from sojourn.models import InputError, load_scenario
 from sojourn.models.frontend.units import Units
-from sojourn.models.systems.routes.both_goals import GOALS, gains, groups_of, stations_of
+from sojourn.models.systems.parallel.prices import GOALS
+from sojourn.models.systems.routes.both_goals import gains, groups_of, stations_of
 from sojourn.models.systems.routes.network_plot import MOST_LINKS, laid_out, plot_network
 from sojourn.models.systems.routes.plots import MOST_BARS, plot_curve, plot_search, plot_stations
 

@@ -326,7 +326,7 @@ def test_results_for_people_and_for_json(regions):
     found = regions.evaluate(flow=[[40, 0, 50], [0, 60, 0]])
     assert repr(found).splitlines()[:3] == [
         "flows at load 150: mean delay 0.0387301587, 1.24405 times the least, certified within "
-        + f"{found.ratio.spread:.1e}",
+        + f"{found.ratio.spread:.1e} of it",
         "  optimum 0.0311322844, equilibrium 0.0386992137",
         "  a user of south saves 0.0183333 by a change from server 2 to server 1",
     ]

@@ -241,11 +241,11 @@ def test_limits_that_do_not_fit_are_refused(regions):
         "MaxGroupFlow.station",
         "server 1",
     )
-    refused(regions, MaxGroupFlow(**at), "MaxGroupFlow", "either share= or flow=")
-    refused(
-        regions, MaxGroupFlow(**at, share=0.1, flow=1.0), "MaxGroupFlow", "either share= or flow="
-    )
-    refused(regions, MaxGroupFlow(group="north", share=0.1), "either station= or route=")
+    problem = "MaxGroupFlow = 'north': has"
+    refused(regions, MaxGroupFlow(**at), f"{problem} neither share nor flow; give share or flow")
+    both = MaxGroupFlow(**at, share=0.1, flow=1.0)
+    refused(regions, both, f"{problem} both share and flow; give share or flow")
+    refused(regions, MaxGroupFlow(group="north", share=0.1), f"{problem} neither station nor route")
     refused(regions, MaxGroupFlow(**at, share=1.1), "MaxGroupFlow.share")
     refused(regions, MaxGroupFlow(**at, flow=-1.0), "MaxGroupFlow.flow")
     refused(

@@ -108,9 +108,15 @@ REFUSED = {
         r"links\[1\], link b -> c: capacity = -5.0: is not above 0; give a positive number, or",
     ),
     "text": (
-        (LINKS.assign(capacity=["1800", "5", "6"]),),
+        (LINKS.assign(capacity=[1800, "5/s", 6]),),
         {},
-        r"capacity = .*: is not made of numbers",
+        r"^links\[1\], link b -> c: capacity = '5/s': is not made of numbers",
+    ),
+    "a function that fails": (
+        (LINKS,),
+        {"latency": lambda links: MM1(links["rates"])},
+        r"^latency = <function .*: raises KeyError \('rates'\); return a bank of links; the "
+        r"columns are free_flow, capacity, b, name$",
     ),
     "no parameter": (
         (LINKS.drop(columns="capacity"),),
