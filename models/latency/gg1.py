@@ -16,7 +16,7 @@ import numpy as np
 
 from ...reference.bank_fields import check_servers
 from ...reference.errors import Array
-from ...reference.mg1 import OneVariability
+from ...reference.pollaczek_khinchine import OneVariability
 from ...reference.validation import as_fractions, raise_at_first
 from .base import Latency
 from .mg1 import PollaczekKhinchineCones

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...reference import mg1 as reference
 from ...reference.errors import Array
+from ...reference.pollaczek_khinchine import PollaczekKhinchine
 from .base import Latency, product_at_least
 from .cone import Cone
 
@@ -29,11 +30,11 @@ SOC = frozenset({"SOC"})
 CONE_BALANCE = 4.0
 
 
-class PollaczekKhinchineCones(Latency, reference.PollaczekKhinchine):
+class PollaczekKhinchineCones(Latency, PollaczekKhinchine):
     """Cones of every bank with a latency of the form e + k/(mu - x).
 
     A family adds the numbers: its `k`, and where they differ its `work` and `pause` (see
-    `sojourn.reference.mg1.PollaczekKhinchine`).
+    `sojourn.reference.pollaczek_khinchine.PollaczekKhinchine`).
     """
 
     forms = ("inv_pos", "quad_over_lin")
