@@ -7,19 +7,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .bank_fields import check_servers
+from .bank_fields import constant
+from .base_load import SharedServers
 from .errors import Array
-from .pollaczek_khinchine import OneVariability, PollaczekKhinchine
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OneVariability(SharedServers):
+    """Servers whose service times all have the coefficient of variation `_one_cv` of the class."""
+
+    rate: Any
+    delay: Any = 0.0
+
+    _one_cv: ClassVar[float]
+
+    @property
+    def cv(self) -> Array:
+        """Coefficient of variation of the service time, shape (n,)."""
+        return np.broadcast_to(self._one_cv, self.rate.shape)
+
+    @cached_property
+    def variability(self) -> Array:
+        """Variability (1 + cv^2)/2 of the service time, shape (n,)."""
+        return constant((1.0 + self._one_cv**2) / 2.0, self.rate.size)
 
 
 class MM1(OneVariability):
     """M/M/1 servers in numbers, by NumPy; `sojourn.models.MM1` adds the cones of CVXPY.
 
-    The latency is l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al.
+    The latency is l(x) = delay + 1/(rate - x); eq. (20) of Mancuso et al. With a base load or
+    batches it is the mean of the jobs that are split; see `sojourn.reference.base_load`.
 
     Parameters
     ----------
@@ -27,17 +48,33 @@ class MM1(OneVariability):
         Service rates mu > 0, jobs per unit of time.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
+    base : array_like, shape (n,) or (), default 0
+        Base loads b, jobs per unit of time, 0 <= b < rate: jobs that each server has to serve
+        besides, one by one in a Poisson stream, with the same service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is "equal": one queue,
+        first come, first served. Base jobs go first with "non-preemptive", and then also interrupt
+        a job in service, which later resumes, with "preemptive". They go "last" after all others,
+        which do not interrupt them.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; the flow counts jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
     InputError
-        On a rate that is not above 0, a negative delay, a number that is not finite, or arrays of
-        different lengths; the error names the field, the index and the value.
+        On a rate that is not above 0, a negative delay, a base load from the rate on, batches of
+        less than one job, a number that is not finite, or arrays of different lengths; the error
+        names the field, the index and the value.
 
     Examples
     --------
     >>> MM1(rate=[100.0, 80.0], delay=0.005).latency([50.0, 0.0])
     array([0.025 , 0.0175])
+    >>> MM1(rate=100.0, base=40.0, base_priority="non-preemptive").latency([30.0]).round(6)
+    array([0.048889])
     """
 
     _one_cv = 1.0
@@ -46,7 +83,9 @@ class MM1(OneVariability):
 class MD1(OneVariability):
     """M/D/1 servers in numbers, by NumPy; `sojourn.models.MD1` adds the cones of CVXPY.
 
-    The latency is l(x) = delay + 1/rate + x / (2 rate (rate - x)): that of `MG1` with cv = 0.
+    The latency is l(x) = delay + 1/rate + x / (2 rate (rate - x)): that of `MG1` with cv = 0. With
+    a base load or batches it is the mean of the jobs that are split; see
+    `sojourn.reference.base_load`.
 
     Parameters
     ----------
@@ -54,12 +93,26 @@ class MD1(OneVariability):
         Service rates mu > 0, jobs per unit of time.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
+    base : array_like, shape (n,) or (), default 0
+        Base loads b, jobs per unit of time, 0 <= b < rate: jobs that each server has to serve
+        besides, one by one in a Poisson stream, with the same service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is "equal": one queue,
+        first come, first served. Base jobs go first with "non-preemptive", and then also interrupt
+        a job in service, which later resumes, with "preemptive". They go "last" after all others,
+        which do not interrupt them.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; the flow counts jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
     InputError
-        On a rate that is not above 0, a negative delay, a number that is not finite, or arrays of
-        different lengths; the error names the field, the index and the value.
+        On a rate that is not above 0, a negative delay, a base load from the rate on, batches of
+        less than one job, a number that is not finite, or arrays of different lengths; the error
+        names the field, the index and the value.
 
     Examples
     --------
@@ -70,12 +123,13 @@ class MD1(OneVariability):
     _one_cv = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class MG1(PollaczekKhinchine):
+@dataclass(frozen=True, eq=False, repr=False)
+class MG1(SharedServers):
     """M/G/1 servers in numbers, by NumPy; `sojourn.models.MG1` adds the cones of CVXPY.
 
     The latency is l(x) = delay + 1/rate + (1 + cv^2)/2 x / (rate (rate - x)); eq. (28) of Mancuso
-    et al.
+    et al. With a base load or batches it is the mean of the jobs that are split; see
+    `sojourn.reference.base_load`.
 
     Parameters
     ----------
@@ -85,12 +139,26 @@ class MG1(PollaczekKhinchine):
         Coefficients of variation of the service time >= 0: standard deviation over mean.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delays d >= 0, in the unit of time. A single number holds for all servers.
+    base : array_like, shape (n,) or (), default 0
+        Base loads b, jobs per unit of time, 0 <= b < rate: jobs that each server has to serve
+        besides, one by one in a Poisson stream, with the same service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is "equal": one queue,
+        first come, first served. Base jobs go first with "non-preemptive", and then also interrupt
+        a job in service, which later resumes, with "preemptive". They go "last" after all others,
+        which do not interrupt them.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; the flow counts jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
     InputError
-        On a rate that is not above 0, a negative cv or delay, a number that is not finite, or
-        arrays of different lengths; the error names the field, the index and the value.
+        On a rate that is not above 0, a negative cv or delay, a base load from the rate on, batches
+        of less than one job, a number that is not finite, or arrays of different lengths; the error
+        names the field, the index and the value.
 
     Examples
     --------
@@ -102,10 +170,9 @@ class MG1(PollaczekKhinchine):
     cv: Any
     delay: Any = 0.0
 
-    def __post_init__(self) -> None:
-        check_servers(self, "cv")
+    _not_negative = ("cv",)
 
     @cached_property
-    def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
+    def variability(self) -> Array:
+        """Variability (1 + cv^2)/2 of the service time, shape (n,)."""
         return np.asarray((1.0 + self.cv**2) / 2.0)

@@ -6,13 +6,11 @@ The families are in `sojourn.reference.mg1`, and in `sojourn.models.latency` wit
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from .bank_fields import check_servers, constant
 from .errors import Array
 from .server_bank import ArrayLike, Operated, Operation
 
@@ -51,6 +49,10 @@ class PollaczekKhinchine(Operated):
     The mean delay of Pollaczek and Khinchine; eq. (28) of Mancuso et al. The variability is
     k = (1 + cv^2)/2, with cv the coefficient of variation of the service time. The service time is
     s = pause + work/mu, by default 1/mu; a family may override `work` and `pause`.
+
+    So every latency is e + k/(mu - x), and a family may give it other numbers: its `rate` is where
+    the latency is infinite, its `k` the weight there, and its `work` the latency of an empty
+    server, times that rate.
     """
 
     work: Any = 1.0
@@ -62,7 +64,7 @@ class PollaczekKhinchine(Operated):
     @property
     @abstractmethod
     def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
+        """Weight k of the latency e + k/(mu - x), shape (n,): the variability (1 + cv^2)/2."""
 
     @cached_property
     def service(self) -> Array:
@@ -161,25 +163,7 @@ class PollaczekKhinchine(Operated):
         """Return the derivative of the latency in the rate; a pause does not depend on the rate."""
         return np.asarray(-(self.marginal(flow) - self.delay - self.pause) / self.rate)
 
-
-@dataclass(frozen=True, eq=False)
-class OneVariability(PollaczekKhinchine):
-    """Servers whose service times all have the coefficient of variation `_one_cv` of the class."""
-
-    rate: Any
-    delay: Any = 0.0
-
-    _one_cv: ClassVar[float]
-
-    def __post_init__(self) -> None:
-        check_servers(self)
-
-    @property
-    def cv(self) -> Array:
-        """Coefficient of variation of the service time, shape (n,)."""
-        return np.broadcast_to(self._one_cv, self.rate.shape)
-
-    @cached_property
-    def k(self) -> Array:
-        """Variability (1 + cv^2)/2, shape (n,)."""
-        return constant((1.0 + self._one_cv**2) / 2.0, self.rate.size)
+    def marginal_rate_slope(self, flow: ArrayLike) -> Array:
+        """Return the derivative of the marginal delay in the rate; see `rate_slope`."""
+        work = super().marginal_rate_slope(flow)
+        return work if np.ndim(self.pause) == 0 else np.asarray(work + self.pause / self.rate)

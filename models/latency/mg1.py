@@ -1,8 +1,9 @@
 """M/M/1, M/D/1 and M/G/1 banks with cones; their numbers are in `sojourn.reference.mg1`.
 
 With service rate mu, delay d, spare capacity y = mu - x, variability k = (1 + cv^2)/2, idle latency
-m = d + 1/mu and fixed part e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y.
-The total delay x l(x) has two forms:
+m = d + 1/mu and fixed part e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y. With base
+loads and batches mu, k and e are other numbers, and all else is the same; see
+`sojourn.reference.base_load`. The total delay x l(x) has two forms:
 
 - ``"quad_over_lin"``: x l(x) = m x + (k/mu) x^2/y, without cancellation at light load;
 - ``"inv_pos"``: x l(x) = e x + k (mu/y - 1), better conditioned close to saturation.
@@ -12,16 +13,17 @@ Both forms, and the latency, need second-order cones; the potential needs expone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
 
 from ...reference import mg1 as reference
+from ...reference.base_load import LAST, PRIORITIES, SharedServers
 from ...reference.errors import Array
 from ...reference.pollaczek_khinchine import PollaczekKhinchine
-from .base import Latency, product_at_least
+from .base import ArrayLike, Latency, product_at_least
 from .cone import Cone
 
 SOC = frozenset({"SOC"})
@@ -108,7 +110,34 @@ class PollaczekKhinchineCones(Latency, PollaczekKhinchine):
         return Cone(value, (product_at_least(bound, spare_capacity, numbers["root_rate"]),), SOC)
 
 
-class MM1(PollaczekKhinchineCones, reference.MM1):
+class SharedCones(PollaczekKhinchineCones, SharedServers):
+    """Cones of banks that may carry a base load, and jobs in batches; see `SharedServers`."""
+
+    rates = ("rate", "base", "_given_rate")
+    texts = ("base_priority",)
+
+    @property
+    def full_load(self) -> Array:
+        """Load of each server at a utilisation of 1, shape (n,): service rate less base load."""
+        return np.asarray(np.where(self._is_last, self.rate - self.base, self.rate))
+
+    @property
+    def _gives_caveats(self) -> bool:
+        """Whether jobs go before the base jobs of a server, which they can crowd out."""
+        return bool(np.any(self._is_last))
+
+    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
+        """Return a warning for each server whose base jobs, which go last, wait without end."""
+        x, full = np.broadcast_to(flow, len(self)), self.full_load
+        return [
+            f"{names[i]} carries {x[i]:.6g} before a base load of {self.base[i]:.6g}, in all no "
+            f"less than its rate {self.rate[i]:.6g}: its base jobs wait without end; "
+            "limit it with MaxUtilisation"
+            for i in np.flatnonzero(self._is_last & (x >= full))
+        ]
+
+
+class MM1(SharedCones, reference.MM1):
     """M/M/1 servers as numbers and cones; `sojourn.reference.MM1` has the numbers only.
 
     l(x) = delay + 1/(rate - x), eq. (20) of Mancuso et al. Arrivals are Poisson and service times
@@ -142,7 +171,7 @@ class MM1(PollaczekKhinchineCones, reference.MM1):
     """
 
 
-class MD1(PollaczekKhinchineCones, reference.MD1):
+class MD1(SharedCones, reference.MD1):
     """M/D/1 servers as numbers and cones; `sojourn.reference.MD1` has the numbers only.
 
     l(x) = delay + 1/rate + x/(2 rate (rate - x)): eq. (28) of Mancuso et al. with cv = 0. Arrivals
@@ -172,7 +201,7 @@ class MD1(PollaczekKhinchineCones, reference.MD1):
     """
 
 
-class MG1(PollaczekKhinchineCones, reference.MG1):
+class MG1(SharedCones, reference.MG1):
     """M/G/1 servers as numbers and cones; `sojourn.reference.MG1` has the numbers only.
 
     l(x) = delay + 1/rate + (1 + cv^2)/2 x/(rate (rate - x)): Pollaczek and Khinchine's mean,
