@@ -148,7 +148,7 @@ class SharedServers(PollaczekKhinchine):
             value.flags.writeable = False
 
     def __repr__(self) -> str:
-        names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only) if f.repr]
+        names = [f.name for f in sorted(fields(self), key=lambda f: bool(f.kw_only)) if f.repr]
         values = {name: getattr(self, name) for name in names} | {"rate": self.service_rate}
         left_out = {*NOT_GIVEN, "base_priority"}
         shown = (f"{k}={v!r}" for k, v in values.items() if k not in left_out or np.ndim(v))
@@ -237,7 +237,7 @@ class SharedServers(PollaczekKhinchine):
         return self.variability if self._numbers is None else self._numbers.k
 
     @cached_property
-    def work(self) -> Any:  # type: ignore[override]
+    def work(self) -> Any:
         """Latency of an empty server less its delay, times R; see `PollaczekKhinchine`."""
         return 1.0 if self._numbers is None else self._numbers.work
 

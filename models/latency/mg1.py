@@ -20,7 +20,7 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference import mg1 as reference
-from ...reference.base_load import LAST, PRIORITIES, SharedServers
+from ...reference.base_load import SharedServers
 from ...reference.errors import Array
 from ...reference.pollaczek_khinchine import PollaczekKhinchine
 from .base import ArrayLike, Latency, product_at_least
@@ -40,7 +40,7 @@ class PollaczekKhinchineCones(Latency, PollaczekKhinchine):
     """
 
     forms = ("inv_pos", "quad_over_lin")
-    rates = ("rate",)
+    rates: ClassVar[tuple[str, ...]] = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
     signed_cone_numbers = ("fixed", "k_log_rate")
 
@@ -133,7 +133,7 @@ class SharedCones(PollaczekKhinchineCones, SharedServers):
             f"{names[i]} carries {x[i]:.6g} before a base load of {self.base[i]:.6g}, in all no "
             f"less than its rate {self.rate[i]:.6g}: its base jobs wait without end; "
             "limit it with MaxUtilisation"
-            for i in np.flatnonzero(self._is_last & (x >= full))
+            for i in np.flatnonzero(self._is_last & (x >= full)).tolist()
         ]
 
 

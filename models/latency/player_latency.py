@@ -69,7 +69,7 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
     @property
     def base_utilisation(self) -> Array:
         """Utilisation of each server by its base jobs and the leader's flow, shape (n,)."""
-        return self.bank.utilisation(self.base)
+        return np.asarray(self.bank.utilisation(self.base))
 
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Raise InputError: no equilibrium needs the total."""
