@@ -126,8 +126,15 @@ class SharedServers(PollaczekKhinchine):
         store(self, rate=left, _given_rate=given)
 
     def _pole_of(self, rate: Array, base: Array) -> Array:
-        """Return R, at which the latency of each server is infinite."""
-        return np.asarray(np.where(self._is_last, rate, rate - base))
+        """Return R, at which the latency of each server is infinite, rounded up.
+
+        So it is infinite at the float R, too, whose `rate_error` is 0 or less.
+        """
+        left = rate - base
+        beyond = exact_sum(np.stack([rate, -base, -left], axis=-1))[0] > 0
+        return np.asarray(
+            np.where(self._is_last, rate, np.where(beyond, np.nextafter(left, np.inf), left))
+        )
 
     def _check_batches(self) -> None:
         """Raise InputError unless sizes of batches can have this mean and this spread."""

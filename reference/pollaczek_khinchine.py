@@ -161,9 +161,10 @@ class PollaczekKhinchine(Operated):
 
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the latency in the rate; a pause does not depend on the rate."""
-        return np.asarray(-(self.marginal(flow) - self.delay - self.pause) / self.rate)
+        return np.asarray(-(self.marginal(flow) - self._fixed_time) / self.rate)
 
     def marginal_rate_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the marginal delay in the rate; see `rate_slope`."""
-        work = super().marginal_rate_slope(flow)
-        return work if np.ndim(self.pause) == 0 else np.asarray(work + self.pause / self.rate)
+        flow = np.asarray(flow, dtype=np.float64)
+        work = self.marginal(flow) - self._fixed_time + flow * self.marginal_slope(flow)
+        return np.asarray(-work / self.rate)

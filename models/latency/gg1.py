@@ -30,7 +30,7 @@ class GG1(Latency):
     cv: Any
     delay: Any = 0.0
 
-    rates = ("rate",)
+    rates: ClassVar[tuple[str, ...]] = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
 
     def __post_init__(self) -> None:
