@@ -126,15 +126,14 @@ class SharedServers(PollaczekKhinchine):
         store(self, rate=left, _given_rate=given)
 
     def _pole_of(self, rate: Array, base: Array) -> Array:
-        """Return R, at which the latency of each server is infinite, rounded up.
+        """Return R, at which the latency of each server is infinite.
 
-        So it is infinite at the float R, too, whose `rate_error` is 0 or less.
+        It is rounded up: so the latency is infinite at the float, too, whose `rate_error` is 0 or
+        less.
         """
+        base = np.where(self._is_last, 0.0, base)
         left = rate - base
-        beyond = exact_sum(np.stack([rate, -base, -left], axis=-1))[0] > 0
-        return np.asarray(
-            np.where(self._is_last, rate, np.where(beyond, np.nextafter(left, np.inf), left))
-        )
+        return np.where(_exact_sum(rate, -base, -left) > 0, np.nextafter(left, np.inf), left)
 
     def _check_batches(self) -> None:
         """Raise InputError unless sizes of batches can have this mean and this spread."""
@@ -191,8 +190,7 @@ class SharedServers(PollaczekKhinchine):
         if self._given_rate is None:
             return constant(0.0, self.rate.size)
         base = np.where(self._is_last, 0.0, self.base)
-        high, low = exact_sum(np.stack([self._given_rate, -base, -self.rate], axis=-1))
-        return np.asarray(high + low)
+        return _exact_sum(self._given_rate, -base, -self.rate)
 
     @cached_property
     def _inexact(self) -> bool:
@@ -270,6 +268,12 @@ class SharedServers(PollaczekKhinchine):
 
 NOT_GIVEN = {"base": 0.0, "batch": 1.0, "batch_cv": 0.0}
 """Values of the fields that do nothing."""
+
+
+def _exact_sum(*terms: Array) -> Array:
+    """Return the sum of arrays, rounded once."""
+    high, low = exact_sum(np.stack(terms, axis=-1))
+    return np.asarray(high + low)
 
 
 def _is(value: object, none: float) -> bool:
