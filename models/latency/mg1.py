@@ -149,6 +149,20 @@ class MM1(SharedCones, reference.MM1):
         Service rate of each server, jobs per unit of time, > 0.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -160,6 +174,15 @@ class MM1(SharedCones, reference.MM1):
     Second-order cones for the total delay (forms ``"inv_pos"`` and ``"quad_over_lin"``) and for the
     latency, exponential cones for the potential; see `sojourn.models.latency.mg1`.
 
+    With a base load or batches the latency is the mean of the jobs that are split, which alone is
+    minimised: that of the base jobs, and of all jobs together, is not. The formulas are Cobham's
+    (1954), also in Kleinrock, *Queueing Systems* II, chapter 3; see `sojourn.reference.base_load`.
+    In one queue, M/M/1 servers with a base load b have the latency delay + 1/(rate - b - x).
+    `rate` then is what is left for the flow, rate less base load, and `service_rate` is the rate
+    that was given. Base jobs that go last do not bound the flow by more than the rate: from
+    ``full_load``, rate less base load, on they wait without end. An answer with such a flow has a
+    caveat; `sojourn.models.MaxUtilisation` excludes it.
+
     Examples
     --------
     >>> bank = MM1(rate=[100.0, 80.0], delay=0.005)
@@ -168,6 +191,9 @@ class MM1(SharedCones, reference.MM1):
     >>> from sojourn.models import ParallelServers
     >>> ParallelServers(bank).optimum(load=90.0).flow.round(2)
     array([52.49, 37.51])
+    >>> behind = MM1(rate=100.0, base=40.0, base_priority="non-preemptive")
+    >>> behind.rate, behind.latency([30.0]).round(6)
+    (array([60.]), array([0.048889]))
     """
 
 
@@ -184,6 +210,20 @@ class MD1(SharedCones, reference.MD1):
         Service rate of each server, jobs per unit of time, > 0.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -192,7 +232,7 @@ class MD1(SharedCones, reference.MD1):
 
     Notes
     -----
-    The cones are those of `MM1`.
+    The cones are those of `MM1`, and so are the notes on base loads and batches.
 
     Examples
     --------
@@ -217,6 +257,20 @@ class MG1(SharedCones, reference.MG1):
         0 is M/D/1, 1 is M/M/1.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -225,7 +279,7 @@ class MG1(SharedCones, reference.MG1):
 
     Notes
     -----
-    The cones are those of `MM1`.
+    The cones are those of `MM1`, and so are the notes on base loads and batches.
 
     Examples
     --------
