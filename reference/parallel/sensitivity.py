@@ -69,8 +69,9 @@ def sensitivity(
     Parameters
     ----------
     servers : ServerBank or sequence of ServerBank
-        n servers, of families in which a faster server does the same work in less time:
-        l - d = phi(x/mu)/mu.
+        n servers. Derivatives in the rate are `sojourn.reference.ServerBank.rate_slope` and
+        `marginal_rate_slope`, by default those of a faster server that does the same work in less
+        time, l - d = phi(x/mu)/mu. A base load stays the same.
     load : float
         Total load above 0 and below the total rate, jobs per unit of time.
     players : int or inf, default inf
