@@ -23,6 +23,7 @@ from ...reference import mg1 as reference
 from ...reference.base_load import SharedServers
 from ...reference.errors import Array
 from ...reference.pollaczek_khinchine import PollaczekKhinchine
+from ...reference.validation import as_server_array
 from .base import ArrayLike, Latency, product_at_least
 from .cone import Cone
 
@@ -128,7 +129,7 @@ class SharedCones(PollaczekKhinchineCones, SharedServers):
 
     def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
         """Return a warning for each server whose base jobs, which go last, wait without end."""
-        x, full = np.broadcast_to(flow, len(self)), self.full_load
+        x, full = as_server_array("flow", flow, len(self)), self.full_load
         return [
             f"{names[i]} carries {x[i]:.6g} before a base load of {self.base[i]:.6g}, in all no "
             f"less than its rate {self.rate[i]:.6g}: its base jobs wait without end; "
