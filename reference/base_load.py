@@ -25,7 +25,6 @@ beta/(mu - b), and is served: 1/mu, or 1/(mu - b) with preemptions.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -37,7 +36,7 @@ from .compensated_sum import exact_sum
 from .errors import Array, InputError
 from .pollaczek_khinchine import PollaczekKhinchine
 from .server_bank import ArrayLike
-from .validation import raise_at_first
+from .validation import as_server_array, list_or_none, raise_at_first
 
 EQUAL, LAST = "equal", "last"
 PRIORITIES = (EQUAL, "non-preemptive", "preemptive", LAST)
@@ -108,13 +107,12 @@ class SharedServers(PollaczekKhinchine):
 
     def _take_base(self) -> None:
         """Store the rate that is left for the jobs that are split."""
-        given = self.rate if self._given_rate is None else np.asarray(self._given_rate)
+        given = self.rate
+        if self._given_rate is not None:
+            given = as_server_array("_given_rate", self._given_rate, self.rate.size)
         left = self._pole_of(given, self.base)
         if self._given_rate is not None:
-            same = (left.shape == self.rate.shape) and np.all(
-                np.abs(self.rate - left) <= SAME_RATE * given
-            )
-            if not same:
+            if not np.all(np.abs(self.rate - left) <= SAME_RATE * given):
                 problem = "cannot be changed, nor its base load, by dataclasses.replace"
                 remedy = "make the bank anew from its service rate and base load"
                 raise InputError("rate", self.rate.tolist(), problem, remedy)
@@ -285,12 +283,12 @@ def _priorities(given: object) -> list[str] | None:
     """Return priorities of base jobs as words; InputError on any other."""
     if given is None:
         return None
-    one = isinstance(given, str) or not isinstance(given, Sequence | np.ndarray)
-    words = [given] if one else list(given)  # type: ignore[call-overload]
+    listed = None if isinstance(given, str) else list_or_none(given)
+    words = [given] if listed is None else listed
     known = [EQUAL if word is None else word for word in words]
     for i, word in enumerate(known):
         if not isinstance(word, str) or word not in PRIORITIES:
-            name = "base_priority" if one else f"base_priority[{i}]"
+            name = "base_priority" if listed is None else f"base_priority[{i}]"
             problem = "is no priority of base jobs over the others"
             remedy = f"give one of {', '.join(PRIORITIES)}"
             raise InputError(name, words[i], problem, remedy)

@@ -19,6 +19,7 @@ OTHER_NUMBERS = (
     "spare_capacity",
     "rate_slope",
     "marginal_rate_slope",
+    "utilisation",
     "difference_error_bound",
     "inverse_latency",
     "inverse_marginal",

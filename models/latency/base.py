@@ -171,8 +171,7 @@ class Latency(ConeNumbers):
             Load x of each server.
         """
         base, flow = self.base_utilisation, np.asarray(flow, dtype=np.float64)
-        with np.errstate(all="ignore"):
-            return np.asarray(base + (1.0 - base) * (flow / self.full_load))
+        return np.asarray(base + (1.0 - base) * (flow / self.full_load))
 
     @property
     def full_load_kind(self) -> tuple[str, ...]:
