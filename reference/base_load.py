@@ -100,26 +100,31 @@ class SharedServers(PollaczekKhinchine):
             store(self, base_priority=None if np.all(chosen == EQUAL) else chosen)
         if "batch" in numbers or "batch_cv" in numbers:
             self._check_batches()
-        if "base" in numbers and np.any(self.base > 0):
+        if self._given_rate is not None:
+            self._check_given_rate()
+        if np.any(np.asarray(self.base) > 0):
             self._take_base()
         else:
             store(self, base=0.0, base_priority=None, _given_rate=None)
 
+    def _check_given_rate(self) -> None:
+        """Raise InputError unless the rate is that which the base load leaves of the given one."""
+        given = as_server_array("_given_rate", self._given_rate, self.rate.size)
+        left = self._pole_of(given, np.broadcast_to(self.base, given.shape))
+        if not np.all(np.abs(self.rate - left) <= SAME_RATE * given):
+            problem = "cannot be changed, nor its base load, by dataclasses.replace"
+            remedy = "make the bank anew from its service rate and base load"
+            raise InputError("rate", self.rate.tolist(), problem, remedy)
+        store(self, rate=given)
+
     def _take_base(self) -> None:
         """Store the rate that is left for the jobs that are split."""
         given = self.rate
-        if self._given_rate is not None:
-            given = as_server_array("_given_rate", self._given_rate, self.rate.size)
-        left = self._pole_of(given, self.base)
-        if self._given_rate is not None:
-            if not np.all(np.abs(self.rate - left) <= SAME_RATE * given):
-                problem = "cannot be changed, nor its base load, by dataclasses.replace"
-                remedy = "make the bank anew from its service rate and base load"
-                raise InputError("rate", self.rate.tolist(), problem, remedy)
         for i in np.flatnonzero(~(self.base < given)):
             problem = f"is not below the rate of the server, {given[i]:g}"
             remedy = "give less, give the server a higher rate, or leave it out"
             raise InputError(f"base[{i}]", float(self.base[i]), problem, remedy)
+        left = self._pole_of(given, self.base)
         left.flags.writeable = False
         store(self, rate=left, _given_rate=given)
 

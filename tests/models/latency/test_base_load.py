@@ -324,7 +324,7 @@ def test_copies_keep_the_base_load(bank):
         np.testing.assert_array_equal(copy.service_rate, RATE)
         np.testing.assert_array_equal(copy.rate_error, bank.rate_error)
     np.testing.assert_array_equal(bank.take([2, 0]).latency(x[[2, 0]]), bank.latency(x)[[2, 0]])
-    for change in ({"rate": [50.0, 60.0, 70.0]}, {"base": 1.0}):
+    for change in ({"rate": [50.0, 60.0, 70.0]}, {"base": 1.0}, {"base": 0.0}):
         with pytest.raises(InputError, match=r"make the bank anew from its service rate"):
             replace(bank, **change)
     assert "rate=array([100.,  80., 200.]), " in repr(bank)
