@@ -20,6 +20,7 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference import mg1 as reference
+from ...reference.bank_fields import store
 from ...reference.base_load import SharedServers
 from ...reference.errors import Array
 from ...reference.pollaczek_khinchine import PollaczekKhinchine
@@ -121,6 +122,13 @@ class SharedCones(PollaczekKhinchineCones, SharedServers):
     def full_load(self) -> Array:
         """Load of each server at a utilisation of 1, shape (n,): service rate less base load."""
         return np.asarray(np.where(self._is_last, self.rate - self.base, self.rate))
+
+    def scaled(self, rate: float, time: float) -> Latency:
+        """Return the servers in other units, the rate being less by the base load as before."""
+        made: Any = super().scaled(rate, time)
+        if made._given_rate is None:
+            return made  # type: ignore[no-any-return]
+        return store(made, rate=made._pole_of(made._given_rate, made.base))  # type: ignore[no-any-return]
 
     @property
     def _gives_caveats(self) -> bool:

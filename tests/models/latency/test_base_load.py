@@ -342,6 +342,17 @@ def test_a_family_of_a_user_keeps_the_base_load_in_other_units():
     np.testing.assert_allclose(other.latency(60.0 * x), bank.latency(x) / 60.0, rtol=1e-12)
 
 
+@every_priority
+def test_rates_in_other_units_are_those_of_the_new_service_rates(priority):
+    rng = np.random.default_rng(3)
+    rate = rng.uniform(1, 100, 50)
+    bank = MM1(rate, base=rate * rng.random(50), base_priority=priority).in_unit(3.0)
+    assert np.all(bank.rate_error <= 0)
+    assert np.isposinf(bank.latency(bank.rate)).all()
+    anew = MM1(bank.service_rate, base=bank.base, base_priority=priority)
+    np.testing.assert_array_equal(bank.rate, anew.rate)
+
+
 def test_no_base_load_is_no_change():
     plain = MG1(RATE, 2.0, DELAY)
     for given in ({"base": 0}, {"base": [0, 0, 0]}, {"base": 0.0, "base_priority": "last"}):
