@@ -198,7 +198,9 @@ class SharedServers(PollaczekKhinchine):
     @cached_property
     def _inexact(self) -> bool:
         """Whether `rate` has a rounding error."""
-        return self._given_rate is not None and bool(np.any(self.rate_error))
+        if type(self).rate_error is SharedServers.rate_error and self._given_rate is None:
+            return False
+        return bool(np.any(self.rate_error))
 
     @property
     def base_utilisation(self) -> Array:
