@@ -164,7 +164,7 @@ class View(Composed):
     A subclass defines the latency; what depends on it is derived from it.
     """
 
-    worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope"}
+    worked_out = INVERSES | {"marginal", "marginal_slope", "rate_slope", "marginal_rate_slope"}
 
     def __init__(self, bank: Any, *change: Any) -> None:
         self.bank, self.parts, self.change = bank, (bank,), change

@@ -18,6 +18,8 @@ BOUNDED = ("latency", "marginal", "potential", "latency_slope", "marginal_slope"
 OTHER_NUMBERS = (
     "spare_capacity",
     "rate_slope",
+    "marginal_rate_slope",
+    "utilisation",
     "difference_error_bound",
     "inverse_latency",
     "inverse_marginal",

@@ -51,6 +51,7 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "rate_error": ("rate",),
     "service": ("time",),
     "latency_limit": ("time",),
+    "base_utilisation": ("part",),
     "uses_finite_differences": ("any",),
     "_validated": ("all",),
     "latency": ("rate", "spare_capacity", "time"),
@@ -59,6 +60,7 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "latency_slope": ("rate", "slope"),
     "marginal_slope": ("rate", "slope"),
     "rate_slope": ("rate", "slope"),
+    "marginal_rate_slope": ("rate", "slope"),
     "inverse_latency": ("time", "rate"),
     "inverse_marginal": ("time", "rate"),
     "at_latency": ("time", "point"),
@@ -74,6 +76,7 @@ Those that are sums or differences of others are left out. The kinds:
   shape (..., n) in that unit.
 - ``"spare_capacity"``: an array as of ``"rate"``, or None.
 - ``"point"``: an `Operation`.
+- ``"part"``: an array of shape (n,) without a unit.
 - ``"plain"``: an argument that is the same for all servers, such as the number of players.
 - ``"any"``, ``"all"``: one bool for the bank, true where it is true of any or of all of its parts.
 
@@ -155,6 +158,11 @@ class ServerBank(ABC):
     def latency_limit(self) -> Array:
         """Least upper bound of the latency, shape (n,): infinite unless the latency is constant."""
         return np.full(len(self), np.inf)
+
+    @property
+    def base_utilisation(self) -> Array:
+        """Utilisation of each server without a flow, shape (n,): 0 but for a base load."""
+        return constant(0.0, len(self))
 
     @cached_property
     def idle_latency(self) -> Array:
@@ -319,6 +327,21 @@ class ServerBank(ABC):
         finite = np.isfinite(self.rate)
         rate = np.where(finite, self.rate, 1.0)
         return np.where(finite, -(self.marginal(flow) - self.delay) / rate, 0.0)
+
+    def marginal_rate_slope(self, flow: ArrayLike) -> Array:
+        """Return the derivative of the marginal delay g in the rate, -(g(x) - d + x g'(x))/mu.
+
+        It holds where that of `ServerBank.rate_slope` does. Of a family with a `rate_slope` of its
+        own it is r(x) + x r'(x) with that slope r, by finite differences.
+        """
+        flow = np.asarray(flow, dtype=np.float64)
+        if self.overrides("rate_slope"):
+            bend = slope(self.rate_slope, flow, self.rate)
+            return np.asarray(self.rate_slope(flow) + flow * bend)
+        finite = np.isfinite(self.rate)
+        rate = np.where(finite, self.rate, 1.0)
+        work = self.marginal(flow) - self.delay + flow * self.marginal_slope(flow)
+        return np.where(finite, -work / rate, 0.0)
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the same servers with delays longer by `delay`, shape (n,)."""

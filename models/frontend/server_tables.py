@@ -52,12 +52,13 @@ def table_rows(
     path = folder.file(given["file"], f"{key}.file")
     header, lines = _read(path, given.get("columns"), f"{key}.file")
     families = _families(header, lines, given)
-    fields, files = dict.fromkeys(ALL_FAMILIES), set[str]()
+    fields, files, texts = dict.fromkeys(ALL_FAMILIES), set[str](), set(TEXT)
     times, rates = {"service_time", "delay"}, {"rate"}
     for name in families:
         family = family_named(name)
         fields.update(dict.fromkeys((*parameters(family), *family.files)))
         files.update(family.files)
+        texts.update(family.texts)
         times.update(family.times or ())
         rates.update(family.rates or ())
     columns = _columns(
@@ -79,7 +80,7 @@ def table_rows(
             if cell:
                 row[field] = (
                     cell
-                    if field in TEXT or field in files
+                    if field in texts or field in files
                     else _number(cell, f"{path}, row {line}, column {column}")
                 )
         out.append((place, row))

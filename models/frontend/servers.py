@@ -42,7 +42,8 @@ class Server(NamedTuple):
     family : str
         Name of its latency family, such as ``"M/M/1"``.
     fields : mapping
-        The fields of the family: numbers, lists of numbers, paths, or servers that it consists of.
+        The fields of the family: numbers, lists of numbers, words, paths, or servers that it
+        consists of.
     replicas : int
         Number of servers with these fields.
     """
@@ -146,10 +147,10 @@ def check_names(given: Iterable[tuple[str, Iterable[str]]], word: str) -> None:
 def banks(given: Sequence[Server], units: Units) -> list[Latency]:
     """Return the servers as banks, in order, with all replicas.
 
-    Neighbours of one family whose fields are plain numbers become one bank.
+    Neighbours of one family whose fields are plain numbers and words become one bank.
     """
     out, start = [], 0
-    plain = [all(type(v) is float for v in s.fields.values()) for s in given]
+    plain = [all(type(v) in (float, str) for v in s.fields.values()) for s in given]
     for end in range(1, len(given) + 1):
         both_plain = end < len(given) and plain[start] and plain[end]
         if both_plain and _same_fields(given[start], given[end]):
@@ -196,6 +197,8 @@ def _server(
             continue
         if k in files:
             values[k] = folder.file(v, f"{place}{k}")
+        elif k in kind.texts:
+            values[k] = read_string(given, k, place, "")
         elif type(v) is float and 0.0 < v < math.inf:  # the usual case, of up to a million servers
             values[k] = v
         else:

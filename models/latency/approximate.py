@@ -136,3 +136,8 @@ class MM1Setup(Latency):
     def rate_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the latency in the rate; the set-up does not depend on it."""
         return np.asarray(-1.0 / self.spare_capacity(flow) ** 2)
+
+    def marginal_rate_slope(self, flow: ArrayLike) -> Array:
+        """Return the derivative of the marginal delay in the rate; see `rate_slope`."""
+        x, spare = self._point(flow)
+        return np.asarray(-(1.0 + 2.0 * x / spare) / spare**2)

@@ -55,9 +55,10 @@ class Latency(ConeNumbers):
     ``at_latency(excess)``, ``at_marginal(excess)``, ``at_player(excess, players)``
         Flow, accurate spare capacity and slope (`sojourn.reference.server_bank.Operation`) at a
         price ``excess`` above the idle latency. Without them: from the inverses.
-    ``rate_slope(flow)``
-        Derivative of the latency in the rate at a fixed flow. Without it: -(g(x) - delay)/rate with
-        the marginal delay g, which is right if a faster server does the same work in less time.
+    ``rate_slope(flow)``, ``marginal_rate_slope(flow)``
+        Derivatives of the latency and of the marginal delay g in the rate at a fixed flow. Without
+        them: those where a faster server does the same work in less time, -(g(x) - delay)/rate for
+        the latency.
     ``service``, ``latency_limit``
         l(0) - delay, and the limit of the latency at high load, times of shape (n,). Without them:
         the latency at 0, and infinity.
@@ -72,9 +73,9 @@ class Latency(ConeNumbers):
         its units change (below), a program is compiled once for all banks of the class with as many
         servers and an equal `cone_structure`, which is all that the cones depend on beside the
         numbers. Without them: once for each bank.
-    ``full_load``, ``full_load_kind``, ``caveats(flow, names)``
-        Load at a utilisation of 1, its kind, and warnings at a flow. Without them: the rate,
-        ``"rate"``, and no warnings.
+    ``full_load``, ``full_load_kind``, ``base_utilisation``, ``caveats(flow, names)``
+        Load at a utilisation of 1, its kind, the utilisation without a load, and warnings at a
+        flow. Without them: the rate, ``"rate"``, 0, and no warnings.
     ``rates``, ``times`` or ``scaled(rate, time)``
         How the parameters change with the units. Without them: a view converts every number.
     ``example`` or ``sample()``
@@ -93,6 +94,8 @@ class Latency(ConeNumbers):
         Names of the parameters that are rates, and that are times, of a family that is a dataclass.
     example : mapping of str to value
         Parameters of `sample` besides, or instead of, a rate and a delay.
+    texts : tuple of str
+        Parameters that are words, not numbers.
     files : tuple of str
         Parameters in scenario files that name a file with the servers' data; see `from_fields`.
 
@@ -123,6 +126,7 @@ class Latency(ConeNumbers):
     rates: ClassVar[tuple[str, ...] | None] = None
     times: ClassVar[tuple[str, ...] | None] = None
     example: ClassVar[Mapping[str, Any]] = {}
+    texts: ClassVar[tuple[str, ...]] = ()
     files: ClassVar[tuple[str, ...]] = ()
 
     _quantities: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -156,6 +160,19 @@ class Latency(ConeNumbers):
         unbounded = np.where(np.isfinite(self.latency_limit), np.inf, np.nan)
         return np.where(np.isfinite(self.rate), self.rate, unbounded)
 
+    def utilisation(self, flow: ArrayLike) -> Array:
+        """Return the utilisation of each server at a flow: (b + x)/mu with a base load b.
+
+        It is NaN where it has no meaning; see `full_load`.
+
+        Parameters
+        ----------
+        flow : array_like, shape (..., n)
+            Load x of each server.
+        """
+        base, flow = self.base_utilisation, np.asarray(flow, dtype=np.float64)
+        return np.asarray(base + (1.0 - base) * (flow / self.full_load))
+
     @property
     def full_load_kind(self) -> tuple[str, ...]:
         """Kind of the `full_load` of each server, such as ``"rate"``: n strings."""
@@ -178,7 +195,12 @@ class Latency(ConeNumbers):
     @property
     def _has_caveats(self) -> bool:
         """Whether a family of the bank defines `caveats`."""
-        return any(type(bank).caveats is not Latency.caveats for bank in self.banks)
+        return any(bank._gives_caveats for bank in self.banks)
+
+    @property
+    def _gives_caveats(self) -> bool:
+        """Whether the family defines `caveats`."""
+        return type(self).caveats is not Latency.caveats
 
     @classmethod
     def from_fields(cls, servers: Sequence[Mapping[str, Any]]) -> Latency:
@@ -288,7 +310,8 @@ class Latency(ConeNumbers):
         if self.rates is None or self.times is None or not replaceable:
             return Scaled(self, rate, time)
         factors = {**dict.fromkeys(self.rates, rate), **dict.fromkeys(self.times, time)}
-        changed = {name: getattr(self, name) * factor for name, factor in factors.items()}
+        given = ((name, getattr(self, name), factor) for name, factor in factors.items())
+        changed = {name: value * factor for name, value, factor in given if value is not None}
         if type(self).__module__.startswith("sojourn."):
             return self._with(**changed)  # valid as these are: no need to check them again
         return replace(self, **changed)  # type: ignore[type-var]
@@ -365,6 +388,7 @@ class Scaled(ComposedLatency, View):
             "time": time,
             "total": rate * time,
             "slope": time / rate,
+            "part": 1.0,
         }
 
     @cached_property
@@ -438,7 +462,8 @@ def parameters(family: type[Any]) -> Mapping[str, bool]:
     """Return the parameters of a class by name, and whether each is required."""
     given = inspect.signature(family).parameters.values()
     named = (p for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
-    return MappingProxyType({p.name: p.default is p.empty for p in named})
+    public = (p for p in named if not p.name.startswith("_"))
+    return MappingProxyType({p.name: p.default is p.empty for p in public})
 
 
 def as_latency(servers: tuple[Latency, ...]) -> Latency:

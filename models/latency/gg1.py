@@ -14,9 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...reference.bank_fields import check_servers
+from ...reference.bank_fields import check_servers, constant
 from ...reference.errors import Array
-from ...reference.mg1 import OneVariability
 from ...reference.validation import as_fractions, raise_at_first
 from .base import Latency
 from .mg1 import PollaczekKhinchineCones
@@ -31,7 +30,7 @@ class GG1(Latency):
     cv: Any
     delay: Any = 0.0
 
-    rates = ("rate",)
+    rates: ClassVar[tuple[str, ...]] = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
 
     def __post_init__(self) -> None:
@@ -88,7 +87,8 @@ class Kingman(PollaczekKhinchineCones, GG1):
         return np.asarray((self.arrival_cv**2 + self.cv**2) / 2.0)
 
 
-class MG1PS(PollaczekKhinchineCones, OneVariability):
+@dataclass(frozen=True, eq=False)
+class MG1PS(PollaczekKhinchineCones):
     """M/G/1 with processor sharing: l(x) = delay + 1/(rate - x), whatever the service times.
 
     Kleinrock (1967), Sakata et al. (1969). The mean depends on the mean service time only and
@@ -117,7 +117,16 @@ class MG1PS(PollaczekKhinchineCones, OneVariability):
     array([0.02])
     """
 
-    _one_cv = 1.0  # the mean is that of exponential service times
+    rate: Any
+    delay: Any = 0.0
+
+    def __post_init__(self) -> None:
+        check_servers(self)
+
+    @cached_property
+    def k(self) -> Array:
+        """Variability k = 1 of exponential service times, shape (n,)."""
+        return constant(1.0, self.rate.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +178,7 @@ class MM1Vacations(PollaczekKhinchineCones):
     @cached_property
     def k(self) -> Array:
         """Variability k = 1 of an M/M/1 server, shape (n,)."""
-        return np.broadcast_to(1.0, self.rate.shape)
+        return constant(1.0, self.rate.size)
 
     @property
     def pause(self) -> Array:

@@ -1,8 +1,9 @@
 """M/M/1, M/D/1 and M/G/1 banks with cones; their numbers are in `sojourn.reference.mg1`.
 
 With service rate mu, delay d, spare capacity y = mu - x, variability k = (1 + cv^2)/2, idle latency
-m = d + 1/mu and fixed part e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y.
-The total delay x l(x) has two forms:
+m = d + 1/mu and fixed part e = m - k/mu, the latency is l(x) = m + (k/mu) x/y = e + k/y. With base
+loads and batches mu, k and e are other numbers, and all else is the same; see
+`sojourn.reference.base_load`. The total delay x l(x) has two forms:
 
 - ``"quad_over_lin"``: x l(x) = m x + (k/mu) x^2/y, without cancellation at light load;
 - ``"inv_pos"``: x l(x) = e x + k (mu/y - 1), better conditioned close to saturation.
@@ -12,15 +13,19 @@ Both forms, and the latency, need second-order cones; the potential needs expone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import cvxpy as cp
 import numpy as np
 
 from ...reference import mg1 as reference
+from ...reference.bank_fields import store
+from ...reference.base_load import SharedServers
 from ...reference.errors import Array
-from .base import Latency, product_at_least
+from ...reference.pollaczek_khinchine import PollaczekKhinchine
+from ...reference.validation import as_server_array
+from .base import ArrayLike, Latency, product_at_least
 from .cone import Cone
 
 SOC = frozenset({"SOC"})
@@ -29,15 +34,15 @@ SOC = frozenset({"SOC"})
 CONE_BALANCE = 4.0
 
 
-class PollaczekKhinchineCones(Latency, reference.PollaczekKhinchine):
+class PollaczekKhinchineCones(Latency, PollaczekKhinchine):
     """Cones of every bank with a latency of the form e + k/(mu - x).
 
     A family adds the numbers: its `k`, and where they differ its `work` and `pause` (see
-    `sojourn.reference.mg1.PollaczekKhinchine`).
+    `sojourn.reference.pollaczek_khinchine.PollaczekKhinchine`).
     """
 
     forms = ("inv_pos", "quad_over_lin")
-    rates = ("rate",)
+    rates: ClassVar[tuple[str, ...]] = ("rate",)
     times: ClassVar[tuple[str, ...]] = ("delay",)
     signed_cone_numbers = ("fixed", "k_log_rate")
 
@@ -107,7 +112,41 @@ class PollaczekKhinchineCones(Latency, reference.PollaczekKhinchine):
         return Cone(value, (product_at_least(bound, spare_capacity, numbers["root_rate"]),), SOC)
 
 
-class MM1(PollaczekKhinchineCones, reference.MM1):
+class SharedCones(PollaczekKhinchineCones, SharedServers):
+    """Cones of banks that may carry a base load, and jobs in batches; see `SharedServers`."""
+
+    rates = ("rate", "base", "_given_rate")
+    texts = ("base_priority",)
+
+    @property
+    def full_load(self) -> Array:
+        """Load of each server at a utilisation of 1, shape (n,): service rate less base load."""
+        return np.asarray(np.where(self._is_last, self.rate - self.base, self.rate))
+
+    def scaled(self, rate: float, time: float) -> Latency:
+        """Return the servers in other units, the rate being less by the base load as before."""
+        made: Any = super().scaled(rate, time)
+        if made._given_rate is None:
+            return made  # type: ignore[no-any-return]
+        return store(made, rate=made._pole_of(made._given_rate, made.base))  # type: ignore[no-any-return]
+
+    @property
+    def _gives_caveats(self) -> bool:
+        """Whether jobs go before the base jobs of a server, which they can crowd out."""
+        return bool(np.any(self._is_last))
+
+    def caveats(self, flow: ArrayLike, names: Sequence[str]) -> list[str]:
+        """Return a warning for each server whose base jobs, which go last, wait without end."""
+        x, full = as_server_array("flow", flow, len(self)), self.full_load
+        return [
+            f"{names[i]} carries {x[i]:.6g} before a base load of {self.base[i]:.6g}, in all no "
+            f"less than its rate {self.rate[i]:.6g}: its base jobs wait without end; "
+            "limit it with MaxUtilisation"
+            for i in np.flatnonzero(self._is_last & (x >= full)).tolist()
+        ]
+
+
+class MM1(SharedCones, reference.MM1):
     """M/M/1 servers as numbers and cones; `sojourn.reference.MM1` has the numbers only.
 
     l(x) = delay + 1/(rate - x), eq. (20) of Mancuso et al. Arrivals are Poisson and service times
@@ -119,6 +158,20 @@ class MM1(PollaczekKhinchineCones, reference.MM1):
         Service rate of each server, jobs per unit of time, > 0.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -130,6 +183,15 @@ class MM1(PollaczekKhinchineCones, reference.MM1):
     Second-order cones for the total delay (forms ``"inv_pos"`` and ``"quad_over_lin"``) and for the
     latency, exponential cones for the potential; see `sojourn.models.latency.mg1`.
 
+    With a base load or batches the latency is the mean of the jobs that are split, which alone is
+    minimised: that of the base jobs, and of all jobs together, is not. The formulas are Cobham's
+    (1954), also in Kleinrock, *Queueing Systems* II, chapter 3; see `sojourn.reference.base_load`.
+    In one queue, M/M/1 servers with a base load b have the latency delay + 1/(rate - b - x).
+    `rate` then is what is left for the flow, rate less base load, and `service_rate` is the rate
+    that was given. Base jobs that go last do not bound the flow by more than the rate: from
+    ``full_load``, rate less base load, on they wait without end. An answer with such a flow has a
+    caveat; `sojourn.models.MaxUtilisation` excludes it.
+
     Examples
     --------
     >>> bank = MM1(rate=[100.0, 80.0], delay=0.005)
@@ -138,10 +200,13 @@ class MM1(PollaczekKhinchineCones, reference.MM1):
     >>> from sojourn.models import ParallelServers
     >>> ParallelServers(bank).optimum(load=90.0).flow.round(2)
     array([52.49, 37.51])
+    >>> behind = MM1(rate=100.0, base=40.0, base_priority="non-preemptive")
+    >>> behind.rate, behind.latency([30.0]).round(6)
+    (array([60.]), array([0.048889]))
     """
 
 
-class MD1(PollaczekKhinchineCones, reference.MD1):
+class MD1(SharedCones, reference.MD1):
     """M/D/1 servers as numbers and cones; `sojourn.reference.MD1` has the numbers only.
 
     l(x) = delay + 1/rate + x/(2 rate (rate - x)): eq. (28) of Mancuso et al. with cv = 0. Arrivals
@@ -154,6 +219,20 @@ class MD1(PollaczekKhinchineCones, reference.MD1):
         Service rate of each server, jobs per unit of time, > 0.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -162,7 +241,7 @@ class MD1(PollaczekKhinchineCones, reference.MD1):
 
     Notes
     -----
-    The cones are those of `MM1`.
+    The cones are those of `MM1`, and so are the notes on base loads and batches.
 
     Examples
     --------
@@ -171,7 +250,7 @@ class MD1(PollaczekKhinchineCones, reference.MD1):
     """
 
 
-class MG1(PollaczekKhinchineCones, reference.MG1):
+class MG1(SharedCones, reference.MG1):
     """M/G/1 servers as numbers and cones; `sojourn.reference.MG1` has the numbers only.
 
     l(x) = delay + 1/rate + (1 + cv^2)/2 x/(rate (rate - x)): Pollaczek and Khinchine's mean,
@@ -187,6 +266,20 @@ class MG1(PollaczekKhinchineCones, reference.MG1):
         0 is M/D/1, 1 is M/M/1.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each server, in the unit of time, >= 0.
+    base : array_like, shape (n,) or (), default 0
+        Base load b of each server, jobs per unit of time, 0 <= b < rate: jobs that it has to serve
+        besides those that are split. They come one by one in a Poisson stream and have the same
+        service times.
+    base_priority : {None, "equal", "non-preemptive", "preemptive", "last"}, default None
+        Priority of the base jobs; one word, or a sequence of n words. None is ``"equal"``: one
+        queue, first come, first served. Base jobs go first with ``"non-preemptive"``; with
+        ``"preemptive"`` they also interrupt a job in service, which later resumes. With ``"last"``
+        they go after all others, which do not interrupt them; see the notes.
+    batch : array_like, shape (n,) or (), default 1
+        Mean number of jobs in a batch, 1 or more. All jobs of a batch come at the same time, to one
+        server; flows and loads still count jobs.
+    batch_cv : array_like, shape (n,) or (), default 0
+        Coefficient of variation of this number: with 0 all batches are of one whole size.
 
     Raises
     ------
@@ -195,7 +288,7 @@ class MG1(PollaczekKhinchineCones, reference.MG1):
 
     Notes
     -----
-    The cones are those of `MM1`.
+    The cones are those of `MM1`, and so are the notes on base loads and batches.
 
     Examples
     --------

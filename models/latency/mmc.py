@@ -148,10 +148,6 @@ class MMc(Operated, Latency):
         new._each_error = exact_product(self.each, np.array(rate))[1] + self._each_error * rate
         return new
 
-    def rate_slope(self, flow: ArrayLike) -> Array:
-        """Return the derivative of the latency in the station's rate; the servers stay as many."""
-        return -(self.marginal(flow) - self.delay) / self.rate
-
     def _stations(self, flow: ArrayLike, spare_capacity: ArrayLike | None) -> Stations:
         """Return the stations at a flow, in units of service times; a negative flow counts as 0."""
         x, spare = self._point(np.maximum(flow, 0.0), spare_capacity)

@@ -66,6 +66,11 @@ class FollowerLatency(ResidualLatency, ComposedLatency):
         """Load at a utilisation of 1 less the leader's flow; see `Latency.full_load`."""
         return np.asarray(self.bank.full_load - self.base)
 
+    @property
+    def base_utilisation(self) -> Array:
+        """Utilisation of each server by its base jobs and the leader's flow, shape (n,)."""
+        return np.asarray(self.bank.utilisation(self.base))
+
     def total_cone(self, flow: cp.Expression, form: str | None = None) -> Cone:
         """Raise InputError: no equilibrium needs the total."""
         raise InputError("total_cone", "followers", NO_CONE, "use the servers' own total_cone")

@@ -93,10 +93,20 @@ class Tandem(ComposedLatency):
     @property
     def full_load_kind(self) -> tuple[str, ...]:
         """Kind of the full load of each pair, n strings; see `Latency.full_load_kind`."""
-        second = self.second.full_load < np.nan_to_num(self.first.full_load, nan=np.inf)
-        return tuple(
-            np.where(second, self.second.full_load_kind, self.first.full_load_kind).tolist()
-        )
+        kinds = self.second.full_load_kind, self.first.full_load_kind
+        return tuple(np.where(self._second_fills, *kinds).tolist())
+
+    @property
+    def base_utilisation(self) -> Array:
+        """Utilisation without a flow of the server that fills first, shape (n,)."""
+        parts = self.second.base_utilisation, self.first.base_utilisation
+        return np.where(self._second_fills, *parts)
+
+    @property
+    def _second_fills(self) -> Array:
+        """Whether the second server of each pair has the smaller full load, shape (n,)."""
+        first = np.nan_to_num(self.first.full_load, nan=np.inf)
+        return np.asarray(self.second.full_load < first)
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the pairs with longer delays; see `ServerBank.with_extra_delay`."""
@@ -107,10 +117,17 @@ class Tandem(ComposedLatency):
 
         It is that of the server with the smaller rate; of both where the rates are equal.
         """
-        slopes = [
-            np.where(bank.rate == self.rate, bank.rate_slope(flow), 0.0) for bank in self.parts
-        ]
-        return np.asarray(slopes[0] + slopes[1])
+        return self._of_smaller([bank.rate_slope(flow) for bank in self.parts])
+
+    def marginal_rate_slope(self, flow: ArrayLike) -> Array:
+        """Return the derivative of the marginal delay in the rate of the pair; see `rate_slope`."""
+        return self._of_smaller([bank.marginal_rate_slope(flow) for bank in self.parts])
+
+    def _of_smaller(self, values: list[Array]) -> Array:
+        """Return the value of the server with the smaller rate; the sum where both are equal."""
+        pairs = zip(self.parts, values, strict=True)
+        first, second = (np.where(bank.rate == self.rate, v, 0.0) for bank, v in pairs)
+        return np.asarray(first + second)
 
     def _each(self, value: Any, kind: str) -> Sequence[Any]:
         """Return the argument for each bank: the spare capacity is its own, the form the first."""

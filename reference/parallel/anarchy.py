@@ -101,7 +101,8 @@ def saturation_limit(servers: ServerBank | Sequence[ServerBank]) -> float:
     """Return the limit of the price of anarchy as the load rises to the total rate.
 
     It is (sum k_i) (sum mu_i) / (sum sqrt(k_i mu_i))^2 with the variabilities k = (1 + cv^2)/2, and
-    does not depend on the delays; Theorem 6 and eqs. (27), (34) of Mancuso et al.
+    does not depend on the delays; Theorem 6 and eqs. (27), (34) of Mancuso et al. With a base load
+    mu and k are R and k' of the latency e + k'/(R - x); see `sojourn.reference.base_load`.
 
     Parameters
     ----------

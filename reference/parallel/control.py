@@ -66,7 +66,7 @@ class ResidualLatency(View):
         Base flow; of shape (K, n), operating points are of K base flows.
     """
 
-    worked_out = View.worked_out - {"rate_slope"}
+    worked_out = View.worked_out - {"rate_slope", "marginal_rate_slope"}
 
     def __init__(self, bank: ServerBank, base: Array) -> None:
         super().__init__(bank, base)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import Array
-from ..mg1 import PollaczekKhinchine
+from ..pollaczek_khinchine import PollaczekKhinchine
 from ..server_bank import ServerBank
 
 

@@ -69,8 +69,9 @@ def sensitivity(
     Parameters
     ----------
     servers : ServerBank or sequence of ServerBank
-        n servers, of families in which a faster server does the same work in less time:
-        l - d = phi(x/mu)/mu.
+        n servers. Derivatives in the rate are `sojourn.reference.ServerBank.rate_slope` and
+        `marginal_rate_slope`, by default those of a faster server that does the same work in less
+        time, l - d = phi(x/mu)/mu. A base load stays the same.
     load : float
         Total load above 0 and below the total rate, jobs per unit of time.
     players : int or inf, default inf
@@ -122,7 +123,6 @@ def derivatives(
     used, own = flow > 0, 1.0 / players
     marginal = bank.marginal(flow)
     slope = own * bank.marginal_slope(flow) + (1 - own) * bank.latency_slope(flow)
-    price = own * marginal + (1 - own) * bank.latency(flow)
     # a server of constant price takes the flow that leaves the others
     flat = used & (slope <= 0)
     rise = np.where(used & ~flat, 1.0 / np.where(slope > 0, slope, 1.0), 0.0)
@@ -131,9 +131,8 @@ def derivatives(
     moved = rise * (marginal - mean)  # load dT per unit of price, by the flows that move
     if flat.any():
         moved[flat] = -moved.sum() / flat.sum()
-    finite = np.isfinite(bank.rate)
-    scale = np.where(finite, 1.0 / np.where(finite, bank.rate, 1.0), 0.0)
-    price_by_rate = -scale * (price - bank.delay + flow * slope)
-    by_rate = np.where(used, flow * bank.rate_slope(flow) - moved * price_by_rate, 0.0) / load
+    by_rate, price_by_rate = bank.rate_slope(flow), bank.marginal_rate_slope(flow)
+    price_by_rate = own * price_by_rate + (1 - own) * by_rate
+    by_rate = np.where(used, flow * by_rate - moved * price_by_rate, 0.0) / load
     by_delay = np.where(used, flow - moved, 0.0) / load
     return Sensitivity(mean_delay, by_rate, by_delay, (mean - mean_delay) / load)

@@ -115,7 +115,7 @@ def evaluate(
         flow=flow,
         share=flow / load,
         latency=latency,
-        utilisation=flow / bank.rate,
+        utilisation=np.where(np.isfinite(bank.rate), bank.utilisation(flow), 0.0),
         mean_delay=delay,
         overloaded=tuple(np.array(system.names, dtype=object)[full]),
         optimum_delay=best,

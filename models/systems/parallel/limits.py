@@ -94,8 +94,9 @@ class MaxUtilisation(Limit):
     """At most a given utilisation of every server.
 
     The utilisation is the flow divided by the load that fills the server: its rate, or, for a
-    measured server, the capacity or the largest sample. A server with the same latency at every
-    load, such as `Constant`, has a utilisation of 0.
+    measured server, the capacity or the largest sample. A base load counts: with it the utilisation
+    is base and flow divided by the rate. A server with the same latency at every load, such as
+    `Constant`, has a utilisation of 0.
 
     Parameters
     ----------
@@ -105,8 +106,9 @@ class MaxUtilisation(Limit):
     Raises
     ------
     InputError
-        When it is used with servers that no load fills, such as `BPR` and `Polynomial`, or where
-        every server has a utilisation of 0, so that the limit does nothing.
+        When it is used with servers that no load fills, such as `BPR` and `Polynomial`, where every
+        server has a utilisation of 0, so that the limit does nothing, or where a base load alone is
+        a larger utilisation.
 
     Examples
     --------
@@ -137,8 +139,17 @@ class MaxUtilisation(Limit):
                 "or give samples and a capacity: Measured(..., capacity=)"
             )
             raise InputError(field, self.utilisation, problem, remedy)
-        most = np.where(finite, part * np.where(finite, full, 1.0), np.inf)
-        return LinearLimit(1.0, most, self._name(bank), np.where(finite, full, 0.0), part)
+        base = bank.base_utilisation
+        for i in np.flatnonzero(finite & (part < base)):
+            problem = f"is less than the base load alone uses of servers[{i}], {base[i]:.6g}"
+            raise InputError(field, self.utilisation, problem, "allow more, or lower the base load")
+        whole = np.where(finite, full, 0.0) / (1.0 - base)  # load from no to full utilisation
+        most = np.where(finite, (part - base) * whole, np.inf)
+        return LinearLimit(1.0, most, self._name(bank), whole, part)
+
+    def value(self, bank: Latency, flow: Array, load: float) -> Array:
+        """Return the utilisation of each server, shape (n,); 0 where its latency is constant."""
+        return np.where(np.isfinite(bank.full_load), bank.utilisation(flow), 0.0)
 
     def _name(self, bank: Latency) -> str:
         """Name of the limit, with the full load where that is not the rate for all servers."""
@@ -227,14 +238,14 @@ class ServerPercentile(Limit):
         """Raise InputError at the first server that is not M/M/1."""
         start = 0
         for part in bank.banks:
-            if not isinstance(part, MM1):  # cv = 1 alone does not make service times exponential
-                field, family = f"servers[{start}]", type(part).__name__
-                raise InputError(
-                    field,
-                    family,
-                    "has no percentile in closed form",
-                    "use M/M/1 servers, or MaxUtilisation",
-                )
+            # cv = 1 alone does not make service times exponential
+            known = part.has_exponential_times if isinstance(part, MM1) else np.zeros(1, bool)
+            if not known.all():
+                field, family = f"servers[{start + int(np.argmin(known))}]", type(part).__name__
+                having = " with priorities or batches" if isinstance(part, MM1) else ""
+                problem = f"has no percentile in closed form{having}"
+                remedy = "use M/M/1 servers, or MaxUtilisation"
+                raise InputError(field, family, problem, remedy)
             start += len(part)
 
 

@@ -144,8 +144,7 @@ def evaluate(
     loads = multiple * system.group_load
     found, v = given_flow(system, loads, given, tolerance)
     columns, latency, full = found.columns, bank.latency(v), bank.spare_capacity(v) <= 0
-    with np.errstate(all="ignore"):
-        utilisation = v / bank.full_load
+    utilisation = bank.utilisation(v)
     delay = _mean_delay(system, load, found, v)
     best, selfish = (_bounded(routed, multiple, players) for players in (1.0, math.inf))
     # a finite price of full stations, beyond all that routes without them cost

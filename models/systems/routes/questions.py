@@ -346,8 +346,7 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         """See `Question.solution`."""
         load, system, proof = float(points[0][0]), self.system, found.certificate
         flow, routes = found.flow[0], found.routes[0]
-        with np.errstate(all="ignore"):
-            utilisation = flow / self.bank.full_load
+        utilisation = self.bank.utilisation(flow)
         named = ("mean_delay", "potential_gap", "mean_saving", "largest_saving", "estimate")
         return RouteSolution(
             goal=self.goal,

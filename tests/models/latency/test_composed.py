@@ -19,7 +19,7 @@ from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 # names of a bank that need no method of a composed bank: derived from its other numbers
 DERIVED = {"idle_latency", "total_rate", "spare_capacity", "solver_unit", "in_unit"}
-DERIVED |= {"cone_parts", "cone_shape", "numbers_in_cones"}
+DERIVED |= {"cone_parts", "cone_shape", "numbers_in_cones", "utilisation"}
 # ... of the class, not of a bank
 OF_THE_CLASS = {
     "overrides",
@@ -27,6 +27,7 @@ OF_THE_CLASS = {
     "times",
     "example",
     "files",
+    "texts",
     "from_fields",
     "sample",
     "signed_cone_numbers",

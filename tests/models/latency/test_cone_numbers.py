@@ -57,6 +57,18 @@ def twice(rng):
     return Tandem(bank, bank)
 
 
+def shared(family, *priorities, batches=False):
+    """Draw a bank of a family with a base load on each server, and with batches."""
+
+    def draw(rng):
+        rate, cv = drawn(rng), [drawn(rng)] if family is MG1 else []
+        size = {"batch": 1.0 + drawn(rng), "batch_cv": 1.0} if batches else {}
+        base = rate * rng.uniform(0.01, 0.9, N)
+        return family(rate, *cv, drawn(rng), base=base, base_priority=priorities or None, **size)
+
+    return draw
+
+
 # random banks of one shape by name, from a random generator
 BANKS = {
     "M/M/1": lambda rng: MM1(drawn(rng), drawn(rng)),
@@ -66,6 +78,11 @@ BANKS = {
     "M/G/1-PS": lambda rng: MG1PS(drawn(rng), drawn(rng)),
     "M/M/1-vacations": lambda rng: MM1Vacations(drawn(rng), drawn(rng), drawn(rng), drawn(rng)),
     "M/M/1-percentile": lambda rng: MM1Percentile(drawn(rng), rng.uniform(0.1, 0.9, N), drawn(rng)),
+    "M/M/1 with a base load": shared(MM1),
+    "M/M/1 behind a base load": shared(MM1, "non-preemptive"),
+    "M/D/1 in batches before a base load": shared(MD1, "last", batches=True),
+    "M/G/1 interrupted by a base load": shared(MG1, "preemptive"),
+    "M/G/1 of all priorities": shared(MG1, "equal", "non-preemptive", "last", batches=True),
     "polynomial": polynomial,
     "constant": lambda rng: Constant(drawn(rng)),
     "BPR": roads,

@@ -9,7 +9,17 @@ import pytest
 from families import three_families
 from replaced_solvers import forbid_solvers
 
-from sojourn.models import MD1, MG1, MM1, FormulationError, InputError, MMc, ParallelServers
+from sojourn.models import (
+    MD1,
+    MG1,
+    MM1,
+    FormulationError,
+    InputError,
+    MM1Setup,
+    MM1Vacations,
+    MMc,
+    ParallelServers,
+)
 from sojourn.models.latency.player_latency import (
     PlayerLatency,
 )
@@ -360,3 +370,20 @@ def test_a_station_that_just_starts_is_certified(players):
             float(true.mean_delay), rel=found.certificate.gap + 1e-13
         )
         assert found.certificate.gap < 1e-12
+
+
+@pytest.mark.parametrize("players", [1, 3, np.inf])
+@pytest.mark.parametrize(
+    "bank",
+    [
+        lambda rate: MM1Vacations(rate, [0.01, 0.02, 0.005], 2.0, [0.005, 0.005, 0.02]),
+        lambda rate: MM1Setup(rate, 0.008, [0.0, 1.0, 1.2], [0.005, 0.005, 0.02]),
+    ],
+)
+def test_derivatives_in_a_rate_leave_out_times_that_do_not_depend_on_it(bank, players):
+    step, load = np.array([1e-4, 0.0, 0.0]), 300.0
+    found = sensitivity(bank(BANK.rate), load, players).rate[0]
+    more, less = (
+        float(equilibrium(bank(BANK.rate + s * step), load, players).mean_delay) for s in (1, -1)
+    )
+    assert found == pytest.approx((more - less) / (2 * step[0]), rel=1e-7)
