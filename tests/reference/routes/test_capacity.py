@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from exact_routes import example, largest_multiple
 from scipy.optimize import linprog
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, hstack, kron
 
 from sojourn.models import BPR, Constant
 from sojourn.reference import MM1, LoadError, MixedBank
@@ -103,22 +103,42 @@ def test_graphs_agree_with_the_program_by_origin(seed):
     pairs = pairs[rng.random(len(pairs)) < 0.4]
     graph = GraphRoutes(nodes, tail, head, pairs[:, 0], pairs[:, 1])
     rate, load = rng.uniform(1, 10, tail.size), rng.uniform(0.1, 1, len(pairs))
-    found = check(RoutedSystem(MM1(rate), graph, load))
-    # flows of each origin, and the largest utilisation
-    origins, size = np.unique(pairs[:, 0]), tail.size
-    balance = np.zeros((nodes, size))
-    np.add.at(balance, (head, np.arange(size)), 1.0)
-    np.add.at(balance, (tail, np.arange(size)), -1.0)
-    demand = np.zeros((origins.size, nodes))
-    for (o, d), q in zip(pairs, load, strict=True):
-        place = int(np.searchsorted(origins, o))
-        demand[place, d] += q
-        demand[place, o] -= q
-    equal = np.hstack([np.kron(np.eye(origins.size), balance), np.zeros((demand.size, 1))])
-    limits = np.hstack([np.tile(np.eye(size), origins.size), -rate[:, None]])
-    cost = np.append(np.zeros(equal.shape[1] - 1), 1.0)
-    answer = linprog(cost, limits, np.zeros(size), equal, demand.ravel())
-    assert found.multiple == pytest.approx(1 / answer.fun, rel=1e-8)
+    system = RoutedSystem(MM1(rate), graph, load)
+    assert check(system).multiple == pytest.approx(by_origin(system), rel=1e-8)
+
+
+def by_origin(system):
+    """Return the largest multiple from the program of the flows by origin."""
+    graph, rate = system.routes, system.bank.rate
+    origins, size = graph.origins.size, rate.size
+    balance = kron(eye_array(origins), graph.incidence)
+    demand = graph.demand(system.load).ravel()
+    equal = hstack([balance, csr_array((demand.size, 1))], format="csr")
+    limits = hstack([kron(np.ones((1, origins)), eye_array(size)), -rate[:, None]], format="csr")
+    cost = np.append(np.zeros(origins * size), 1.0)
+    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    answer = linprog(cost, limits, np.zeros(size), equal, demand, method="highs-ds", options=tight)
+    return 1 / answer.fun
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_street_grid_agrees_with_the_program_by_origin(seed):
+    rng = np.random.default_rng(seed)
+    side = 6
+    node = np.arange(side * side).reshape(side, side)
+    one = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
+    other = np.concatenate([node[:, 1:].ravel(), node[1:].ravel()])
+    zones = rng.choice(node.size, 9, replace=False)
+    ends = (zones[i] for i in np.nonzero(~np.eye(9, dtype=bool)))
+    graph = GraphRoutes(node.size, np.append(one, other), np.append(other, one), *ends)
+    rate = np.ones(2 * one.size) if seed == 0 else rng.uniform(1, 3, 2 * one.size)
+    system = RoutedSystem(MM1(rate), graph, rng.uniform(0.5, 1.5, graph.groups))
+    most = check(system).multiple
+    assert most == pytest.approx(by_origin(system), rel=1e-9)
+    again = RoutedSystem(system.bank, graph, system.load)
+    check_multiple(again, most * (1 - 1e-4))
+    with pytest.raises(LoadError, match="is not below"):
+        check_multiple(again, most * (1 + 1e-4))
 
 
 def regions():
