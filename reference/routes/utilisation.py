@@ -126,9 +126,9 @@ def least_use(system: RoutedSystem, columns: Columns, share: Array, per_rate: Ar
             break
         if used < carried:
             carried, best = used, best._replace(flow=flow)
+        gap = carried - max(needed, proved)
         if needed > proved:
-            proved, best = needed, best._replace(length=point.length)
-        gap = carried - proved
+            proved, best = needed, best._replace(length=_limiting(point, rate, gap < LATE * used))
         slow = slow + 1 if 0.9 * before < gap < LATE * carried else 0
         if gap <= EXACT * carried or slow > MOST_SLOW:
             break
@@ -137,6 +137,15 @@ def least_use(system: RoutedSystem, columns: Columns, share: Array, per_rate: Ar
         new = least < own[shortest.group] * (1.0 - SHORTER)
         point = _with_routes(point, shortest.only(new), load, per_rate > 0)
     return best
+
+
+def _limiting(at: Point, rate: Array, late: bool) -> Array:
+    """Return the lengths; late in the search 0 where the spare capacity is the larger part.
+
+    The lengths that are left out prove less than the distance that is left.
+    """
+    limits = at.length * rate**2 * at.utilisation > at.spare_capacity
+    return np.where(limits, at.length, 0.0) if late else at.length
 
 
 def _started(columns: Columns, share: Array, load: Array, rate: Array, per_rate: Array) -> Point:
