@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, eye_array, hstack, kron
 
 from sojourn.models import BPR, Constant
 from sojourn.reference import MM1, LoadError, MixedBank
-from sojourn.reference.routes import Columns, GraphRoutes, ListedRoutes, RoutedSystem
+from sojourn.reference.routes import Columns, GraphRoutes, ListedRoutes, RoutedSystem, utilisation
 from sojourn.reference.routes import lengths as module
 from sojourn.reference.routes.capacity import (
     capacity,
@@ -193,6 +193,20 @@ def test_a_load_far_below_capacity_needs_no_linear_program(monkeypatch):
     check_multiple(again, 0.5 * most)
     with pytest.raises(TypeError):
         check_multiple(again, 0.999 * most)
+
+
+def test_a_load_between_the_bounds_is_refused(monkeypatch):
+    monkeypatch.setattr(utilisation, "MOST_ITERATIONS", 2)
+    tail, head = np.array([0, 0, 1, 2, 1]), np.array([1, 2, 3, 3, 2])
+    graph = GraphRoutes(4, tail, head, np.array([0]), np.array([3]))
+    system = RoutedSystem(MM1([5.0, 4.0, 3.0, 2.0, 6.0]), graph, np.ones(1))
+    found = capacity(system)
+    assert found.lower * (1 + 1e-6) < 5.0 < found.upper * (1 - 1e-9)
+    check_multiple(system, found.lower * (1 - 1e-9))
+    with pytest.raises(LoadError, match="the largest load is between"):
+        check_multiple(system, 0.5 * (found.lower + found.upper))
+    with pytest.raises(LoadError, match="is not below"):
+        check_multiple(system, found.upper)
 
 
 def test_many_stations_are_counted():
