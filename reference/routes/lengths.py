@@ -22,7 +22,8 @@ AT_ONCE = 4000  # routes up to which a list of them makes one program
 FEW = 2000  # routes up to which the simplex method solves the program
 ROUNDS = 6  # rounds of all-or-nothing flows that give a flow far below capacity
 MORE_ROUNDS = 50  # such rounds that give the first routes of the interior point method
-OFTEN = 2.0  # number of these rounds from which on a route is one of the first
+MOST_FIRST = 150_000  # number of first routes up to which none is left out
+OFTEN = 2.0  # number of rounds from which on a route is then one of the first
 SMALL = 1e-9  # relative rounding error of a sum of shares
 STEEP = 8.0  # logarithm of the lengths of a full and an empty station in these rounds
 
@@ -84,13 +85,14 @@ def quick_flow(system: RoutedSystem) -> RouteFlow | None:
 
 def _by_columns(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[RouteFlow, Array]:
     """Return flows with the least largest utilisation, of routes that are added as needed."""
-    known = _first_routes(system, first, per_rate, MORE_ROUNDS)
-    columns, group = known.columns, known.columns.group
-    # routes of few rounds are left out, but the best of each group
-    least = np.minimum(OFTEN / MORE_ROUNDS, -columns.least(-known.share, system.load.size))
-    rows = np.flatnonzero(known.share >= least[group] * (1.0 - SMALL))
-    columns, share = columns.only(rows), known.share[rows]
-    share = share / columns.group_flow(share, system.load.size)[columns.group]
+    columns, share = _first_routes(system, first, per_rate, MORE_ROUNDS)
+    if len(columns) > MOST_FIRST:
+        # routes of few rounds are left out, but the best of each group
+        size = system.load.size
+        least = np.minimum(OFTEN / MORE_ROUNDS, -columns.least(-share, size))[columns.group]
+        rows = np.flatnonzero(share >= least * (1.0 - SMALL))
+        columns, share = columns.only(rows), share[rows]
+        share = share / columns.group_flow(share, size)[columns.group]
     return least_use(system, columns, share, per_rate)
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import LinAlgError
 from scipy.sparse import csr_array, vstack
 
@@ -189,7 +190,7 @@ def _advance(at: Point, load: Array, rate: Array, least_products: float) -> Poin
     def direction(route: Array, station: Array) -> Change:
         lag = np.where(limited, (station - length * true_spare) / lifted, 0.0)
         step = system.solve(route / x - true_reduced, missing, none, lag)
-        part = (1.0 - rate @ length - rate @ step.price) / (rate @ along.price)
+        part = (1.0 - float(rate @ (length + step.price))) / float(rate @ along.price)
         flow, price = step.flow + part * along.flow, step.price + part * along.price
         rest = np.where(limited, station - y * length - y * price, 0.0)
         return Change(
@@ -228,7 +229,7 @@ def _moved(at: Point, change: Change, primal: float, dual: float) -> Point:
     )
 
 
-def _with_routes(at: Point, new: Columns, load: Array, limited: Array) -> Point:
+def _with_routes(at: Point, new: Columns, load: Array, limited: npt.NDArray[np.bool_]) -> Point:
     """Return the point with further routes, of a flow so small that no station is full."""
     if not len(new):
         return at
