@@ -237,7 +237,7 @@ def _with_routes(at: Point, new: Columns, load: Array, limited: npt.NDArray[np.b
     group = np.concatenate([columns.group, new.group])
     order = np.argsort(group, kind="stable")
     work = csr_array(vstack([columns.work, new.work], format="csr")[order])
-    joined = Columns(group[order], work, np.zeros(group.size))
+    joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
     mean = at.products / (len(columns) + np.count_nonzero(limited))
     costs = new.work @ at.length - at.level[new.group]
     flow = mean / np.maximum(costs, mean / (NEW_SHARE * load[new.group]))
