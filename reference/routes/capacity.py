@@ -35,6 +35,7 @@ from .station_loads import station_loads
 Index = npt.NDArray[np.intp]
 NAMED = 5  # largest number of stations, and of groups, that a message names
 DIGITS = 17  # of a float
+KNOWN = 1e-9  # relative distance of the bounds up to which the largest load is known
 LIMITING = 1e-9  # length times rate, as a part of the sum, above which a station is named
 
 
@@ -152,13 +153,14 @@ def _finite_rate(system: RoutedSystem) -> Array:
 def check_multiple(system: RoutedSystem, multiple: float) -> None:
     """Raise an error unless the stations can carry a multiple of the loads.
 
-    Where it is far below the largest one, a few searches of the shortest routes show it.
+    Where it is far below the largest one, a few searches of the shortest routes show it. A multiple
+    between bounds that are not next to each other is refused.
 
     Raises
     ------
     LoadError
         With the largest load, the stations that limit it and, where it is not all groups, the
-        groups.
+        groups; or with the bounds.
     """
     if system not in _KNOWN and multiple < _quick_lower(system):
         return
@@ -167,6 +169,11 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
         return
     total = system.total_load
     stations = _named([system.stations[a] for a in found.limiting], "station")
+    if multiple < found.upper and found.upper > found.lower * (1.0 + KNOWN):
+        low, high = found.lower * total, found.upper * total
+        problem = f"may not be carried: the largest load is between {low:.10g} and {high:.10g}"
+        remedy = f"give less than {found.lower:.10g} times the loads of the groups"
+        raise LoadError("load", multiple * total, problem, remedy)
     problem = f"is not below {found.max_load:.10g}, the largest load for {stations}"
     if found.concerned.size < len(system.groups):
         groups = _named([system.groups[k] for k in found.concerned], "group")

@@ -1,9 +1,8 @@
 """The flow with the least largest utilisation, and lengths that prove it, by linear programming.
 
-The program has a variable for each route in use. Where there are many routes they are added as the
-lengths ask for them: the shortest route of each group, until no group has a shorter one. Groups
-that avoid the stations that limit the loads keep the flow of the first rounds, so that the program
-is about the others alone.
+The program has a variable for each route. A list of routes makes one program of HiGHS. Where there
+are more routes an interior point method adds them as the lengths ask for them, from the routes of
+all-or-nothing flows at lengths that rise with the utilisation (multiplicative weights).
 """
 
 from __future__ import annotations
@@ -11,21 +10,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csc_array, csr_array, hstack, vstack
 
 from ..errors import Array
 from .columns import Columns, RouteFlow
 from .routed import RoutedSystem
 from .transportation import transported, uses_one_station
+from .utilisation import least_use
 
 AT_ONCE = 4000  # routes up to which a list of them makes one program
 FEW = 2000  # routes up to which the simplex method solves the program
-ROUNDS = 6  # rounds of all-or-nothing flows that give the first routes
+ROUNDS = 6  # rounds of all-or-nothing flows that give a flow far below capacity
+MORE_ROUNDS = 50  # such rounds that give the first routes of the interior point method
+MOST_FIRST = 150_000  # number of first routes up to which none is left out
+OFTEN = 2.0  # number of rounds from which on a route is then one of the first
+SMALL = 1e-9  # relative rounding error of a sum of shares
 STEEP = 8.0  # logarithm of the lengths of a full and an empty station in these rounds
-ADDED = 100  # largest number of programs
-EXACT = 1e-13  # relative distance of flow and lengths at which they are exact
-CLOSE = 0.8  # part of the largest utilisation from which on a station may limit the loads
 
 
 class Routes(NamedTuple):
@@ -59,11 +59,10 @@ def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
     if not np.any(first.work @ per_rate):
         return RouteFlow(first, load[first.group]), per_rate
     if listed is not None and len(listed) <= AT_ONCE:
-        known = Routes(listed, np.zeros(len(listed)))
-        known, length = _solve(known, load, per_rate, np.ones(load.size, dtype=bool), 0.0)
+        flow, length = _solve(listed, load, per_rate)
     else:
-        known, length = _by_columns(system, first, per_rate)
-    return RouteFlow(known.columns, known.share * load[known.columns.group]).fitted(load), length
+        flow, length = _by_columns(system, first, per_rate)
+    return flow.fitted(load), length
 
 
 def quick_flow(system: RoutedSystem) -> RouteFlow | None:
@@ -80,64 +79,34 @@ def quick_flow(system: RoutedSystem) -> RouteFlow | None:
     first = system.routes.cheapest(per_rate, delays=False)
     if not np.any(first.work @ per_rate):
         return None
-    columns, share = _first_routes(system, first, per_rate)[0]
+    columns, share = _first_routes(system, first, per_rate, ROUNDS)
     return RouteFlow(columns, share * system.load[columns.group]).fitted(system.load)
 
 
-def _by_columns(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[Routes, Array]:
-    """Return routes with the least largest utilisation, added as lengths ask for them."""
-    load, routes = system.load, system.routes
-    known, best = _first_routes(system, first, per_rate)
-    used = known.utilisation(load, per_rate)
-    close = used >= CLOSE * np.max(used)
-    playing = np.zeros(load.size, dtype=bool)
-    playing[known.columns.group[known.columns.work @ close.astype(float) > 0]] = True
-    for _ in range(ADDED):
-        known, length = _solve(known, load, per_rate, playing, best.utilisation)
-        shortest = routes.cheapest(length, delays=False)
-        least = shortest.work @ length
-        best = max(best, Lengths(length, float(load[shortest.group] @ least)), key=_proved)
-        if np.max(known.utilisation(load, per_rate)) <= best.utilisation * (1.0 + EXACT):
-            break
-        own = known.columns.group_flow(known.share * (known.columns.work @ length), load.size)
-        shorter = own[shortest.group] - least > EXACT * np.max(own)
-        if not shorter.any():
-            break
-        playing[shortest.group[shorter]] = True
-        new = shortest.only(shorter)
-        known = _merged([known, Routes(new, np.zeros(len(new)))])
-    return known, best.length
+def _by_columns(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[RouteFlow, Array]:
+    """Return flows with the least largest utilisation, of routes that are added as needed."""
+    columns, share = _first_routes(system, first, per_rate, MORE_ROUNDS)
+    if len(columns) > MOST_FIRST:
+        # routes of few rounds are left out, but the best of each group
+        size = system.load.size
+        least = np.minimum(OFTEN / MORE_ROUNDS, -columns.least(-share, size))[columns.group]
+        rows = np.flatnonzero(share >= least * (1.0 - SMALL))
+        columns, share = columns.only(rows), share[rows]
+        share = share / columns.group_flow(share, size)[columns.group]
+    return least_use(system, columns, share, per_rate)
 
 
-class Lengths(NamedTuple):
-    """Lengths of the stations, and the largest utilisation that they prove of any flow."""
-
-    length: Array
-    utilisation: float
-
-
-def _proved(lengths: Lengths) -> float:
-    """Return the utilisation that lengths prove."""
-    return lengths.utilisation
-
-
-def _first_routes(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[Routes, Lengths]:
-    """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others.
-
-    Also return the best of these lengths.
-    """
-    load, rate = system.load, np.where(per_rate > 0, system.bank.rate, 0.0)
-    found, best = [Routes(first, np.full(len(first), 1.0 / ROUNDS))], Lengths(per_rate, 0.0)
+def _first_routes(system: RoutedSystem, first: Columns, per_rate: Array, rounds: int) -> Routes:
+    """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others."""
+    load = system.load
+    found = [Routes(first, np.full(len(first), 1.0 / rounds))]
     used = found[0].utilisation(load, per_rate)
-    for _ in range(ROUNDS - 1):
+    for _ in range(rounds - 1):
         length = per_rate * np.exp(STEEP * (used / np.max(used) - 1.0))
-        length /= length @ rate
         shortest = system.routes.cheapest(length, delays=False)
-        needed = float(load[shortest.group] @ (shortest.work @ length))
-        best = max(best, Lengths(length, needed), key=_proved)
-        found.append(Routes(shortest, np.full(len(shortest), 1.0 / ROUNDS)))
+        found.append(Routes(shortest, np.full(len(shortest), 1.0 / rounds)))
         used = used + found[-1].utilisation(load, per_rate)
-    return _merged(found), best
+    return _merged(found)
 
 
 def _merged(parts: list[Routes]) -> Routes:
@@ -155,89 +124,38 @@ def _merged(parts: list[Routes]) -> Routes:
     return Routes(Columns(group[rows], csr_array(work[rows]), delay[rows]), sums)
 
 
-def _solve(
-    known: Routes,
-    load: Array,
-    per_rate: Array,
-    playing: npt.NDArray[np.bool_],
-    least: float,
-) -> tuple[Routes, Array]:
-    """Return the shares with the least largest utilisation over known routes, and the lengths.
+def _solve(columns: Columns, load: Array, per_rate: Array) -> tuple[RouteFlow, Array]:
+    """Return the flows with the least largest utilisation over listed routes, and the lengths.
 
     Variables are the part of its group's load that takes each route, and the largest utilisation
-    in units of the present one, or of that of even shares.
-
-    Parameters
-    ----------
-    playing : ndarray of bool, shape (G,)
-        Groups whose shares may change.
-    least : float
-        Utilisation below which the largest cannot be; stations that stay below it are left out.
-
-    Returns
-    -------
-    known : Routes
-    length : ndarray, shape (A,)
-        With length times rate summing to 1.
+    in units of that of even shares. The lengths times the rates sum to 1.
     """
     from scipy.optimize import linprog
 
-    columns = known.columns
-    rows = np.flatnonzero(playing[columns.group])
-    number = (np.cumsum(playing) - 1)[columns.group[rows]]
-    fixed = np.where(playing[columns.group], 0.0, known.share)
-    base = Routes(columns, fixed).utilisation(load, per_rate)
-    weight = csr_array(columns.work[rows] * per_rate)
-    weight = csr_array(weight.multiply(load[columns.group[rows]][:, None]))
-    count = np.bincount(number)
-    even = np.maximum(known.share[rows], 1.0 / (1e3 * count[number]))
-    even /= np.bincount(number, weights=even)[number]
-    unit = float(np.max(base + weight.T @ even))
-    most = base + _largest_use(weight, number)
-    used = np.flatnonzero((most > 0) & (most >= least * (1.0 - CLOSE * EXACT)))
+    group, size = columns.group, len(columns)
+    weight = csr_array((columns.work * per_rate).multiply(load[group][:, None]))
+    even = 1.0 / np.bincount(group)[group]
+    unit = float(np.max(weight.T @ even))
+    used = np.flatnonzero(weight.T @ np.ones(size) > 0)
     limits = hstack([weight[:, used].T / unit, csc_array(-np.ones((used.size, 1)))], format="csc")
-    shape = (count.size, rows.size + 1)
-    sums = csc_array((np.ones(rows.size), (number, np.arange(rows.size))), shape=shape)
-    cost = np.zeros(rows.size + 1)
+    sums = csc_array((np.ones(size), (group, np.arange(size))), shape=(load.size, size + 1))
+    cost = np.zeros(size + 1)
     cost[-1] = 1.0
     # the interior point method is the faster one for many routes, the simplex method for few
     answer = linprog(
         cost,
         A_ub=limits,
-        b_ub=-base[used] / unit,
+        b_ub=np.zeros(used.size),
         A_eq=sums,
-        b_eq=np.ones(count.size),
-        method="highs-ipm" if rows.size > FEW else "highs-ds",
+        b_eq=np.ones(load.size),
+        method="highs-ipm" if size > FEW else "highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if answer.x is None:
-        return known, per_rate
-    share = known.share.copy()
-    share[rows] = np.maximum(answer.x[:-1], 0.0)
+        return RouteFlow(columns, even * load[group]), per_rate
     length = np.zeros(per_rate.size)
     length[used] = np.maximum(-answer.ineqlin.marginals, 0.0) * per_rate[used]
-    return Routes(columns, share), length
-
-
-def _largest_use(weight: csr_array, group: npt.NDArray[np.intp]) -> Array:
-    """Return the utilisation of each station if each group takes the route that uses it most.
-
-    Parameters
-    ----------
-    weight : csr_array, shape (R, A)
-        Utilisation of the stations if a group takes one route alone.
-    group : ndarray of int, shape (R,)
-        Group of each route, ascending.
-    """
-    stations = weight.shape[1]
-    entry = np.repeat(group, np.diff(weight.indptr)) * np.int64(stations) + weight.indices
-    order = np.argsort(entry, kind="stable")
-    if not order.size:
-        return np.zeros(stations)
-    starts = np.flatnonzero(np.diff(entry[order], prepend=-1))
-    largest = np.maximum.reduceat(weight.data[order], starts)
-    station = entry[order[starts]] % stations
-    return np.bincount(station, weights=largest, minlength=stations).astype(np.float64)
+    return RouteFlow(columns, np.maximum(answer.x[:-1], 0.0) * load[group]), length
 
 
 def _by_transportation(

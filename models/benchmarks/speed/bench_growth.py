@@ -58,3 +58,15 @@ def bench_networks(measure: Measure, goal: str, size: int) -> None:
         str(numbers.tail.size),
         rounds=3 if size < 20 else 1,
     )
+
+
+@sizes(8, 14, 20, 28, small=(3, 4))
+def bench_capacity(measure: Measure, size: int) -> None:
+    """The largest multiple of the loads of these grids."""
+    numbers = grid(size)
+    measure(
+        lambda: numbers.queues.capacity(),
+        "growth of networks, capacity",
+        str(numbers.tail.size),
+        rounds=3 if size < 20 else 1,
+    )

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from exact_routes import example, largest_multiple
 from scipy.optimize import linprog
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array, hstack, kron
 
 from sojourn.models import BPR, Constant
 from sojourn.reference import MM1, LoadError, MixedBank
-from sojourn.reference.routes import Columns, GraphRoutes, ListedRoutes, RoutedSystem
+from sojourn.reference.routes import Columns, GraphRoutes, ListedRoutes, RoutedSystem, utilisation
 from sojourn.reference.routes import lengths as module
 from sojourn.reference.routes.capacity import (
     capacity,
@@ -83,12 +83,14 @@ def test_columns_give_the_answer_of_the_whole_list(seed, monkeypatch):
     rows = (rng.random((routes, stations)) < 0.4) * rng.choice([1.0, 1.0, 2.0], (routes, stations))
     rows[np.arange(routes), rng.integers(0, stations, routes)] = 1.0
     group = np.sort(np.concatenate([np.arange(k), rng.integers(0, k, routes - k)]))
-    columns = Columns(group, csr_array(rows), np.zeros(routes))
+    columns = Columns(group, csr_array(rows), rng.random(routes))
     rate, load = rng.uniform(1, 10, stations), rng.uniform(0.1, 1, k)
     whole, grown = (RoutedSystem(MM1(rate), ListedRoutes(columns, k), load) for _ in range(2))
     found = check(whole)
     monkeypatch.setattr(module, "AT_ONCE", 0)
-    assert check(grown).multiple == pytest.approx(found.multiple, rel=1e-12)
+    again = check(grown)
+    assert again.multiple == pytest.approx(found.multiple, rel=1e-12)
+    columns.places(again.flow.columns)  # with the fixed delays
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -103,22 +105,42 @@ def test_graphs_agree_with_the_program_by_origin(seed):
     pairs = pairs[rng.random(len(pairs)) < 0.4]
     graph = GraphRoutes(nodes, tail, head, pairs[:, 0], pairs[:, 1])
     rate, load = rng.uniform(1, 10, tail.size), rng.uniform(0.1, 1, len(pairs))
-    found = check(RoutedSystem(MM1(rate), graph, load))
-    # flows of each origin, and the largest utilisation
-    origins, size = np.unique(pairs[:, 0]), tail.size
-    balance = np.zeros((nodes, size))
-    np.add.at(balance, (head, np.arange(size)), 1.0)
-    np.add.at(balance, (tail, np.arange(size)), -1.0)
-    demand = np.zeros((origins.size, nodes))
-    for (o, d), q in zip(pairs, load, strict=True):
-        place = int(np.searchsorted(origins, o))
-        demand[place, d] += q
-        demand[place, o] -= q
-    equal = np.hstack([np.kron(np.eye(origins.size), balance), np.zeros((demand.size, 1))])
-    limits = np.hstack([np.tile(np.eye(size), origins.size), -rate[:, None]])
-    cost = np.append(np.zeros(equal.shape[1] - 1), 1.0)
-    answer = linprog(cost, limits, np.zeros(size), equal, demand.ravel())
-    assert found.multiple == pytest.approx(1 / answer.fun, rel=1e-8)
+    system = RoutedSystem(MM1(rate), graph, load)
+    assert check(system).multiple == pytest.approx(by_origin(system), rel=1e-8)
+
+
+def by_origin(system):
+    """Return the largest multiple from the program of the flows by origin."""
+    graph, rate = system.routes, system.bank.rate
+    origins, size = graph.origins.size, rate.size
+    balance = kron(eye_array(origins), graph.incidence)
+    demand = graph.demand(system.load).ravel()
+    equal = hstack([balance, csr_array((demand.size, 1))], format="csr")
+    limits = hstack([kron(np.ones((1, origins)), eye_array(size)), -rate[:, None]], format="csr")
+    cost = np.append(np.zeros(origins * size), 1.0)
+    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    answer = linprog(cost, limits, np.zeros(size), equal, demand, method="highs-ds", options=tight)
+    return 1 / answer.fun
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_street_grid_agrees_with_the_program_by_origin(seed):
+    rng = np.random.default_rng(seed)
+    side = 6
+    node = np.arange(side * side).reshape(side, side)
+    one = np.concatenate([node[:, :-1].ravel(), node[:-1].ravel()])
+    other = np.concatenate([node[:, 1:].ravel(), node[1:].ravel()])
+    zones = rng.choice(node.size, 9, replace=False)
+    ends = (zones[i] for i in np.nonzero(~np.eye(9, dtype=bool)))
+    graph = GraphRoutes(node.size, np.append(one, other), np.append(other, one), *ends)
+    rate = np.ones(2 * one.size) if seed == 0 else rng.uniform(1, 3, 2 * one.size)
+    system = RoutedSystem(MM1(rate), graph, rng.uniform(0.5, 1.5, graph.groups))
+    most = check(system).multiple
+    assert most == pytest.approx(by_origin(system), rel=1e-9)
+    again = RoutedSystem(system.bank, graph, system.load)
+    check_multiple(again, most * (1 - 1e-4))
+    with pytest.raises(LoadError, match="is not below"):
+        check_multiple(again, most * (1 + 1e-4))
 
 
 def regions():
@@ -167,12 +189,26 @@ def test_a_load_far_below_capacity_needs_no_linear_program(monkeypatch):
     graph = GraphRoutes(4, tail, head, np.array([0]), np.array([3]))
     systems = [RoutedSystem(MM1(rng.uniform(5, 6, 5)), graph, np.ones(1)) for _ in range(2)]
     most = capacity(systems[0]).multiple
-    monkeypatch.setattr(module, "_solve", None)
+    monkeypatch.setattr(module, "least_use", None)
     check_multiple(systems[0], 0.999 * most)  # known
     again = RoutedSystem(systems[0].bank, graph, np.ones(1))
     check_multiple(again, 0.5 * most)
     with pytest.raises(TypeError):
         check_multiple(again, 0.999 * most)
+
+
+def test_a_load_between_the_bounds_is_refused(monkeypatch):
+    monkeypatch.setattr(utilisation, "MOST_ITERATIONS", 2)
+    tail, head = np.array([0, 0, 1, 2, 1]), np.array([1, 2, 3, 3, 2])
+    graph = GraphRoutes(4, tail, head, np.array([0]), np.array([3]))
+    system = RoutedSystem(MM1([5.0, 4.0, 3.0, 2.0, 6.0]), graph, np.ones(1))
+    found = capacity(system)
+    assert found.lower * (1 + 1e-6) < 5.0 < found.upper * (1 - 1e-9)
+    check_multiple(system, found.lower * (1 - 1e-9))
+    with pytest.raises(LoadError, match="the largest load is between"):
+        check_multiple(system, 0.5 * (found.lower + found.upper))
+    with pytest.raises(LoadError, match="is not below"):
+        check_multiple(system, found.upper)
 
 
 def test_many_stations_are_counted():
