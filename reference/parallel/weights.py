@@ -79,7 +79,7 @@ class WholeWeights:
 
 def whole_weights(
     servers: ServerBank | Sequence[ServerBank],
-    load: npt.ArrayLike,
+    load: npt.ArrayLike | WeightedLoads,
     total: int | None = None,
     *,
     at_most: int | None = None,
@@ -94,7 +94,7 @@ def whole_weights(
     ----------
     servers : ServerBank or sequence of ServerBank
         n servers.
-    load : array_like, shape () or (m,)
+    load : array_like, shape () or (m,), or WeightedLoads
         Total load above 0 and below the total rate, jobs per unit of time; or m loads.
     total : int, optional
         Sum W of the weights. With W equal to the load they are whole jobs per unit of time.
@@ -136,7 +136,7 @@ def whole_weights(
         raise InputError("weights", given, problem, "give total= or at_most=")
     check_choice("goal", goal, GOALS, "is not a goal")
     bank = as_bank(servers)
-    loads = weighted_loads(bank, load, parts)
+    loads = load if isinstance(load, WeightedLoads) else weighted_loads(bank, load, parts)
     bounds = Units(bank, loads, *_shares(bank, least, most))
     if total is not None:
         count = as_integer("total", total, "a total of weights", most=MOST)

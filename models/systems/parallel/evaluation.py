@@ -100,7 +100,7 @@ class Evaluation(ServerSplit, Evaluated):
         if self.move is not None:
             gain, (start, end) = f"{self.deviation_gain:.6g}", self.move
             lines.append(f"  a user gains {gain} by moving from {start} to {end}")
-        lines += self._lines(self.utilisation)
+        lines += self._lines("busy", self.utilisation)
         lines += [
             f"  unstable: {name} gets its rate or more, and its queue grows without bound"
             for name in self.overloaded[:12]
