@@ -41,6 +41,7 @@ from .several_loads import WeightedLoads, weighted_loads
 GOALS = ("optimum", "equilibrium")
 MOST = 10**9  # largest total
 SEARCHED = 2_000_000  # largest number of servers times totals in the search for a stable total
+FEW = 64  # totals whose stability is decided at once
 TIE = 1e-14  # relative difference of mean delays that is rounding error
 
 Counts = npt.NDArray[np.int64]
@@ -252,23 +253,29 @@ class Units:
 
     def range_of(self, totals: Counts) -> tuple[Counts, Counts]:
         """Return the least and the largest weight of each server, shape (K, n) each."""
-        size = totals[:, None].astype(np.float64)
-        low = np.ceil(size * self.least * (1 - LIMIT_TOL)).astype(np.int64)
-        high = np.floor(size * self.most * (1 + LIMIT_TOL)).astype(np.int64)
+        low, high = self._within(totals, self.most)
         return low, np.minimum(high, self.stable(totals))
 
-    def fits(self, totals: Counts) -> npt.NDArray[np.bool_]:
-        """Return whether there are whole weights of each total, shape (K,)."""
-        return _fit(*self.range_of(totals), totals)
+    def _within(self, totals: Counts, most: Array) -> tuple[Counts, Counts]:
+        """Return the least and the largest weight within bounds of the shares."""
+        size = totals[:, None].astype(np.float64)
+        low = np.ceil(size * self.least * (1 - LIMIT_TOL)).astype(np.int64)
+        return low, np.floor(size * most * (1 + LIMIT_TOL)).astype(np.int64)
 
     def first_total(self, start: int = 1) -> int | None:
         """Return the least total from `start` on that has weights, None where none was found."""
+        most = np.minimum(self.most, self.bank.rate / self.loads.load.max())
         n = len(self.bank)
-        last, size = start + max(SEARCHED // n, 1), max(2**14 // n, 1)
+        last, size = start + max(SEARCHED // n, 1), max(CELLS // n, 1)
+        if most.sum() < 1 - LIMIT_TOL or self.least.sum() > 1 + LIMIT_TOL:
+            return None
         for first in range(start, last, size):
             totals = np.arange(first, first + size)
-            if (good := self.fits(totals)).any():
-                return int(totals[np.argmax(good)])
+            # floats exclude most totals, exact arithmetic decides on the others
+            near = totals[_fit(*self._within(totals, most), totals)]
+            for few in (near[i : i + FEW] for i in range(0, near.size, FEW)):
+                if (good := _fit(*self.range_of(few), few)).any():
+                    return int(few[np.argmax(good)])
         return None
 
     def error(self, field: str, total: int) -> InputError:

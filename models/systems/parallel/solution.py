@@ -118,7 +118,7 @@ class ServerSplit:
     latency: Array
     caveats: tuple[str, ...] = ()
 
-    def _lines(self, more: str = "", column: Array | None = None) -> list[str]:
+    def _lines(self, more: str = "", column: npt.NDArray[Any] | None = None) -> list[str]:
         """Return a line of text for each of the servers with the largest flows.
 
         A further column of numbers has the name `more`.
@@ -254,7 +254,7 @@ class Solution(ServerSplit, CertifiedAnswer):
         >>> from sojourn.models import MM1, ParallelServers
         >>> best = ParallelServers(MM1(rate=[10.0, 5.0])).optimum(load=9.0)
         >>> best.weights(10).weights, best.weights(at_most=100).weights
-        (array([7, 3]), array([59, 23]))
+        (array([7, 3]), array([49, 19]))
         """
         if self.round_to is None:
             problem = "is a copy, or of players or users whose latencies are not the servers'"
