@@ -23,6 +23,7 @@ from .frontend.command import (
     OutsideOption,
     ScenarioArgument,
     SolverOption,
+    commands_of_systems,
     finish,
     load_of,
     open_scenario,
@@ -145,6 +146,10 @@ def anarchy(
         yield from report(loaded, point, solver, folder is not None, not as_json)
 
     finish(reports(), folder, as_json=as_json)
+
+
+for _command in commands_of_systems():
+    app.command()(_command)
 
 
 @app.command("list")

@@ -1,8 +1,19 @@
-"""Arguments that commands share, and the frame in which each of them works."""
+"""Arguments that commands share, the frame in which they work, and the commands of systems.
+
+A folder of `sojourn.models.systems` may offer commands of its own in a file ``command.py``. Its
+tuple ``COMMANDS`` has a function for each of them, written like those of `sojourn.models.commands`
+with the arguments of this module: the name of the function is that of the command, its docstring is
+the help, and Typer reads its annotations. At its end it calls `finish`.
+
+`commands_of_systems` executes the file without the package around it, so that ``sojourn --help``
+does not wait for NumPy and CVXPY: at its top the file imports this module, Typer and modules of
+Python alone. The functions import the rest when they run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,12 +62,47 @@ def finish(reports: Iterator[Report], folder: Path | None, *, as_json: bool) -> 
     raise typer.Exit(present(reports, folder, as_json=as_json))
 
 
-def open_scenario(name: str, *, allow_outside: bool) -> Scenario[Any]:
-    """Load a scenario; from then on an interruption leaves results."""
+def commands_of_systems() -> Iterator[Callable[..., None]]:
+    """Yield the commands that folders of systems offer in files ``command.py``."""
+    systems = Path(__file__).parents[1] / "systems"
+    for path in sorted(systems.glob("*/command.py")):
+        package = f"{__name__.rpartition('.frontend.')[0]}.systems.{path.parent.name}"
+        spec = importlib.util.spec_from_file_location(f"{package}.command", path)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{path} cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        yield from module.COMMANDS
+
+
+def open_scenario(name: str, *, allow_outside: bool, table: str | None = None) -> Scenario[Any]:
+    """Load a scenario; from then on an interruption leaves results.
+
+    Parameters
+    ----------
+    name : str
+        Name of a built-in scenario, or path of a file.
+    allow_outside : bool
+        Whether the file may name files outside its folder.
+    table : str, optional
+        Name of the kind of system that the command works on; by default any.
+
+    Raises
+    ------
+    ScenarioError
+        Where the scenario cannot be read.
+    InputError
+        Where it is of another kind.
+    """
     with quick_imports():
         from .loader import load_scenario
 
         scenario = load_scenario(name, allow_outside=allow_outside)
+    if table is not None and scenario.kind.name != table:
+        from ...reference.errors import InputError
+
+        problem = f"is a {type(scenario.system).__name__}, for which there is no such command"
+        raise InputError("scenario", scenario.name, problem, f"give one with a table {table}")
     begin()
     return scenario
 

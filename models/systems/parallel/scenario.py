@@ -26,6 +26,7 @@ from ...latency.registry import family_named
 from .rows import Rows
 from .scenario_limits import limits
 from .system import ParallelServers
+from .weights_report import read_weights
 
 FIXED_CV = ("M/M/1", "M/D/1")  # families that are M/G/1 with one cv
 WITHOUT_LIMITS = (
@@ -86,7 +87,12 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         )
     kept = limits(given.get("limits", []), listed, units, system)
     return Described(
-        system, variants, (*notes, *[WITHOUT_LIMITS] * bool(kept)), Rows.of(listed), kept
+        system,
+        variants,
+        (*notes, *[WITHOUT_LIMITS] * bool(kept)),
+        Rows.of(listed),
+        kept,
+        settings={"weights": read_weights(given)},
     )
 
 
