@@ -33,13 +33,14 @@ from ..composed import as_bank
 from ..errors import Array, InputError
 from ..mg1 import PollaczekKhinchine
 from ..server_bank import ServerBank
-from ..validation import as_fractions, as_integer, as_server_array, check_choice
+from ..validation import as_fractions, as_integer, as_server_array, check_choice, check_list
 from .flow_balance import CELLS
 from .limits import LIMIT_TOL
 from .several_loads import WeightedLoads, weighted_loads
 
 GOALS = ("optimum", "equilibrium")
 MOST = 10**9  # largest total
+MOST_TOTALS = 100_000  # largest number of totals of which the best is chosen
 SEARCHED = 2_000_000  # largest number of servers times totals in the search for a stable total
 FEW = 64  # totals whose stability is decided at once
 TIE = 1e-14  # relative difference of mean delays that is rounding error
@@ -145,7 +146,7 @@ def whole_weights(
         if not math.isfinite(found.mean_delay[0]):
             raise bounds.error("total", count)
         return found.row(0)
-    largest = as_integer("at_most", at_most, "a total of weights", most=MOST)
+    largest = as_integer("at_most", at_most, "a total of weights", most=MOST_TOTALS)
     best: WholeWeights | None = None
     for rows in _solved(bounds, goal, np.arange(1, largest + 1)):
         k = int(np.argmax(rows.mean_delay <= rows.mean_delay.min() * (1 + TIE)))
@@ -183,8 +184,10 @@ def whole_delays(
     check_choice("goal", goal, GOALS, "is not a goal")
     bank = as_bank(servers)
     bounds = Units(bank, weighted_loads(bank, load, parts), *_shares(bank, 0.0, 1.0))
-    given = np.atleast_1d(np.asarray(totals)).tolist()
-    counts = [as_integer("totals", one, "a total of weights", most=MOST) for one in given]
+    counts = [
+        as_integer(f"totals[{k}]", total, "a total of weights", most=MOST)
+        for k, total in enumerate(check_list("totals", totals))
+    ]
     rows = [rows.mean_delay for rows in _solved(bounds, goal, np.array(counts, dtype=np.int64))]
     return np.concatenate(rows) if rows else np.empty(0)
 

@@ -114,7 +114,7 @@ def stanza(
         host = names[list(weights).index(largest)]
         total = sum(weights) * proxy.most // largest
         problem = f"allows weights up to {proxy.most}, and {host} has {largest}"
-        raise InputError("--format", program, problem, f"try --total {total} or less")
+        raise InputError("--format", program, problem, f"try --at-most {total}")
     group = _hosts([name])[0]
     lines = proxy.lines(group, list(zip(_hosts(names), weights, strict=True)))
     return "\n".join([f"# {' '.join(comment.split())}", *lines])
