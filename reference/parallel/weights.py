@@ -21,32 +21,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..compensated_sum import exact_product, exact_sum
 from ..composed import as_bank
 from ..errors import Array, InputError
-from ..mg1 import PollaczekKhinchine
 from ..server_bank import ServerBank
 from ..validation import as_fractions, as_integer, as_server_array, check_choice, check_list
 from .flow_balance import CELLS
-from .limits import LIMIT_TOL
 from .several_loads import WeightedLoads, weighted_loads
+from .weight_units import Counts, Prices, Units, fit
 
 GOALS = ("optimum", "equilibrium")
 MOST = 10**9  # largest total
 MOST_TOTALS = 100_000  # largest number of totals of which the best is chosen
-SEARCHED = 2_000_000  # largest number of servers times totals in the search for a stable total
-FEW = 64  # totals whose stability is decided at once
 TIE = 1e-14  # relative difference of mean delays that is rounding error
-
-Counts = npt.NDArray[np.int64]
-Prices = Callable[[Counts], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +51,7 @@ class WholeWeights:
     total : int
         Their sum W.
     mean_delay : float
-        Mean delay of a job; infinite nowhere, since the weights are stable.
+        Mean delay of a job.
     last_price, next_price : float
         Largest price of a unit that a server has and could give back, and least price of a unit
         that a server could get; -inf and inf where there is none. The weights are exact if the
@@ -202,182 +193,6 @@ def _shares(bank: ServerBank, least: npt.ArrayLike, most: npt.ArrayLike) -> tupl
     return low, high
 
 
-@dataclass(frozen=True, eq=False)
-class Units:
-    """Units of weight that each server can have, and their prices.
-
-    Attributes
-    ----------
-    bank : ServerBank
-        n servers.
-    loads : WeightedLoads
-        The loads that the weights are for.
-    least, most : ndarray, shape (n,)
-        Bounds of the shares.
-    """
-
-    bank: ServerBank
-    loads: WeightedLoads
-    least: Array
-    most: Array
-
-    @cached_property
-    def _rates(self) -> tuple[npt.NDArray[np.object_], int]:
-        """Rates over the largest load as fractions of whole numbers: n numerators, a denominator.
-
-        A server of infinite rate has the numerator None.
-        """
-        top, bottom = float(self.loads.load.max()).as_integer_ratio()
-        errors = np.broadcast_to(self.bank.rate_error, self.bank.rate.shape).tolist()
-        numerators: list[int | None] = []
-        scale = 2**1080  # every float is a whole multiple of its inverse
-        for rate, error in zip(self.bank.rate.tolist(), errors, strict=True):
-            if math.isinf(rate):
-                numerators.append(None)
-                continue
-            above, below = rate.as_integer_ratio()
-            more, under = error.as_integer_ratio()
-            numerators.append((above * (scale // below) + more * (scale // under)) * bottom)
-        return np.array(numerators, dtype=object), scale * top
-
-    def stable(self, totals: Counts) -> Counts:
-        """Return the largest stable weight of each server, shape (K, n), in exact arithmetic.
-
-        A weight k is stable where k L < mu W; at and above that the queue grows without bound.
-        """
-        numerators, denominator = self._rates
-        finite = np.array([number is not None for number in numerators])
-        counts = np.repeat(totals[:, None], len(self.bank), axis=1)
-        if finite.any():
-            products = totals.astype(object)[:, None] * numerators[finite]
-            largest = (products - 1) // denominator
-            counts[:, finite] = np.minimum(largest, totals[:, None]).astype(np.int64)
-        return counts
-
-    def range_of(self, totals: Counts) -> tuple[Counts, Counts]:
-        """Return the least and the largest weight of each server, shape (K, n) each."""
-        low, high = self._within(totals, self.most)
-        return low, np.minimum(high, self.stable(totals))
-
-    def _within(self, totals: Counts, most: Array) -> tuple[Counts, Counts]:
-        """Return the least and the largest weight within bounds of the shares."""
-        size = totals[:, None].astype(np.float64)
-        low = np.ceil(size * self.least * (1 - LIMIT_TOL)).astype(np.int64)
-        return low, np.floor(size * most * (1 + LIMIT_TOL)).astype(np.int64)
-
-    def first_total(self, start: int = 1) -> int | None:
-        """Return the least total from `start` on that has weights, None where none was found."""
-        most = np.minimum(self.most, self.bank.rate / self.loads.load.max())
-        n = len(self.bank)
-        last, size = start + max(SEARCHED // n, 1), max(CELLS // n, 1)
-        if most.sum() < 1 - LIMIT_TOL or self.least.sum() > 1 + LIMIT_TOL:
-            return None
-        for first in range(start, last, size):
-            totals = np.arange(first, first + size)
-            # floats exclude most totals, exact arithmetic decides on the others
-            near = totals[_fit(*self._within(totals, most), totals)]
-            for few in (near[i : i + FEW] for i in range(0, near.size, FEW)):
-                if (good := _fit(*self.range_of(few), few)).any():
-                    return int(few[np.argmax(good)])
-        return None
-
-    def error(self, field: str, total: int) -> InputError:
-        """Return the error of a total without weights; it names totals that have some."""
-        bounded = bool(np.any(self.least > 0) or np.any(self.most < 1))
-        load = float(self.loads.load.max())
-        problem = f"has no whole weights that are stable at the load {load:g}"
-        problem += " and within the limits" * bounded
-        least, after = self.first_total(), self.first_total(total + 1)
-        if least is None:
-            largest = max(SEARCHED // len(self.bank), 1)
-            remedy = f"lower the load; no total up to {largest} has any"
-        else:
-            more = f", the next one above is {after}" if least < total and after else ""
-            remedy = f"give {field}={least}, the least total that has some{more}"
-        return InputError(field, total, problem, remedy)
-
-    def prices(self, goal: str, totals: Counts) -> Prices:
-        """Return the function from weights, shape (K, n), to the prices of their last units.
-
-        A price is above the idle latency of the nearest server, without cancellation.
-        """
-        banks = self.bank.banks
-        cuts = [slice(*edges) for edges in pairwise(accumulate(map(len, banks), initial=0))]
-        idle = self.bank.idle_latency - self.bank.idle_latency.min()
-        size = totals[:, None].astype(np.float64)
-
-        def price(weights: Counts) -> Array:
-            out = np.zeros(weights.shape)
-            for load, jobs in self.loads.counted:
-                for bank, cut in zip(banks, cuts, strict=True):
-                    out[:, cut] += jobs * _rise(bank, goal, weights[:, cut], load, size)
-            out += idle
-            return out
-
-        return price
-
-    def mean_delay(self, weights: Counts, totals: Counts) -> Array:
-        """Return the mean delay of weights, shape (K, n), over all jobs, shape (K,)."""
-        size, mean = totals[:, None].astype(np.float64), np.zeros(len(totals))
-        share = weights / size
-        for load, jobs in self.loads.counted:
-            latency = self.bank.latency(*flow_of(self.bank, weights, load, size))
-            mean += jobs * exact_sum(share * np.where(weights > 0, latency, 0.0))[0]
-        return mean
-
-
-def flow_of(bank: ServerBank, weights: Counts, load: float, size: Array) -> tuple[Array, Array]:
-    """Return the flows of weights, and the spare capacities, exact up to the last digit.
-
-    Parameters
-    ----------
-    bank : ServerBank
-        n servers.
-    weights : ndarray of int, shape (K, n)
-    load : float
-        Total load, jobs per unit of time.
-    size : ndarray, shape (K, 1)
-        Sums of the weights.
-
-    Returns
-    -------
-    flow, spare_capacity : ndarray, shape (K, n)
-    """
-    count = weights.astype(np.float64)
-    with np.errstate(all="ignore"):
-        given, given_low = exact_product(bank.rate, size)
-        used, used_low = exact_product(count, np.asarray(load))
-        rest = (given - used) + ((given_low - used_low) + bank.rate_error * size)
-        spare_capacity = np.where(np.isfinite(bank.rate), rest / size, np.inf)
-    return used / size, spare_capacity
-
-
-def _rise(bank: ServerBank, goal: str, weights: Counts, load: float, size: Array) -> Array:
-    """Return the price of the last unit of weights above the idle latency, shape (K, n)."""
-    flow, spare = flow_of(bank, weights, load, size)
-    before = spare_before = None
-    if goal == "optimum":
-        before, spare_before = flow_of(bank, weights - 1, load, size)
-    if isinstance(bank, PollaczekKhinchine):
-        # l(x) = e + k/(R - x) rises by k x/(R (R - x)), and between flows y < x by
-        # k (x - y)/((R - x) (R - y)); k is R^2 l'(0)
-        idle = np.zeros(len(bank))
-        empty = bank.spare_capacity(idle)
-        part = bank.latency_slope(idle) * empty / spare
-        with np.errstate(all="ignore"):
-            rise = part * flow
-            if before is not None and spare_before is not None:
-                rise = rise + part * (before * (empty / spare_before))
-        return np.where(spare > 0, rise, np.inf)
-    latency = bank.latency(flow, spare)
-    rise = latency - bank.idle_latency
-    if before is not None:
-        # (x l(x) - y l(y))/d is l(x) plus the number of earlier units times the rise of l
-        with np.errstate(all="ignore"):
-            rise = rise + (weights - 1) * (latency - bank.latency(before, spare_before))
-    return np.where(np.isnan(rise), np.inf, rise)
-
-
 class _Rows(NamedTuple):
     """Whole weights of K totals, as columns; a mean delay is infinite where there are none."""
 
@@ -403,7 +218,7 @@ def _solved(units: Units, goal: str, totals: Counts) -> Iterator[_Rows]:
     for first in range(0, len(totals), size):
         block = totals[first : first + size]
         low, high = units.range_of(block)
-        good = _fit(low, high, block)
+        good = fit(low, high, block)
         weights = np.zeros((len(block), n), dtype=np.int64)
         mean, last, after = np.full((3, len(block)), np.inf)
         if good.any():
@@ -415,12 +230,6 @@ def _solved(units: Units, goal: str, totals: Counts) -> Iterator[_Rows]:
             weights[good], mean[good] = found, units.mean_delay(found, count)
             last[good], after[good] = given.max(axis=1) + nearest, free.min(axis=1) + nearest
         yield _Rows(block, weights, mean, last, after)
-
-
-def _fit(low: Counts, high: Counts, totals: Counts) -> npt.NDArray[np.bool_]:
-    """Return whether weights between bounds, shape (K, n), have each total, shape (K,)."""
-    sums = (low.sum(axis=1) <= totals) & (totals <= high.sum(axis=1))
-    return np.asarray(sums & np.all(low <= high, axis=1))
 
 
 def _cheapest(units: Units, goal: str, low: Counts, high: Counts, totals: Counts) -> Counts:

@@ -18,7 +18,8 @@ from ....reference.html_table import HtmlTable
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.limits import limited_optimum
 from ....reference.parallel.several_loads import SharedSplit, WeightedLoads, weighted_loads
-from ....reference.parallel.weights import flow_of, whole_weights
+from ....reference.parallel.weight_units import Part
+from ....reference.parallel.weights import whole_weights
 from ....reference.server_bank import ServerBank
 from ...core.certificate import Bounds, bounds
 from ...core.ratio import ROUNDING, BoundedValue, within
@@ -196,12 +197,10 @@ def whole_split(
     least, most = _shares(bank, loads.load, limits)
     found = whole_weights(bank, loads, total, at_most=at_most, goal=goal, least=least, most=most)
     compared = continuous or _continuous(bank, loads, goal, least, most)
-    share, size = found.weights / found.total, np.array([[float(found.total)]])
-    mean, latency = loads.mean, np.zeros(len(bank))
+    share, mean, latency = found.weights / found.total, loads.mean, np.zeros(len(bank))
+    servers = Part(bank, np.array([found.total]))
     for load, jobs in loads.counted:
-        latency += jobs * bank.latency(
-            *(v[0] for v in flow_of(bank, found.weights[None], load, size))
-        )
+        latency += jobs * servers.latency(found.weights[None], load)[0]
     delay = within(found.mean_delay, ROUNDING)
     excess = found.excess if goal == "optimum" else 0.0
     proof = bounds(found.mean_delay, found.mean_delay - excess, found.mean_delay, ROUNDING)
