@@ -22,7 +22,8 @@ from .flow_balance import CELLS
 from .limits import LIMIT_TOL
 from .several_loads import WeightedLoads
 
-SEARCHED = 2_000_000  # largest number of servers times totals in the search for a stable total
+SEARCHED = 8_000_000  # largest number of servers times totals in the search for a stable total
+LARGEST_TOTAL = 10**9  # of weights
 FEW = 64  # totals whose stability is decided at once
 
 Counts = npt.NDArray[np.int64]
@@ -108,6 +109,20 @@ class Units:
                     return int(few[np.argmax(good)])
         return None
 
+    def _enough(self) -> int | None:
+        """Return a total that has weights; None where none is known.
+
+        Rounding takes less than 1 from the largest weight of each server, and adds less than 1 to
+        the least one.
+        """
+        most = np.minimum(self.most, self.bank.rate / self.loads.load.max())
+        spare = min(float(most.sum()) - 1.0, 1.0 - float(self.least.sum()))
+        total = len(self.bank) / spare if spare > 0 else math.inf
+        if not total < LARGEST_TOTAL:
+            return None
+        enough = math.ceil(total * (1 + LIMIT_TOL)) + 1
+        return enough if self.fits(np.array([enough])).all() else None
+
     def error(self, field: str, total: int) -> InputError:
         """Return the error of a total without weights; it names totals that have some."""
         bounded = bool(np.any(self.least > 0) or np.any(self.most < 1))
@@ -115,12 +130,13 @@ class Units:
         problem = f"has no whole weights that are stable at the load {load:g}"
         problem += " and within the limits" * bounded
         least, after = self.first_total(), self.first_total(total + 1)
-        if least is None:
-            largest = max(SEARCHED // len(self.bank), 1)
-            remedy = f"lower the load; no total up to {largest} has any"
-        else:
+        if least is not None:
             more = f", the next one above is {after}" if least < total and after else ""
             remedy = f"give {field}={least}, the least total that has some{more}"
+        elif (enough := self._enough()) is not None:
+            remedy = f"give total={enough}, which has some, or lower the load"
+        else:
+            remedy = "lower the load, or relax the limits" if bounded else "lower the load"
         return InputError(field, total, problem, remedy)
 
     def prices(self, goal: str, totals: Counts) -> Prices:

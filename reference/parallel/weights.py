@@ -32,10 +32,9 @@ from ..server_bank import ServerBank
 from ..validation import as_fractions, as_integer, as_server_array, check_choice, check_list
 from .flow_balance import CELLS
 from .several_loads import WeightedLoads, weighted_loads
-from .weight_units import Counts, Prices, Units, fit
+from .weight_units import LARGEST_TOTAL, Counts, Prices, Units, fit
 
 GOALS = ("optimum", "equilibrium")
-MOST = 10**9  # largest total
 MOST_TOTALS = 100_000  # largest number of totals of which the best is chosen
 TIE = 1e-14  # relative difference of mean delays that is rounding error
 
@@ -132,7 +131,7 @@ def whole_weights(
     loads = load if isinstance(load, WeightedLoads) else weighted_loads(bank, load, parts)
     bounds = Units(bank, loads, *_shares(bank, least, most))
     if total is not None:
-        count = as_integer("total", total, "a total of weights", most=MOST)
+        count = as_integer("total", total, "a total of weights", most=LARGEST_TOTAL)
         found = next(_solved(bounds, goal, np.array([count])))
         if not math.isfinite(found.mean_delay[0]):
             raise bounds.error("total", count)
@@ -176,7 +175,7 @@ def whole_delays(
     bank = as_bank(servers)
     bounds = Units(bank, weighted_loads(bank, load, parts), *_shares(bank, 0.0, 1.0))
     counts = [
-        as_integer(f"totals[{k}]", total, "a total of weights", most=MOST)
+        as_integer(f"totals[{k}]", total, "a total of weights", most=LARGEST_TOTAL)
         for k, total in enumerate(check_list("totals", totals))
     ]
     rows = [rows.mean_delay for rows in _solved(bounds, goal, np.array(counts, dtype=np.int64))]

@@ -219,7 +219,7 @@ def whole_split(
         jobs=tuple(loads.jobs.tolist()),
         mean_delay=found.mean_delay,
         certificate=proof,
-        certified=found.excess <= ROUNDING * found.mean_delay,
+        certified=found.excess <= ROUNDING * max(found.mean_delay, found.last_price),
         last_price=found.last_price,
         next_price=found.next_price,
         continuous_delay=compared,

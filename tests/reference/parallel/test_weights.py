@@ -274,8 +274,21 @@ def test_the_least_total_with_weights_is_named():
 def test_limits_are_named_where_they_leave_no_weights():
     with pytest.raises(InputError, match=r"and within the limits; give total=3, .* is 5$"):
         whole_weights(MM1([100.0, 100.0]), 10.0, 4, least=[0.0, 0.55], most=[1.0, 0.7])
-    with pytest.raises(InputError, match=r"lower the load; no total up to"):
+    with pytest.raises(InputError, match=r"; lower the load, or relax the limits$"):
         whole_weights(MM1([100.0, 100.0]), 10.0, 4, most=0.3)
+
+
+def test_a_total_beyond_the_search_is_named(monkeypatch):
+    """Next to saturation the least total is too large to be searched for."""
+    monkeypatch.setattr("sojourn.reference.parallel.weight_units.SEARCHED", 30_000)
+    bank, load = MM1([math.pi, math.e, 1.0]), (math.pi + math.e + 1.0) * (1 - 3e-8)
+    with pytest.raises(InputError, match=r"give total=\d+, which has some, or lower") as caught:
+        whole_weights(bank, load, 100)
+    total = int(caught.value.remedy.partition("=")[2].partition(",")[0])
+    assert total > 10**7
+    assert whole_weights(bank, load, total).weights.sum() == total
+    with pytest.raises(InputError, match=r"stable at the load \S+; lower the load$"):
+        whole_weights(bank, (math.pi + math.e + 1.0) * (1 - 1e-14), 100)
 
 
 @pytest.mark.parametrize(
