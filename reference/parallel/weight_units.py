@@ -120,8 +120,8 @@ class Units:
         total = len(self.bank) / spare if spare > 0 else math.inf
         if not total < LARGEST_TOTAL:
             return None
-        enough = math.ceil(total * (1 + LIMIT_TOL)) + 1
-        return enough if self.fits(np.array([enough])).all() else None
+        enough = np.array([math.ceil(total * (1 + LIMIT_TOL)) + 1])
+        return int(enough[0]) if fit(*self.range_of(enough), enough).all() else None
 
     def error(self, field: str, total: int) -> InputError:
         """Return the error of a total without weights; it names totals that have some."""
