@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.html_table import HtmlTable
-from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.limits import limited_optimum
 from ....reference.parallel.several_loads import SharedSplit, WeightedLoads, weighted_loads
 from ....reference.parallel.weight_units import Part
@@ -24,8 +23,9 @@ from ....reference.server_bank import ServerBank
 from ...core.certificate import Bounds, bounds
 from ...core.ratio import ROUNDING, BoundedValue, within
 from ...core.solution import finite
-from .certificate import certify, certify_within
+from .certificate import certify_within
 from .combined_limits import combine_limits
+from .evaluation import bounded, exact_delay
 from .limits import no_limits
 from .linear_limit import Limit
 from .prices import Goal, check_goal
@@ -196,7 +196,8 @@ def whole_split(
     """
     least, most = _shares(bank, loads.load, limits)
     found = whole_weights(bank, loads, total, at_most=at_most, goal=goal, least=least, most=most)
-    compared = continuous or _continuous(bank, loads, goal, least, most)
+    if continuous is None:
+        continuous = _continuous(bank, loads, goal, least, most)
     share, mean, latency = found.weights / found.total, loads.mean, np.zeros(len(bank))
     servers = Part(bank, np.array([found.total]))
     for load, jobs in loads.counted:
@@ -204,7 +205,7 @@ def whole_split(
     delay = within(found.mean_delay, ROUNDING)
     excess = found.excess if goal == "optimum" else 0.0
     proof = bounds(found.mean_delay, found.mean_delay - excess, found.mean_delay, ROUNDING)
-    ratio, loss = _quotient(delay, compared), _difference(delay, compared)
+    ratio, loss = _quotient(delay, continuous), _difference(delay, continuous)
     return WholeSplit(
         load=mean,
         names=names,
@@ -222,7 +223,7 @@ def whole_split(
         certified=found.excess <= ROUNDING * max(found.mean_delay, found.last_price),
         last_price=found.last_price,
         next_price=found.next_price,
-        continuous_delay=compared,
+        continuous_delay=continuous,
         loss=loss,
         ratio=ratio,
     )
@@ -285,19 +286,15 @@ def _continuous(
     single = loads.load.size == 1
     servers: ServerBank = bank if single else SharedSplit(bank, loads)
     load = float(loads.load[0]) if single else 1.0
-    if np.any(least > 0) or np.any(most < 1):
-        low, high = least * load, most * load
-        split = limited_optimum(servers, load, least=low, most=high)
-        none = np.zeros((1, 0))
-        limits = Limits(low[None], high[None], np.zeros((0, len(bank))), none, split.flow[None])
-        at, price = np.array([load]), np.array([split.multiplier])
-        proof = certify_within(servers, at, split.flow[None], limits, price, none).row(0)
-        value = split.mean_delay
-    else:
-        free = getattr(exact, goal)(servers, load)
-        proof, value = certify(servers, load, free.flow, goal), float(free.mean_delay)
-    lower, upper = min(proof.lower_bound, value), max(proof.upper_bound, value)
-    return BoundedValue(value, lower * (1 - ROUNDING), upper * (1 + ROUNDING))
+    if not (least.any() or np.any(most < 1)):
+        return exact_delay(servers, load, goal)
+    low, high = least * load, most * load
+    split = limited_optimum(servers, load, least=low, most=high)
+    none = np.zeros((1, 0))
+    limits = Limits(low[None], high[None], np.zeros((0, len(bank))), none, split.flow[None])
+    at, price = np.array([load]), np.array([split.multiplier])
+    proof = certify_within(servers, at, split.flow[None], limits, price, none).row(0)
+    return bounded(split.mean_delay, proof)
 
 
 def _quotient(found: BoundedValue, other: BoundedValue) -> BoundedValue:
