@@ -74,6 +74,7 @@ __all__ = [
     "Tandem",
     "Tolls",
     "TunableMode",
+    "WholeSplit",
     "check_latency",
     "families",
     "load_scenario",

@@ -10,18 +10,26 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from .benchmarks import BENCHMARKS
-from .core.solver_specs import SOLVERS
-from .frontend.process import UNCERTIFIED, begin, quick_imports
-from .frontend.report import Report, present
-
-if TYPE_CHECKING:
-    from .frontend.scenario import Scenario
+from .frontend.command import (
+    JsonOption,
+    LoadOption,
+    OutOption,
+    OutsideOption,
+    ScenarioArgument,
+    SolverOption,
+    commands_of_systems,
+    finish,
+    load_of,
+    open_scenario,
+)
+from .frontend.process import UNCERTIFIED
+from .frontend.report import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,36 +40,6 @@ app = typer.Typer(
     "output could not be written; 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP, with the results "
     "so far written and printed. A reader that closes the pipe early, such as head, is no error.",
 )
-
-ScenarioArgument = Annotated[
-    str, typer.Argument(help="Built-in scenario (see `sojourn list`), or path of a TOML file.")
-]
-OutsideOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-outside", help="Also read files outside the folder of the scenario file."
-    ),
-]
-LoadOption = Annotated[
-    str | None,
-    typer.Option(
-        "--load",
-        help="Load: a number in the file's unit of rates, a rate such as 0.5/s, "
-        "or a percentage such as 70% of the largest load; where any load fits, of the file's own.",
-    ),
-]
-DEFAULT_SOLVERS = ", ".join(solver.name for solver in SOLVERS if solver.default)
-SolverOption = Annotated[
-    str | None,
-    typer.Option(
-        "--solver", help=f"Solver that CVXPY finds; by default {DEFAULT_SOLVERS}, in this order."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON in place of text and tables.")]
-OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", help="Folder for curve.png, curve.nc, curve.csv and result.json."),
-]
 
 
 def _print_version(requested: bool) -> None:
@@ -119,11 +97,11 @@ def run(
     def reports() -> Iterator[Report]:
         from .frontend.default_report import default_report
 
-        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        loaded = open_scenario(scenario, allow_outside=allow_outside)
         report = loaded.kind.report or default_report
-        yield report(loaded, _load_of(load, loaded), solver, weights)
+        yield report(loaded, load_of(load, loaded), solver, weights)
 
-    _present(reports(), folder, as_json=as_json)
+    finish(reports(), folder, as_json=as_json)
 
 
 @app.command()
@@ -157,17 +135,21 @@ def anarchy(
     def reports() -> Iterator[Report]:
         from ..reference.errors import InputError
 
-        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        loaded = open_scenario(scenario, allow_outside=allow_outside)
         report = loaded.kind.anarchy
         if report is None:
             kind = type(loaded.system).__name__
             problem = f"is a {kind}, which has no report of what selfishness costs"
             remedy = "use run, or give one of parallel servers, such as scenario-1"
             raise InputError("scenario", loaded.name, problem, remedy)
-        point = None if load is None else _load_of(load, loaded)
+        point = None if load is None else load_of(load, loaded)
         yield from report(loaded, point, solver, folder is not None, not as_json)
 
-    _present(reports(), folder, as_json=as_json)
+    finish(reports(), folder, as_json=as_json)
+
+
+for _command in commands_of_systems():
+    app.command()(_command)
 
 
 @app.command("list")
@@ -175,7 +157,7 @@ def list_scenarios(as_json: JsonOption = False) -> None:
     """List the built-in scenarios and the sources of their numbers."""
     from .frontend.listing import report
 
-    _present(report(), None, as_json=as_json)
+    finish(report(), None, as_json=as_json)
 
 
 @app.command("families")
@@ -187,7 +169,7 @@ def list_families(as_json: JsonOption = False) -> None:
 
         yield from report()
 
-    _present(reports(), None, as_json=as_json)
+    finish(reports(), None, as_json=as_json)
 
 
 VERIFIED = (0.1, 0.5, 0.9, 0.999)
@@ -210,11 +192,11 @@ def verify(
     def reports() -> Iterator[Report]:
         from .studies.verify import verify as compare
 
-        loaded = _load_scenario(scenario, allow_outside=allow_outside)
+        loaded = open_scenario(scenario, allow_outside=allow_outside)
         largest = loaded.system.max_load if math.isfinite(loaded.system.max_load) else loaded.load
         loads = [part * largest for part in VERIFIED]
         if load is not None:
-            loads = [_load_of(load, loaded)]
+            loads = [load_of(load, loaded)]
         verification = loaded.units.result(compare(loaded.system, loads, solver=solver))
         result = {
             "scenario": loaded.name,
@@ -227,7 +209,7 @@ def verify(
         code = 0 if verification.passed else UNCERTIFIED
         yield Report(result, (table, outcome), code=code)
 
-    _present(reports(), None, as_json=as_json)
+    finish(reports(), None, as_json=as_json)
 
 
 @app.command()
@@ -277,25 +259,7 @@ def bench(
 
         yield from run_benchmark(benchmark, BenchOptions(systems, limit, sizes, settings, path))
 
-    _present(reports(), Path(), as_json=as_json)
-
-
-def _present(reports: Iterator[Report], folder: Path | None, *, as_json: bool) -> None:
-    """Do the work, write files, print, and exit with the code of the last report."""
-    raise typer.Exit(present(reports, folder, as_json=as_json))
-
-
-def _load_scenario(name: str, *, allow_outside: bool) -> Scenario[Any]:
-    with quick_imports():
-        from .frontend.loader import load_scenario
-
-        scenario = load_scenario(name, allow_outside=allow_outside)
-    begin()
-    return scenario
-
-
-def _load_of(text: str | None, scenario: Scenario[Any]) -> float:
-    return scenario.load if text is None else scenario.load_of(text, "--load")
+    finish(reports(), Path(), as_json=as_json)
 
 
 def _import(name: str) -> None:

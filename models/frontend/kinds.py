@@ -3,6 +3,9 @@
 The built-in kinds are the tuple ``KINDS`` in the module ``kind`` of each folder of
 `sojourn.models.systems`. Further kinds are registered by `register_system`, or offered by installed
 packages as entry points of the group ``sojourn.systems``, under the name of the kind.
+
+Beside the commands of every kind, a folder of `sojourn.models.systems` may offer commands of its
+own, in a file ``command.py``; `sojourn.models.frontend.command` has the contract.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ class SystemKind:
         the `sojourn.models.frontend.units.Units` of the file. The system is in the unit of time of
         the rates; ``units.from_delay`` converts delays to it. Raises ScenarioError on wrong values.
     tables : tuple of str
-        Further tables of the file that `read` uses.
+        Further tables of the file that `read` uses. The settings of a command of the kind are
+        `Described.settings`, by the name of their table.
     max_load_name : str
         Name of the largest load in messages, such as ``"total rate"``.
     questions : tuple of str

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rich.markup import escape
@@ -36,6 +36,7 @@ class Described(NamedTuple):
     rows: Any = None
     limits: tuple[Any, ...] = ()
     own_load: float | None = None
+    settings: Mapping[str, Any] = {}
 
 
 @contextmanager
@@ -78,6 +79,9 @@ class Scenario(Generic[S_co]):
     own_load : float or None
         Load that the file states of the system itself, such as the sum of the loads of its groups.
         It is the operating point where the file names no other.
+    settings : mapping
+        Settings of commands of the kind, by the name of their table in the file; see
+        `SystemKind.tables`.
     """
 
     kind: SystemKind
@@ -93,6 +97,7 @@ class Scenario(Generic[S_co]):
     rows: Any = None
     limits: tuple[Any, ...] = ()
     own_load: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def delay_unit(self) -> str:

@@ -7,6 +7,7 @@ from .optimum_equilibrium import Split, equilibrium, optimum
 from .sensitivity import Sensitivity, sensitivity
 from .thresholds import Thresholds, thresholds
 from .tolls import tolls
+from .weights import WholeWeights, whole_delays, whole_weights
 from .worst_case import WorstCase, worst_case
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Sensitivity",
     "Split",
     "Thresholds",
+    "WholeWeights",
     "WorstCase",
     "candidate_worst_case",
     "controlled",
@@ -28,6 +30,8 @@ __all__ = [
     "sensitivity",
     "thresholds",
     "tolls",
+    "whole_delays",
+    "whole_weights",
     "worst_case",
 ]
 

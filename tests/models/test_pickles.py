@@ -94,6 +94,7 @@ RESULTS = {
     "within limits": lambda: SERVERS.optimum(6.0, subject_to=LIMITS),
     "price of anarchy": lambda: SERVERS.price_of_anarchy(6.0),
     "evaluation": lambda: SERVERS.evaluate(6.0, share=[0.5, 0.5]),
+    "whole weights": lambda: SERVERS.weights(6.0, 10),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
     "tolls": lambda: SERVERS.tolls(6.0),
@@ -122,6 +123,7 @@ RESULTS = {
     "reference split": lambda: reference.optimum(BANK, 6.0),
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
+    "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
@@ -178,7 +180,8 @@ def held(value):
     kept = {
         name
         for name in names
-        if name == "write_problem" or isinstance(getattr(type(value), name, None), cached_property)
+        if name in ("write_problem", "round_to")
+        or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""
     return (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ....reference import MM1, equilibrium, optimum
+from ....reference import MM1, equilibrium, optimum, whole_weights
 from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
@@ -36,3 +36,17 @@ def bench_loads(measure: Measure, who: str) -> None:
     unsorted = np.random.default_rng(1).uniform(size=3 * count)
     job = partial(SOLVE[who], bank, loads) if who in SOLVE else partial(np.sort, unsorted)
     measure(job, f"reference, 3 servers, {count:,} loads", who, rounds=25)
+
+
+@pytest.mark.parametrize("who", ["whole weights", "np.sort of n log W numbers"])
+@sizes(10_000, small=(1000,))
+def bench_weights(measure: Measure, size: int, who: str) -> None:
+    """Whole weights of a total of a million over many M/M/1 servers, at 80 % load."""
+    rng, total = np.random.default_rng(2348), 10**6
+    bank = MM1(rng.uniform(50, 500, size), rng.uniform(0, 0.05, size))
+    load = float(0.8 * bank.rate.sum())
+    job: Callable[[], Any] = partial(whole_weights, bank, load, total)
+    if who != "whole weights":
+        job = partial(np.sort, rng.uniform(size=int(size * np.log2(total))))
+    row = f"whole weights of {size:,} servers, total {total:,}"
+    measure(job, row, who, at_most=20.0)

@@ -17,6 +17,7 @@ from .linear_limit import Limit, LinearLimit
 from .misspecification import misspecified_delays
 from .solution import Solution
 from .system import ParallelServers
+from .weights import WholeSplit
 from .worst_case import WorstCaseInterruptedError
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ServerPercentile",
     "Solution",
     "Tolls",
+    "WholeSplit",
     "WorstCaseInterruptedError",
     "control_curve",
     "misspecified_delays",

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats, raise_at_first
-from ...core.ratio import ROUNDING, BoundedValue, Ratio, within
+from ...core.ratio import ROUNDING, BoundedValue, within
 from ...core.solution import SUM, Compared, finite, finite_or_none
 from .certificate import Certificate, certify
 from .dual_bounds import EPS
@@ -70,7 +71,7 @@ class Evaluation(ServerSplit, Compared):
         if self.move is not None:
             gain, (start, end) = f"{self.deviation_gain:.6g}", self.move
             lines.append(f"  a user gains {gain} by moving from {start} to {end}")
-        lines += self._lines(self.utilisation)
+        lines += self._lines("busy", self.utilisation)
         lines += self._instability()
         return "\n".join(lines + [f"  but {caveat}" for caveat in self.caveats])
 
@@ -104,7 +105,7 @@ def evaluate(
     # the flows, and so the spare capacities, are exact only up to the rounding of floats
     rounding = 4 * EPS * (_mean_marginal(system, flow) / mean if mean else 0.0)
     delay = within(mean, ROUNDING + rounding)
-    best, selfish = (_exact_delay(system, load, goal) for goal in ("optimum", "equilibrium"))
+    best, selfish = (exact_delay(bank, load, goal) for goal in ("optimum", "equilibrium"))
     own = certify(bank, load, flow, "optimum")
     fastest, slowest = int(np.argmin(latency)), int(np.argmax(np.where(used, latency, -np.inf)))
     gain = float(latency[slowest] - latency[fastest])
@@ -134,15 +135,19 @@ def evaluate(
     )
 
 
-def _exact_delay(system: ParallelServers, load: float, goal: Goal) -> BoundedValue:
-    """Mean delay of the exact optimum or equilibrium, with the bounds of its certificate."""
-    split = getattr(exact, goal)(system.bank, load)
-    proof = certify(system.bank, load, split.flow, goal)
-    value = float(split.mean_delay)
+def exact_delay(bank: ServerBank, load: float, goal: Goal) -> BoundedValue:
+    """Return the mean delay of the exact optimum or equilibrium, with certified bounds."""
+    split = getattr(exact, goal)(bank, load)
+    proof = certify(bank, load, split.flow, goal)
+    return bounded(float(split.mean_delay), proof)
+
+
+def bounded(mean_delay: float, proof: Certificate) -> BoundedValue:
+    """Return a mean delay with the bounds of its certificate, and of rounding errors."""
     return BoundedValue(
-        value,
-        min(proof.lower_bound, value) * (1 - ROUNDING),
-        max(proof.upper_bound, value) * (1 + ROUNDING),
+        mean_delay,
+        min(proof.lower_bound, mean_delay) * (1 - ROUNDING),
+        max(proof.upper_bound, mean_delay) * (1 + ROUNDING),
     )
 
 

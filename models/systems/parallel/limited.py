@@ -17,6 +17,8 @@ from ...core.stored import Column
 from .certificate import accepted, certify_within, rounding_price
 from .combined_limits import CombinedLimits, Found, combine_limits
 from .formulations import Model
+from .limits import limits_of
+from .linear_limit import Limit
 from .newton import polish_within
 from .questions import RESIDUE, Split, Splits
 from .solution import Solution
@@ -59,6 +61,11 @@ class WithinLimits(Split):
 
     limits: Any = field(kw_only=True)
     known: dict[float, Found] = field(default_factory=dict)
+
+    @property
+    def given_limits(self) -> Sequence[Limit]:
+        """The limits."""
+        return limits_of(self.limits)
 
     def prepare(self, points: Points) -> None:
         """Combine the limits at all loads in one pass, unless they were combined together."""

@@ -18,9 +18,11 @@ import numpy.typing as npt
 
 from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
+from ....reference.parallel.several_loads import WeightedLoads
 from ....reference.server_bank import ServerBank
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
+from ...core.ratio import BoundedValue
 from ...core.solution import Provenance
 from ...core.stored import Column
 from ...core.table import Mask
@@ -29,11 +31,13 @@ from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, Certificates, accepted
 from .formulations import FORMULATIONS, Model, build, formulations
+from .linear_limit import Limit
 from .minmax import Bisection
 from .polish import polish_and_certify
 from .prices import Goal
 from .solution import Solution
 from .splits import clip
+from .weights import whole_split
 
 # gap at which tangents are fine enough, whatever wider gap is asked for
 TANGENT_GAP = 1e-6
@@ -150,6 +154,11 @@ class Split(Question[Model, Splits, Solution]):
     def remedy(self) -> str:  # type: ignore[override]
         """Advice for an answer that is not certified."""
         return DIFFERENCES_REMEDY if self.bank.uses_finite_differences else super().remedy
+
+    @property
+    def given_limits(self) -> Sequence[Limit]:
+        """Limits on the flows, none."""
+        return ()
 
     @property
     def quick(self) -> bool:  # type: ignore[override]
@@ -275,20 +284,26 @@ class Split(Question[Model, Splits, Solution]):
     def solution(self, found: Splits, points: Points, provenance: Provenance) -> Solution:
         """See `Question.solution`."""
         load, flow, steps = float(points[0][0]), found.flow[0], int(found.steps[0])
+        mean, proof = float(found.mean_delay[0]), found.certificate
+        delay = BoundedValue(mean, proof.lower_bound, proof.upper_bound)
+        loads = WeightedLoads(np.array([load]), np.ones(1))
         return Solution(
             goal=self.goal,
             load=load,
             names=self.names,
             flow=flow,
             share=flow / load,
-            mean_delay=float(found.mean_delay[0]),
+            mean_delay=mean,
             latency=self.bank.latency(clip(self.bank, flow)),
             active=flow > (0.0 if steps else RESIDUE * load),
             multiplier=float(found.multiplier[0]),
-            certificate=found.certificate,
+            certificate=proof,
             certified=bool(found.certified[0]),
             polished=steps,
             caveats=tuple(self.bank.caveats(flow, self.names)) if self.bank._has_caveats else (),
+            round_to=partial(
+                whole_split, self.bank, self.names, self.goal, loads, self.given_limits, delay
+            ),
             **vars(provenance),
         )
 

@@ -27,6 +27,7 @@ from .linear_limit import Limit
 from .rows import Rows
 from .scenario_limits import limits
 from .system import ParallelServers
+from .weights_report import read_weights
 
 FIXED_CV = ("M/M/1", "M/D/1")  # families that are M/G/1 with one cv
 WITHOUT_LIMITS = (
@@ -91,7 +92,12 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
 
     kept = limits(given.get("limits", []), {s.name: s.replicas for s in listed}, units, check)
     return Described(
-        system, variants, (*notes, *[WITHOUT_LIMITS] * bool(kept)), Rows.of(listed), kept
+        system,
+        variants,
+        (*notes, *[WITHOUT_LIMITS] * bool(kept)),
+        Rows.of(listed),
+        kept,
+        settings={"weights": read_weights(given)},
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array
+from ....reference.errors import Array, InputError
 from ...core.solution import CertifiedAnswer, finite, finite_or_none
 from .certificate import Certificate
 from .prices import Goal
+
+if TYPE_CHECKING:
+    from .weights import WholeSplit
 
 SHOWN = 12  # servers that a printed split lists
 
@@ -115,16 +118,20 @@ class ServerSplit:
     latency: Array
     caveats: tuple[str, ...] = ()
 
-    def _lines(self, busy: Array | None = None) -> list[str]:
-        """Return a line of text for each of the servers with the largest flows."""
+    def _lines(self, more: str = "", column: npt.NDArray[Any] | None = None) -> list[str]:
+        """Return a line of text for each of the servers with the largest flows.
+
+        A further column of numbers has the name `more`.
+        """
         width = max(len(name) for name in self.names)
         shown = sorted(np.argsort(-self.flow, kind="stable")[:SHOWN])
         lines = [
             f"  {self.names[i]:<{width}}  share {self.share[i]:8.4f}  latency {self.latency[i]:.6g}"
             for i in shown
         ]
-        if busy is not None:
-            lines = [f"{line}  busy {busy[i]:.4g}" for line, i in zip(lines, shown, strict=True)]
+        if column is not None:
+            cells = [f"{more} {v:.4g}" if v % 1 else f"{more} {v:.0f}" for v in column[shown]]
+            lines = [f"{line}  {cell}" for line, cell in zip(lines, cells, strict=True)]
         hidden = self.flow.size - len(shown)
         return lines + ([f"  ... and {hidden} more servers"] if hidden else [])
 
@@ -168,6 +175,9 @@ class Solution(ServerSplit, CertifiedAnswer):
         Number of equal players of an equilibrium; inf where no single user changes a delay.
     limits : tuple of ShadowPrice
         One for each limit, in the order of ``subject_to``.
+    round_to : callable or None
+        Function of `weights`; None in copies and pickles, and where players or users with a leader
+        have other latencies than the servers.
 
     Examples
     --------
@@ -186,6 +196,9 @@ class Solution(ServerSplit, CertifiedAnswer):
     certificate: Certificate
     players: float = math.inf
     limits: tuple[ShadowPrice, ...] = ()
+    round_to: Callable[[int | None, int | None], WholeSplit] | None = field(
+        default=None, repr=False
+    )
 
     times: ClassVar[tuple[str, ...]] = ("mean_delay", "latency", "multiplier")
 
@@ -202,6 +215,52 @@ class Solution(ServerSplit, CertifiedAnswer):
         caveats = [f"  but {caveat}" for caveat in self.caveats]
         limits = [f"  {limit}" for limit in self.limits]
         return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes for copies and pickles, which the servers need not allow."""
+        return {**super().__getstate__(), "round_to": None}
+
+    def weights(self, total: int | None = None, *, at_most: int | None = None) -> WholeSplit:
+        """Return the best whole weights, such as those of a proxy.
+
+        Of an optimum they have the least mean delay, within the same limits. Of an equilibrium they
+        are one of W players with one unit of weight each: no unit has a lower latency at another
+        server. The total matters more than the rounding: next to saturation, `at_most` finds
+        weights with a far lower mean delay.
+
+        Parameters
+        ----------
+        total : int, optional
+            Sum of the weights, such as 100 for percentages. With the load itself they are whole
+            jobs per unit of time.
+        at_most : int, optional
+            Largest sum; the weights have the sum of least mean delay.
+
+        Returns
+        -------
+        WholeSplit
+            The weights, their mean delay in the unit of time of the system, and its distance from
+            this solution.
+
+        Raises
+        ------
+        InputError
+            Unless one of `total` and `at_most` is given; where no whole weights of that total are
+            stable (the error names the least total that has some); on limits that bound several
+            servers together; where this solution is a copy, or one of finitely many players.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> best = ParallelServers(MM1(rate=[10.0, 5.0])).optimum(load=9.0)
+        >>> best.weights(10).weights, best.weights(at_most=100).weights
+        (array([7, 3]), array([49, 19]))
+        """
+        if self.round_to is None:
+            problem = "is a copy, or of players or users whose latencies are not the servers'"
+            remedy = "use the answer of optimum or equilibrium itself, or ParallelServers.weights"
+            raise InputError("solution", self.goal, problem, remedy)
+        return self.round_to(total, at_most)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the problem as plain numbers and strings, ready for JSON.
