@@ -16,7 +16,7 @@ from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats, raise_at_first
-from ...core.ratio import ROUNDING, BoundedValue, within
+from ...core.ratio import ROUNDING, BoundedValue, Ratio, within
 from ...core.solution import SUM, Compared, finite, finite_or_none
 from .certificate import Certificate, certify
 from .dual_bounds import EPS
