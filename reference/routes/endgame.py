@@ -14,10 +14,11 @@ from ..compensated_sum import EPS
 from ..errors import Array
 from ..server_bank import ServerBank
 from .augmented import Augmented
-from .bounds import EXACT, RouteCertificate, certify
+from .bounds import RouteCertificate, certify
 from .columns import Columns, RouteFlow
 from .generation import FEW, cheaper
 from .interior_point import Point, advance, at_columns, with_columns
+from .price_bounds import ROUNDING
 from .routed import RoutedSystem
 
 STEEP = 0.99  # utilisation from which costs may be too steep for the costs at a flow
@@ -26,18 +27,25 @@ PARTS = (1e-6, 1e-3)  # gaps of the first points, relative to the total cost
 ITERATIONS = 40  # largest number from a first point
 JUDGED = 1e-12  # gap relative to the total cost from which the certificate judges
 LEAST = 1e-30  # gap relative to the total cost at which the iterations end
-ROUNDED = 0.01  # part of what rounding allows that a gap is to have
+BELOW = 0.1  # product of flow and reduced cost of the first points, over that of spare capacities
+FIRST_OWN = 0.1  # first part of a player's own delay in its cost, over the spare capacity
+OWN_RATIO = 4.0  # ratio of one such part to the last
 
 
 def met(certificate: RouteCertificate) -> bool:
-    """Return whether the gap is far below what rounding allows."""
-    return certificate.gap <= max(ROUNDED * certificate.rounding, EXACT)
+    """Return whether the flows are so near the equilibrium that rounding is all that is left."""
+    return certificate.potential_gap <= EPS
+
+
+def _nearer(certificate: RouteCertificate, other: RouteCertificate) -> bool:
+    """Return whether a certificate has the smaller potential gap, and no larger gap."""
+    return certificate.potential_gap < other.potential_gap and certificate.gap <= other.gap
 
 
 def sharpened(
     system: RoutedSystem, players: float, multiple: float, found: RouteFlow
-) -> RouteFlow:
-    """Return flows of a smaller gap of the mean delay, or the same.
+) -> tuple[RouteFlow, bool]:
+    """Return flows of smaller gaps, or the same, and whether rounding is what is left of them.
 
     Parameters
     ----------
@@ -50,29 +58,51 @@ def sharpened(
         Flows that carry the loads, near the equilibrium.
     """
     utilisation = float(np.max(found.station_flow / system.bank.rate, initial=0.0))
-    columns = found.columns
-    if utilisation < STEEP or len(columns) + columns.work.shape[1] + system.load.size > MOST:
-        return found
-    best = found, certify(system, multiple, found, players)
+    unknowns = sum(found.columns.work.shape) + system.load.size
+    if not STEEP <= utilisation < 1.0 or unknowns > MOST:
+        return found, True
+    judged = found, certify(system, multiple, found, players)
     for part in PARTS:
-        if met(best[1]):
+        if met(judged[1]):
             break
-        best = _improved(system, players, multiple, best, part)
-    return best[0]
+        judged = _improved(system, players, multiple, judged, part)
+    found, certificate = judged
+    return found, certificate.potential_gap <= ROUNDING
+
+
+def followed(
+    system: RoutedSystem, players: float, multiple: float, equilibrium: RouteFlow
+) -> RouteFlow:
+    """Return the flows of K players from those of the Wardrop equilibrium.
+
+    With more and more of each player's own delay in the cost, up to 1/K, the spare capacities of
+    full stations change little from one number of players to the next.
+
+    Parameters
+    ----------
+    equilibrium : RouteFlow
+        Flows of infinitely many players; for the others see `sharpened`.
+    """
+    found, rate = equilibrium, system.bank.rate
+    own = FIRST_OWN * (1.0 - float(np.max(found.station_flow / rate, initial=0.0)))
+    while 0.0 < own < 1.0 / players:
+        found, own = sharpened(system, 1.0 / own, multiple, found)[0], OWN_RATIO * own
+    return sharpened(system, players, multiple, found)[0]
 
 
 def _improved(
     system: RoutedSystem,
     players: float,
     multiple: float,
-    best: tuple[RouteFlow, RouteCertificate],
+    judged: tuple[RouteFlow, RouteCertificate],
     part: float,
 ) -> tuple[RouteFlow, RouteCertificate]:
     """Return the flows of the least gap among those given and those of the iterations."""
     bank, load = system.cost_bank(players), multiple * system.load
-    point = _first(system, bank, load, best[0], part)
+    point = _first(system, bank, load, judged[0], part)
     # larger weights are below the rounding error of the cost of a route
-    most = load / (EPS * np.maximum(point.level, np.finfo(float).tiny))
+    with np.errstate(divide="ignore", over="ignore"):
+        most = load / (EPS * np.maximum(point.level, 0.0))
 
     def equations(columns: Columns, groups: int, weight: Array, slope: Array) -> Augmented:
         return Augmented(columns, groups, np.minimum(weight, most[columns.group]), slope)
@@ -85,12 +115,12 @@ def _improved(
         if point.gap <= JUDGED * total:
             flow = _used(point, load)
             certificate = certify(system, multiple, flow, players)
-            best = (flow, certificate) if certificate.gap < best[1].gap else best
-            if met(best[1]):
+            judged = (flow, certificate) if _nearer(certificate, judged[1]) else judged
+            if met(judged[1]):
                 break
         new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
         point = with_columns(bank, point, new, load)
-    return best
+    return judged
 
 
 def _first(
@@ -98,6 +128,12 @@ def _first(
 ) -> Point:
     """Return a point next to the flows, with all routes of a list that is not too long."""
     used = found.used()
+    flow = used.station_flow
+    # below the products of spare capacity and cost, which the interior point keeps apart from 0
+    price, spare_capacity = bank.latency(flow), bank.spare_capacity(flow)
+    limited = np.isfinite(spare_capacity)
+    least = float(np.min((price * spare_capacity)[limited], initial=np.inf))
+    part = min(part, BELOW * least * len(used.columns) / float(price @ flow))
     point = at_columns(bank, used.columns, load, used.flow, part)
     listed = system.routes.listed
     if listed is None or len(listed) > FEW:

@@ -10,7 +10,7 @@ from ..errors import Array
 from .bounds import RouteCertificate, certify, group_delay
 from .columns import RouteFlow
 from .crossover import crossed_over
-from .endgame import sharpened
+from .endgame import followed, sharpened
 from .generation import interior
 from .routed import RoutedSystem
 
@@ -43,7 +43,11 @@ def solve(
     bank, load = system.cost_bank(players), multiple * system.load
     found = interior(system, bank, multiple, start, TARGET).fitted(load)
     found = crossed_over(system, bank, load, found)[0].used()
-    return sharpened(system, players, multiple, found)
+    found, close = sharpened(system, players, multiple, found)
+    if close or np.isinf(players):
+        return found
+    equilibrium = solve(system, np.inf, multiple, start)
+    return followed(system, players, multiple, equilibrium)
 
 
 def polish(
@@ -70,7 +74,7 @@ def polish(
     """
     bank, load = system.cost_bank(players), multiple * system.load
     found, steps = crossed_over(system, bank, load, start.fitted(load))
-    return sharpened(system, players, multiple, found), steps
+    return sharpened(system, players, multiple, found)[0], steps
 
 
 @dataclass(frozen=True, eq=False)
