@@ -16,6 +16,7 @@ from ..server_bank import ServerBank
 from .augmented import Augmented
 from .bounds import RouteCertificate, certify
 from .columns import Columns, RouteFlow
+from .crossover import crossed_over
 from .generation import FEW, cheaper
 from .interior_point import Point, advance, at_columns, with_columns
 from .price_bounds import ROUNDING
@@ -30,11 +31,6 @@ LEAST = 1e-30  # gap relative to the total cost at which the iterations end
 BELOW = 0.1  # product of flow and reduced cost of the first points, over that of spare capacities
 FIRST_OWN = 0.1  # first part of a player's own delay in its cost, over the spare capacity
 OWN_RATIO = 4.0  # ratio of one such part to the last
-
-
-def met(certificate: RouteCertificate) -> bool:
-    """Return whether the flows are so near the equilibrium that rounding is all that is left."""
-    return certificate.potential_gap <= EPS
 
 
 def _nearer(certificate: RouteCertificate, other: RouteCertificate) -> bool:
@@ -61,13 +57,20 @@ def sharpened(
     unknowns = sum(found.columns.work.shape) + system.load.size
     if not STEEP <= utilisation < 1.0 or unknowns > MOST:
         return found, True
-    judged = found, certify(system, multiple, found, players)
+    certificate = certify(system, multiple, found, players)
+    best = found
     for part in PARTS:
-        if met(judged[1]):
+        if certificate.potential_gap <= ROUNDING:
             break
-        judged = _improved(system, players, multiple, judged, part)
-    found, certificate = judged
-    return found, certificate.potential_gap <= ROUNDING
+        best, certificate = _improved(system, players, multiple, (best, certificate), part)
+    if best is not found:
+        # the flows settle where rounding lets the costs of the routes be equal
+        bank, load = system.cost_bank(players), multiple * system.load
+        settled = crossed_over(system, bank, load, best)[0].used()
+        proof = certify(system, multiple, settled, players)
+        if proof.potential_gap <= max(certificate.potential_gap, EPS):
+            best, certificate = settled, proof
+    return best, certificate.potential_gap <= ROUNDING
 
 
 def followed(
@@ -85,8 +88,10 @@ def followed(
     """
     found, rate = equilibrium, system.bank.rate
     own = FIRST_OWN * (1.0 - float(np.max(found.station_flow / rate, initial=0.0)))
-    while 0.0 < own < 1.0 / players:
-        found, own = sharpened(system, 1.0 / own, multiple, found)[0], OWN_RATIO * own
+    close = True
+    while close and 0.0 < own < 1.0 / players:
+        found, close = sharpened(system, 1.0 / own, multiple, found)
+        own *= OWN_RATIO
     return sharpened(system, players, multiple, found)[0]
 
 
@@ -116,7 +121,7 @@ def _improved(
             flow = _used(point, load)
             certificate = certify(system, multiple, flow, players)
             judged = (flow, certificate) if _nearer(certificate, judged[1]) else judged
-            if met(judged[1]):
+            if judged[1].potential_gap <= EPS:
                 break
         new = cheaper(system, point.columns, np.maximum(point.price, 0.0))
         point = with_columns(bank, point, new, load)
@@ -131,8 +136,8 @@ def _first(
     flow = used.station_flow
     # below the products of spare capacity and cost, which the interior point keeps apart from 0
     price, spare_capacity = bank.latency(flow), bank.spare_capacity(flow)
-    limited = np.isfinite(spare_capacity)
-    least = float(np.min((price * spare_capacity)[limited], initial=np.inf))
+    limited = np.isfinite(spare_capacity) & (spare_capacity > 0)
+    least = float(np.min(price[limited] * spare_capacity[limited], initial=np.inf))
     part = min(part, BELOW * least * len(used.columns) / float(price @ flow))
     point = at_columns(bank, used.columns, load, used.flow, part)
     listed = system.routes.listed
