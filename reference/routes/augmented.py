@@ -14,7 +14,7 @@ in which a steep station has an entry near 0. It has more rows, R + A + G, and i
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
+from scipy.linalg.lapack import dgetrf, dgetrs
 
 from ..errors import Array
 from .columns import Columns
@@ -45,7 +45,8 @@ class Augmented:
         for _ in range(BALANCINGS):
             largest = np.max(np.abs(matrix) * self.scale, axis=1) * self.scale
             self.scale /= np.sqrt(largest)
-        self.factors = lu_factor(self.scale[:, None] * matrix * self.scale, check_finite=False)
+        # a singular matrix has steps that are not finite
+        self.factors, self.pivots, _ = dgetrf(self.scale[:, None] * matrix * self.scale)
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
         """Return the step; see `Differences.solve`."""
@@ -60,7 +61,7 @@ class Augmented:
         found = np.zeros(right.size)
         for _ in range(REFINEMENTS):
             rest = self.scale * (right - self.matrix @ found)
-            found += self.scale * lu_solve(self.factors, rest, check_finite=False)
+            found += self.scale * dgetrs(self.factors, self.pivots, rest)[0]
         flow, price, level = np.split(found, [pull.size, pull.size + lag.size])
         station_flow = self.columns.station_flow(flow) + excess
         return Step(flow, station_flow, np.where(self.flat, lag, price), level)

@@ -62,7 +62,8 @@ def sharpened(
     for part in PARTS:
         if certificate.potential_gap <= ROUNDING:
             break
-        best, certificate = _improved(system, players, multiple, (best, certificate), part)
+        with np.errstate(all="ignore"):
+            best, certificate = _improved(system, players, multiple, (best, certificate), part)
     if best is not found:
         # the flows settle where rounding lets the costs of the routes be equal
         bank, load = system.cost_bank(players), multiple * system.load
@@ -106,8 +107,7 @@ def _improved(
     bank, load = system.cost_bank(players), multiple * system.load
     point = _first(system, bank, load, judged[0], part)
     # larger weights are below the rounding error of the cost of a route
-    with np.errstate(divide="ignore", over="ignore"):
-        most = load / (EPS * np.maximum(point.level, 0.0))
+    most = load / (EPS * np.maximum(point.level, 0.0))
 
     def equations(columns: Columns, groups: int, weight: Array, slope: Array) -> Augmented:
         return Augmented(columns, groups, np.minimum(weight, most[columns.group]), slope)
