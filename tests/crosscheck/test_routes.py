@@ -146,7 +146,7 @@ def test_the_largest_load_is_that_of_a_linear_program(seeds):
         flow = engine.solve(case.system, 1.0, below)
         proof = certify(case.system, below, flow, 1.0)
         assert proof.utilisation < 1, seed
-        assert proof.gap <= max(1e-13, 4 * proof.rounding), seed
+        assert proof.gap <= max(1e-13, 10 * proof.rounding), seed
 
 
 def test_the_truth_is_that_of_parallel_servers():
