@@ -10,6 +10,7 @@ from ..errors import Array
 from .bounds import RouteCertificate, certify, group_delay
 from .columns import RouteFlow
 from .crossover import crossed_over
+from .endgame import followed, sharpened
 from .generation import interior
 from .routed import RoutedSystem
 
@@ -41,7 +42,12 @@ def solve(
     """
     bank, load = system.cost_bank(players), multiple * system.load
     found = interior(system, bank, multiple, start, TARGET).fitted(load)
-    return crossed_over(system, bank, load, found)[0].used()
+    found = crossed_over(system, bank, load, found)[0].used()
+    found, close = sharpened(system, players, multiple, found)
+    if close or np.isinf(players):
+        return found
+    equilibrium = solve(system, np.inf, multiple, start)
+    return followed(system, players, multiple, equilibrium)
 
 
 def polish(
@@ -67,7 +73,8 @@ def polish(
         Number of steps.
     """
     bank, load = system.cost_bank(players), multiple * system.load
-    return crossed_over(system, bank, load, start.fitted(load))
+    found, steps = crossed_over(system, bank, load, start.fitted(load))
+    return sharpened(system, players, multiple, found)[0], steps
 
 
 @dataclass(frozen=True, eq=False)

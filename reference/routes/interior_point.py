@@ -11,7 +11,9 @@ of its own, so that the method also converges where the cost is very steep.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
@@ -28,6 +30,16 @@ NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
+
+
+class Solvable(Protocol):
+    """Equations of a step; see `Differences`."""
+
+    def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
+        """Return the step."""
+
+
+Equations = Callable[[Columns, int, Array, Array], Solvable]
 
 
 @dataclass(eq=False)
@@ -158,8 +170,21 @@ def longest(value: Array, change: Array) -> float:
     return float(min(1.0 / TO_BOUNDARY, np.min(value[falling] / -change[falling])))
 
 
-def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
-    """Return the point after one predictor-corrector iteration, and the length of its step."""
+def advance(
+    bank: ServerBank, point: Point, load: Array, equations: Equations = equations
+) -> tuple[Point, float]:
+    """Return the point after one predictor-corrector iteration, and the length of its step.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        Stations with the cost as latency.
+    point : Point
+    load : ndarray, shape (G,)
+        Load of each group.
+    equations : callable, optional
+        Returns the equations of routes, groups, weights and slopes; see `Differences`.
+    """
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price
     spare = bank.spare_capacity(v)
