@@ -150,14 +150,13 @@ def _generated(
         if short > MOST_SHORT or not np.isfinite(total):
             break
         new = cheaper(system, point.columns, np.maximum(price, 0.0))
-        # the distance from feasible flows, and that of the prices from the costs
-        excess = np.abs(point.columns.station_flow(point.flow) - flow)
-        fits = bool(np.all(excess <= 1e-2 * np.minimum(bank.spare_capacity(flow), flow + TINY)))
-        off = float(np.abs(bank.latency(flow) - price) @ flow)
+        # the prices are those of flows that carry the loads, and not of the station flows alone
+        carried = RouteFlow(point.columns, point.flow).fitted(load).station_flow
+        off = float(np.abs(bank.latency(carried) - price) @ carried)
         # free routes have a total cost of 0
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
         gap = point.gap / scale
-        if fits and not len(new) and off <= 1e-2 * scale and gap + off / scale < least:
+        if not len(new) and off <= 1e-2 * scale and gap + off / scale < least:
             best, least = RouteFlow(point.columns, point.flow), gap + off / scale
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
             if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
