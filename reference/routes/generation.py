@@ -162,6 +162,6 @@ def _generated(
             if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
                 break
         if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
-            point = without_idle(point, load)
+            point = without_idle(bank, point, load)
         point = with_columns(bank, point, new, load)
     return best

@@ -120,15 +120,29 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     )
 
 
-def without_idle(point: Point, load: Array) -> Point:
-    """Return the point without the routes of next to no flow; each group keeps others."""
-    group = point.columns.group
-    each = load / np.bincount(group, minlength=load.size)
-    rows = np.flatnonzero(point.flow > IDLE * each[group])
-    if rows.size > 0.9 * len(group):
+def without_idle(bank: ServerBank, point: Point, load: Array) -> Point:
+    """Return the point without the routes of next to no flow, which the others of a group take.
+
+    It is the same point while that would take much of the spare capacity of a station.
+    """
+    columns, x = point.columns, point.flow
+    each = load / np.bincount(columns.group, minlength=load.size)
+    stays = x > IDLE * each[columns.group]
+    if np.count_nonzero(stays) > 0.9 * x.size:
         return point
-    columns = point.columns.only(rows)
-    return replace(point, columns=columns, flow=point.flow[rows], reduced=point.reduced[rows])
+    flow = np.where(stays, x, 0.0)
+    flow *= (load / columns.group_flow(flow, load.size))[columns.group]
+    change = columns.station_flow(flow - x)
+    if np.any(change > NEW_PART * bank.spare_capacity(point.station_flow)):
+        return point
+    rows = np.flatnonzero(stays)
+    return replace(
+        point,
+        columns=columns.only(rows),
+        flow=flow[rows],
+        reduced=point.reduced[rows],
+        station_flow=point.station_flow + change,
+    )
 
 
 def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
