@@ -7,11 +7,11 @@ difference of a route from its base written as two stations in place of a row.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrs
 from scipy.sparse import csr_array
 
 from ..errors import Array
-from .columns import Columns
+from .columns import Columns, firsts
 from .link_space import Differences, Step, factored
 
 DENSE_PART = 8  # groups times stations over routes up to which sums by group are an array
@@ -45,7 +45,7 @@ class SingleStations:
         self.starts = columns.starts(groups)
         largest = np.maximum.reduceat(weight, self.starts)
         candidates = np.flatnonzero(weight == largest[self.group])
-        self.base = candidates[np.flatnonzero(np.diff(self.group[candidates], prepend=-1))]
+        self.base = candidates[firsts(self.group[candidates])]
         self.base_station = self.station[self.base]
         self.total = np.add.reduceat(weight, self.starts)
         self.own = weight.copy()
@@ -77,7 +77,7 @@ class SingleStations:
         matrix *= self.root[:, None]
         matrix *= self.root
         matrix.flat[:: n + 1] += 1.0
-        self.factors = factored(matrix)
+        self.factor = factored(matrix.T)
 
     def _by_station(self, flow: Array) -> Array:
         """Return the sums of a number of each route by station, shape (A,)."""
@@ -96,7 +96,7 @@ class SingleStations:
         common = alone / self.total
         free = self._by_station(weighted) + self.sums.T @ common
         free += excess + np.bincount(base, weights=alone, minlength=lag.size)
-        rise = self.root * cho_solve(self.factors, self.root * free, check_finite=False)
+        rise = self.root * dpotrs(self.factor, self.root * free, lower=1)[0]
         common += (self.sums @ rise) / self.total
         flow = common[group] * self.weight + self.own * (rest - self._differences(rise))
         price = lag + rise
