@@ -32,7 +32,7 @@ from .columns import Columns, firsts
 
 Index = npt.NDArray[np.intp]
 MOST_RISE = 1e-6  # of the diagonal of a matrix that rounding has made indefinite
-DENSE = 400_000  # largest number of entries of a dense array of routes by stations
+DENSE = 200_000  # largest number of entries of a dense array of routes by stations
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ class Differences:
         others[self.base] = False
         self.others = np.flatnonzero(others)
         self.of_group = group[self.others]
-        dense = 0 < self.others.size * slope.size <= DENSE
+        dense = 0 < self.others.size and len(columns) * slope.size <= DENSE
         work: Any = columns.dense if dense else columns.work
         self.base_work = work[self.base]
         rows = work[self.others]
