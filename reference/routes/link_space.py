@@ -131,8 +131,8 @@ class Differences:
         root, sums = self.root[self.coupled], self.sums
         if root.size < n:
             rows, sums = (_chosen(part, self.coupled) for part in (rows, sums))
-        each = _scaled(rows, np.sqrt(own))
-        mean = _scaled(sums, 1.0 / np.sqrt(self.total[self.several]))
+        each = scaled(rows, np.sqrt(own))
+        mean = scaled(sums, 1.0 / np.sqrt(self.total[self.several]))
         if dense:
             matrix = dsyrk(1.0, each.T, lower=1)
             matrix = dsyrk(-1.0, mean.T, beta=1.0, c=matrix, lower=1, overwrite_c=1)
@@ -159,22 +159,22 @@ class Differences:
             Cost of each station at its flow less its price.
         """
         columns, total, several = self.columns, self.total, self.several
-        rest = pull[self.others] - pull[self.base[self.of_group]] - _product(self.rows, lag)
+        rest = pull[self.others] - pull[self.base[self.of_group]] - product(self.rows, lag)
         weighted = self.own * rest
         common = missing / total
         if self.others.size:
             common[several] -= np.add.reduceat(weighted, self.first) / total[several]
-        free = _product(self.rows.T, weighted) + _product(self.sums.T, common[several])
-        moved = self.root * (free + excess + _product(self.base_work.T, missing))
+        free = product(self.rows.T, weighted) + product(self.sums.T, common[several])
+        moved = self.root * (free + excess + product(self.base_work.T, missing))
         coupled = self.coupled
         if coupled.size:
             moved[coupled] = dpotrs(self.factor, moved[coupled], lower=1)[0]
         rise = self.root * moved
-        common[several] += _product(self.sums, rise) / total[several]
+        common[several] += product(self.sums, rise) / total[several]
         flow = common[columns.group] * self.weight
-        flow[self.others] += self.own * (rest - _product(self.rows, rise))
+        flow[self.others] += self.own * (rest - product(self.rows, rise))
         price = lag + rise
-        level = common - pull[self.base] + _product(self.base_work, price)
+        level = common - pull[self.base] + product(self.base_work, price)
         return Step(flow, columns.station_flow(flow) + excess, price, level)
 
 
@@ -182,7 +182,7 @@ class Differences:
 # its own, and threads of both that wait for work take the cores from each other.
 
 
-def _product(matrix: Any, vector: Array) -> Array:
+def product(matrix: Any, vector: Array) -> Array:
     """Return the product of a matrix, dense or sparse, and a vector."""
     if not isinstance(matrix, np.ndarray):
         return np.asarray(matrix @ vector)
@@ -190,7 +190,7 @@ def _product(matrix: Any, vector: Array) -> Array:
     return dgemv(1.0, matrix.T if in_rows else matrix, vector, trans=in_rows)  # type: ignore
 
 
-def _scaled(matrix: Any, row: Array) -> Any:
+def scaled(matrix: Any, row: Array) -> Any:
     """Return a matrix, dense or sparse, with its rows multiplied by numbers."""
     if isinstance(matrix, np.ndarray):
         return row[:, None] * matrix
