@@ -75,6 +75,21 @@ def started(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: 
     return at_columns(bank, columns, load, flow, part)
 
 
+def even(bank, columns, load):
+    count = np.bincount(columns.group, minlength=load.size)
+    return (load / count)[columns.group]
+
+
+def byrate(bank, columns, load):
+    taken = columns.work @ (1.0 / bank.rate)
+    weight = 1.0 / np.maximum(taken, SMALLEST*np.mean(taken) or 1.0)
+    return weight * (load / columns.group_flow(weight, load.size))[columns.group]
+
+
+SMALLEST=.1
+START = byrate
+
+
 def first_point(
     system: RoutedSystem, bank: ServerBank, load: Array, start: RouteFlow | None
 ) -> Point:
@@ -91,8 +106,7 @@ def first_point(
         columns = listed
     else:
         columns = first_columns(system, bank, load)
-    count = np.bincount(columns.group, minlength=load.size)
-    return at_columns(bank, columns, load, (load / count)[columns.group], FIRST_PART)
+    return at_columns(bank, columns, load, START(bank, columns, load), FIRST_PART)
 
 
 def interior(

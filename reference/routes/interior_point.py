@@ -27,6 +27,10 @@ LOADED = 0.1  # utilisation from which the price takes part in the slope of the 
 NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
+CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
+LONGER = 0.3  # by which a correction is to lengthen the step
+WORTH = 0.1  # least part of this that is worth the correction
+OUTLIER = 0.1  # product, relative to the mean, that holds a step back; likewise its inverse
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
@@ -166,10 +170,7 @@ def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
 
 def longest(value: Array, change: Array) -> float:
     """Return the longest step up to 1 that keeps all values above 0."""
-    falling = change < 0
-    if not falling.any():
-        return 1.0 / TO_BOUNDARY
-    return float(min(1.0 / TO_BOUNDARY, np.min(value[falling] / -change[falling])))
+    return 1.0 / max(TO_BOUNDARY, float(np.max(-change / value, initial=0.0)))
 
 
 def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
@@ -201,8 +202,20 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     # a price of spare capacity is kept from falling ahead of the other products
     idle, lifted = bank.idle_latency, centring * mean / spare
     lag = np.where(lifted > bank.latency(v) - idle, lifted - (price - idle), lag)
-    step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
+    product = centring * mean - x * s - step.flow * reduced
+    step, reduced = direction(product, lag)
     part = min(1.0, length(step, reduced))
+    for _ in range(CORRECTORS):
+        # products that a longer step would leave too small or too large hold it back
+        aim = min(1.0, part + LONGER)
+        after = (x + aim * step.flow) * (s + aim * reduced)
+        low, high = OUTLIER * centring * mean, centring * mean / OUTLIER
+        product = product + np.maximum(np.clip(after, low, high) - after, -high)
+        others = direction(product, lag)
+        longer = min(1.0, length(*others))
+        if longer < part + WORTH * (aim - part):
+            break
+        (step, reduced), part = others, longer
     v, price = v + part * step.station_flow, price + part * step.price
     lowest = idle + (bank.latency(v) - idle) / TUBE
     raised = np.maximum(lowest - price, 0.0)
