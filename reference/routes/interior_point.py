@@ -24,7 +24,6 @@ from .single_station import equations
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
-NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
@@ -96,8 +95,11 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     return Point(columns, flow, reduced, level, station_flow, price)
 
 
-def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> Point:
-    """Return the point with further routes, of a flow so small that no station is full."""
+def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array, share: float) -> Point:
+    """Return the point with further routes, of a flow so small that no station is full.
+
+    Each gets at most a share of its group's load.
+    """
     if not len(new):
         return point
     columns = point.columns
@@ -107,7 +109,7 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
     mean = point.gap / len(columns)
     costs = new.costs(point.price) - point.level[new.group]
-    flow = mean / np.maximum(costs, mean / (NEW_SHARE * load[new.group]))
+    flow = mean / np.maximum(costs, mean / (share * load[new.group]))
     # the other routes of the group make way
     taken = np.bincount(new.group, weights=flow, minlength=load.size) / load
     change = new.station_flow(flow) - columns.station_flow(point.flow * taken[columns.group])

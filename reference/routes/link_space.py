@@ -103,7 +103,7 @@ class Differences:
         others[self.base] = False
         self.others = np.flatnonzero(others)
         self.of_group = group[self.others]
-        dense = 0 < self.others.size and len(columns) * slope.size <= DENSE
+        dense = self.others.size > 0 and len(columns) * slope.size <= DENSE
         work: Any = columns.dense if dense else columns.work
         self.base_work = work[self.base]
         rows = work[self.others]
@@ -200,4 +200,6 @@ def scaled(matrix: Any, row: Array) -> Any:
 
 def _chosen(matrix: Any, columns: Index) -> Any:
     """Return some of the columns of a matrix, dense or sparse."""
-    return np.take(matrix, columns, axis=1) if isinstance(matrix, np.ndarray) else matrix[:, columns]
+    return (
+        np.take(matrix, columns, axis=1) if isinstance(matrix, np.ndarray) else matrix[:, columns]
+    )
