@@ -129,6 +129,8 @@ class Differences:
         self.root = np.sqrt(self.slope)
         self.coupled = np.flatnonzero(met & (self.slope > 0))
         root, sums = self.root[self.coupled], self.sums
+        if not root.size:
+            return
         if root.size < n:
             rows, sums = (_chosen(part, self.coupled) for part in (rows, sums))
         each = scaled(rows, np.sqrt(own))
