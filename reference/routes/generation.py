@@ -9,7 +9,7 @@ from ..errors import Array
 from ..server_bank import ServerBank
 from .capacity import capacity, check_multiple
 from .columns import Columns, RouteFlow
-from .interior_point import Point, advance, at_columns, with_columns, without_idle
+from .interior_point import MOST_SHARE, Point, advance, at_columns, with_columns, without_idle
 from .routed import RoutedSystem
 
 FIRST_ROUNDS = 3  # of all-or-nothing assignment, before the first point
@@ -24,8 +24,7 @@ NEAR = 0.05  # gap relative to the total cost from which routes of next to no fl
 MANY = 4  # number of routes, relative to groups and stations, up to which none is left out
 FEW = 20_000  # number of listed routes that are all taken at once
 LEAST_TAKEN = 0.1  # of the rates by one job of a route, relative to the mean of all routes
-MOST_SHARE = 0.05  # largest share of its group's load that a new route gets
-SHARE_OF_ROOT = 30.0  # the same, relative to the root of the gap: moving it costs its square
+SHARE_OF_ROOT = 30.0  # share of a new route relative to the root of the gap: it costs its square
 CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
 
 

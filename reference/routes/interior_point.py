@@ -24,6 +24,7 @@ from .single_station import equations
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
+MOST_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
@@ -95,7 +96,9 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     return Point(columns, flow, reduced, level, station_flow, price)
 
 
-def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array, share: float) -> Point:
+def with_columns(
+    bank: ServerBank, point: Point, new: Columns, load: Array, share: float = MOST_SHARE
+) -> Point:
     """Return the point with further routes, of a flow so small that no station is full.
 
     Each gets at most a share of its group's load.
@@ -210,9 +213,9 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     for _ in range(CORRECTORS):
         # products that a longer step would leave too small or too large hold it back
         aim = min(1.0, part + LONGER)
-        after = (x + aim * step.flow) * (s + aim * reduced)
+        ahead = (x + aim * step.flow) * (s + aim * reduced)
         low, high = OUTLIER * centring * mean, centring * mean / OUTLIER
-        product = product + np.maximum(np.clip(after, low, high) - after, -high)
+        product = product + np.maximum(np.clip(ahead, low, high) - ahead, -high)
         others = direction(product, lag)
         longer = min(1.0, length(*others))
         if longer < part + WORTH * (aim - part):
