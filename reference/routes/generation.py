@@ -53,14 +53,11 @@ def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Column
     return columns
 
 
-def cheaper(
-    system: RoutedSystem, columns: Columns, load: Array, price: Array
-) -> tuple[Columns, float]:
-    """Return the cheapest route of each group whose columns all cost more, and what they save."""
+def cheaper(system: RoutedSystem, columns: Columns, price: Array) -> Columns:
+    """Return the cheapest route of each group whose columns all cost more."""
     found = system.routes.cheapest(price)
-    costs, least = found.costs(price), columns.least(columns.costs(price), load.size)
-    new = np.flatnonzero(costs < least * (1.0 - CHEAPER))
-    return found.only(new), float(load[new] @ (least - costs)[new])
+    least = columns.least(columns.costs(price), system.load.size)
+    return found.only(np.flatnonzero(found.costs(price) < least * (1.0 - CHEAPER)))
 
 
 def started(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: float) -> Point:
@@ -159,13 +156,14 @@ def _generated(
         total = float(price @ flow) + float(point.flow @ point.columns.delay)
         if short > MOST_SHORT or not np.isfinite(total):
             break
-        new, saving = cheaper(system, point.columns, load, np.maximum(price, 0.0))
+        new = cheaper(system, point.columns, np.maximum(price, 0.0))
+        saved = point.level[new.group] - new.costs(price)
         # the prices are those of flows that carry the loads, and not of the station flows alone
         carried = RouteFlow(point.columns, point.flow).fitted(load).station_flow
         off = float(np.abs(bank.latency(carried) - price) @ carried)
         # free routes have a total cost of 0
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
-        gap = (point.gap + saving) / scale
+        gap = (point.gap + float(load[new.group] @ np.maximum(saved, 0.0))) / scale
         if off <= 1e-2 * scale and gap + off / scale < least:
             best, least = RouteFlow(point.columns, point.flow), gap + off / scale
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
