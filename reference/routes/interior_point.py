@@ -28,6 +28,7 @@ MOST_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
 CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
+WHOLE = 0.7  # part of a step that needs none of these
 LONGER = 0.3  # by which a correction is to lengthen the step
 WORTH = 0.1  # least part of this that is worth the correction
 OUTLIER = 0.1  # product, relative to the mean, that holds a step back; likewise its inverse
@@ -210,7 +211,7 @@ def advance(bank: ServerBank, point: Point, load: Array) -> tuple[Point, float]:
     product = centring * mean - x * s - step.flow * reduced
     step, reduced = direction(product, lag)
     part = min(1.0, length(step, reduced))
-    for _ in range(CORRECTORS):
+    for _ in range(CORRECTORS if part < WHOLE else 0):
         # products that a longer step would leave too small or too large hold it back
         aim = min(1.0, part + LONGER)
         ahead = (x + aim * step.flow) * (s + aim * reduced)
