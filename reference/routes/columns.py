@@ -10,11 +10,16 @@ from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from ..compensated_sum import exact_sum
 from ..errors import Array
 from ..pickling import state
+
+
+def firsts(group: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return the position of the first entry of each group in a sorted array."""
+    return np.flatnonzero(np.concatenate([[group.size > 0], group[1:] != group[:-1]]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +60,9 @@ class Columns:
         return int(self.group.size)
 
     @cached_property
-    def transposed(self) -> csr_array:
+    def transposed(self) -> csc_array:
         """Work by station and route, shape (A, R)."""
-        return csr_array(self.work.T)
+        return self.work.T
 
     @cached_property
     def dense(self) -> Array:
@@ -89,7 +94,7 @@ class Columns:
 
         It is infinite for a group without a route.
         """
-        first = np.flatnonzero(np.diff(self.group, prepend=-1))
+        first = firsts(self.group)
         out = np.full(groups, np.inf)
         if first.size:
             out[self.group[first]] = np.minimum.reduceat(costs, first)

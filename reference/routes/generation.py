@@ -9,7 +9,7 @@ from ..errors import Array
 from ..server_bank import ServerBank
 from .capacity import capacity, check_multiple
 from .columns import Columns, RouteFlow
-from .interior_point import Point, advance, at_columns, with_columns, without_idle
+from .interior_point import MOST_SHARE, Point, advance, at_columns, with_columns, without_idle
 from .routed import RoutedSystem
 
 FIRST_ROUNDS = 3  # of all-or-nothing assignment, before the first point
@@ -23,6 +23,8 @@ WARM_PART = 1e-2  # gap of the first point next to a start, relative to the tota
 NEAR = 0.05  # gap relative to the total cost from which routes of next to no flow are left out
 MANY = 4  # number of routes, relative to groups and stations, up to which none is left out
 FEW = 20_000  # number of listed routes that are all taken at once
+LEAST_TAKEN = 0.1  # of the rates by one job of a route, relative to the mean of all routes
+SHARE_OF_ROOT = 30.0  # share of a new route relative to the root of the gap: it costs its square
 CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
 
 
@@ -53,10 +55,9 @@ def first_columns(system: RoutedSystem, bank: ServerBank, load: Array) -> Column
 
 def cheaper(system: RoutedSystem, columns: Columns, price: Array) -> Columns:
     """Return the cheapest route of each group whose columns all cost more."""
-    groups = system.load.size
     found = system.routes.cheapest(price)
-    least = columns.least(columns.costs(price), groups)
-    return found.only(found.costs(price) < least[found.group] * (1.0 - CHEAPER))
+    least = columns.least(columns.costs(price), system.load.size)
+    return found.only(np.flatnonzero(found.costs(price) < least * (1.0 - CHEAPER)))
 
 
 def started(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: float) -> Point:
@@ -75,10 +76,17 @@ def started(bank: ServerBank, columns: Columns, load: Array, flow: Array, part: 
     return at_columns(bank, columns, load, flow, part)
 
 
+def shared(bank: ServerBank, columns: Columns, load: Array) -> Array:
+    """Return flows on all routes, shape (R,), larger where one job takes less of the rates."""
+    taken = columns.work @ (1.0 / bank.rate)
+    weight = 1.0 / np.maximum(taken, LEAST_TAKEN * float(np.mean(taken)) or 1.0)
+    return np.asarray(weight * (load / columns.group_flow(weight, load.size))[columns.group])
+
+
 def first_point(
     system: RoutedSystem, bank: ServerBank, load: Array, start: RouteFlow | None
 ) -> Point:
-    """Return the first point: next to the start, or with the load even over the first routes."""
+    """Return the first point: next to the start, or with the load shared by the first routes."""
     if start is not None:
         used = start.fitted(load).used()
         price = bank.latency(np.minimum(used.station_flow, almost_full(bank)))
@@ -91,8 +99,7 @@ def first_point(
         columns = listed
     else:
         columns = first_columns(system, bank, load)
-    count = np.bincount(columns.group, minlength=load.size)
-    return at_columns(bank, columns, load, (load / count)[columns.group], FIRST_PART)
+    return at_columns(bank, columns, load, shared(bank, columns, load), FIRST_PART)
 
 
 def interior(
@@ -150,19 +157,20 @@ def _generated(
         if short > MOST_SHORT or not np.isfinite(total):
             break
         new = cheaper(system, point.columns, np.maximum(price, 0.0))
-        # the distance from feasible flows, and that of the prices from the costs
-        excess = np.abs(point.columns.station_flow(point.flow) - flow)
-        fits = bool(np.all(excess <= 1e-2 * np.minimum(bank.spare_capacity(flow), flow + TINY)))
-        off = float(np.abs(bank.latency(flow) - price) @ flow)
+        saved = point.level[new.group] - new.costs(price)
+        # the prices are those of flows that carry the loads, and not of the station flows alone
+        carried = RouteFlow(point.columns, point.flow).fitted(load).station_flow
+        off = float(np.abs(bank.latency(carried) - price) @ carried)
         # free routes have a total cost of 0
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
-        gap = point.gap / scale
-        if fits and not len(new) and off <= 1e-2 * scale and gap + off / scale < least:
+        gap = (point.gap + float(load[new.group] @ np.maximum(saved, 0.0))) / scale
+        if off <= 1e-2 * scale and gap + off / scale < least:
             best, least = RouteFlow(point.columns, point.flow), gap + off / scale
             reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
             if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
                 break
         if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
-            point = without_idle(point, load)
-        point = with_columns(bank, point, new, load)
+            point = without_idle(bank, point, load)
+        share = min(MOST_SHARE, SHARE_OF_ROOT * float(np.sqrt(gap)))
+        point = with_columns(bank, point, new, load, share)
     return best

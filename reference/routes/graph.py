@@ -147,10 +147,11 @@ class GraphRoutes(RouteSet):
             others = self.cheapest(np.isinf(price).astype(np.float64)).work[lost]
             found.append((lost, np.diff(others.indptr), others.indices))
         group, counts, links = map(np.concatenate, zip(*found, strict=True))
+        if np.any(np.diff(group) < 0):
+            links = links[np.argsort(np.repeat(group, counts), kind="stable")]
+            counts = counts[np.argsort(group)]
         ends, shape = np.concatenate([[0], np.cumsum(counts)]), (group.size, self.stations)
         work = csr_array((np.ones(links.size), links, ends), shape=shape)
-        if np.any(np.diff(group) < 0):
-            work = csr_array(work[np.argsort(group)])
         return Columns(np.arange(self.groups), work, np.zeros(self.groups))
 
     def _traced(

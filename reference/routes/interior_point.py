@@ -26,9 +26,14 @@ from .single_station import equations
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
-NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
+MOST_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
+CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
+WHOLE = 0.7  # part of a step that needs none of these
+LONGER = 0.3  # by which a correction is to lengthen the step
+WORTH = 0.1  # least part of this that is worth the correction
+OUTLIER = 0.1  # product, relative to the mean, that holds a step back; likewise its inverse
 TUBE = 10.0  # largest ratio of the rise of a station's cost to that of its price
 
 
@@ -104,8 +109,13 @@ def at_columns(bank: ServerBank, columns: Columns, load: Array, flow: Array, par
     return Point(columns, flow, reduced, level, station_flow, price)
 
 
-def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> Point:
-    """Return the point with further routes, of a flow so small that no station is full."""
+def with_columns(
+    bank: ServerBank, point: Point, new: Columns, load: Array, share: float = MOST_SHARE
+) -> Point:
+    """Return the point with further routes, of a flow so small that no station is full.
+
+    Each gets at most a share of its group's load.
+    """
     if not len(new):
         return point
     columns = point.columns
@@ -115,7 +125,7 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
     mean = point.gap / len(columns)
     costs = new.costs(point.price) - point.level[new.group]
-    flow = mean / np.maximum(costs, mean / (NEW_SHARE * load[new.group]))
+    flow = mean / np.maximum(costs, mean / (share * load[new.group]))
     # the other routes of the group make way
     taken = np.bincount(new.group, weights=flow, minlength=load.size) / load
     change = new.station_flow(flow) - columns.station_flow(point.flow * taken[columns.group])
@@ -132,15 +142,29 @@ def with_columns(bank: ServerBank, point: Point, new: Columns, load: Array) -> P
     )
 
 
-def without_idle(point: Point, load: Array) -> Point:
-    """Return the point without the routes of next to no flow; each group keeps others."""
-    group = point.columns.group
-    each = load / np.bincount(group, minlength=load.size)
-    rows = np.flatnonzero(point.flow > IDLE * each[group])
-    if rows.size > 0.9 * len(group):
+def without_idle(bank: ServerBank, point: Point, load: Array) -> Point:
+    """Return the point without the routes of next to no flow, which the others of a group take.
+
+    It is the same point while that would take much of the spare capacity of a station.
+    """
+    columns, x = point.columns, point.flow
+    each = load / np.bincount(columns.group, minlength=load.size)
+    stays = x > IDLE * each[columns.group]
+    if np.count_nonzero(stays) > 0.9 * x.size:
         return point
-    columns = point.columns.only(rows)
-    return replace(point, columns=columns, flow=point.flow[rows], reduced=point.reduced[rows])
+    flow = np.where(stays, x, 0.0)
+    flow *= (load / columns.group_flow(flow, load.size))[columns.group]
+    change = columns.station_flow(flow - x)
+    if np.any(change > NEW_PART * bank.spare_capacity(point.station_flow)):
+        return point
+    rows = np.flatnonzero(stays)
+    return replace(
+        point,
+        columns=columns.only(rows),
+        flow=flow[rows],
+        reduced=point.reduced[rows],
+        station_flow=point.station_flow + change,
+    )
 
 
 def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
@@ -164,10 +188,7 @@ def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
 
 def longest(value: Array, change: Array) -> float:
     """Return the longest step up to 1 that keeps all values above 0."""
-    falling = change < 0
-    if not falling.any():
-        return 1.0 / TO_BOUNDARY
-    return float(min(1.0 / TO_BOUNDARY, np.min(value[falling] / -change[falling])))
+    return 1.0 / max(TO_BOUNDARY, float(np.max(-change / value, initial=0.0)))
 
 
 def advance(
@@ -212,8 +233,20 @@ def advance(
     # a price of spare capacity is kept from falling ahead of the other products
     idle, lifted = bank.idle_latency, centring * mean / spare
     lag = np.where(lifted > bank.latency(v) - idle, lifted - (price - idle), lag)
-    step, reduced = direction(centring * mean - x * s - step.flow * reduced, lag)
+    product = centring * mean - x * s - step.flow * reduced
+    step, reduced = direction(product, lag)
     part = min(1.0, length(step, reduced))
+    for _ in range(CORRECTORS if part < WHOLE else 0):
+        # products that a longer step would leave too small or too large hold it back
+        aim = min(1.0, part + LONGER)
+        ahead = (x + aim * step.flow) * (s + aim * reduced)
+        low, high = OUTLIER * centring * mean, centring * mean / OUTLIER
+        product = product + np.maximum(np.clip(ahead, low, high) - ahead, -high)
+        others = direction(product, lag)
+        longer = min(1.0, length(*others))
+        if longer < part + WORTH * (aim - part):
+            break
+        (step, reduced), part = others, longer
     v, price = v + part * step.station_flow, price + part * step.price
     lowest = idle + (bank.latency(v) - idle) / TUBE
     raised = np.maximum(lowest - price, 0.0)

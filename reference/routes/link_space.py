@@ -20,15 +20,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.sparse import csr_array, diags_array
+import numpy.typing as npt
+from scipy.linalg import LinAlgError
+from scipy.linalg.blas import dgemv, dsyrk
+from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.sparse import csr_array
 
 from ..compensated_sum import EPS
 from ..errors import Array
-from .columns import Columns
+from .columns import Columns, firsts
 
+Index = npt.NDArray[np.intp]
 MOST_RISE = 1e-6  # of the diagonal of a matrix that rounding has made indefinite
-DENSE = 400_000  # largest number of entries of a dense array of routes by stations
+DENSE = 200_000  # largest number of entries of a dense array of routes by stations
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +52,13 @@ class Step:
     level: Array
 
 
-def factored(matrix: Array) -> tuple[Array, bool]:
-    """Return the Cholesky factors of a matrix, with a larger diagonal where rounding demands it.
+def factored(matrix: Array) -> Array:
+    """Return the Cholesky factor of a matrix, with a larger diagonal where rounding demands it.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, n)
+        In Fortran order; its lower triangle counts.
 
     Raises
     ------
@@ -58,13 +67,13 @@ def factored(matrix: Array) -> tuple[Array, bool]:
     """
     diagonal, rise = matrix.diagonal().copy(), EPS
     while True:
-        try:
-            return cho_factor(matrix, lower=True, check_finite=False)  # type: ignore[no-any-return]
-        except LinAlgError:
-            if rise > MOST_RISE:
-                raise
+        factor, failed = dpotrf(matrix, lower=1, clean=0)
+        if not failed:
+            return factor  # type: ignore[no-any-return]
+        if rise > MOST_RISE:
+            raise LinAlgError("the matrix is not positive definite")
         rise *= 16.0
-        matrix.flat[:: diagonal.size + 1] = diagonal * (1.0 + rise)
+        np.fill_diagonal(matrix, diagonal * (1.0 + rise))
 
 
 class Differences:
@@ -88,51 +97,54 @@ class Differences:
         self.starts = columns.starts(groups)
         largest = np.maximum.reduceat(weight, self.starts)
         candidates = np.flatnonzero(weight == largest[group])
-        self.base = candidates[np.unique(group[candidates], return_index=True)[1]]
+        self.base = candidates[firsts(group[candidates])]
         self.total = np.add.reduceat(weight, self.starts)
         others = np.ones(len(columns), dtype=bool)
         others[self.base] = False
         self.others = np.flatnonzero(others)
         self.of_group = group[self.others]
-        dense = self.others.size * slope.size <= DENSE
+        dense = self.others.size > 0 and len(columns) * slope.size <= DENSE
         work: Any = columns.dense if dense else columns.work
         self.base_work = work[self.base]
-        rows = work[self.others] - self.base_work[self.of_group]
-        self.rows = rows if dense else csr_array(rows)
-        self.own = weight[self.others]
-        self.first = np.flatnonzero(np.diff(self.of_group, prepend=-1))
+        rows = work[self.others]
+        if dense:
+            rows -= self.base_work[self.of_group]
+        else:
+            rows = csr_array(rows - self.base_work[self.of_group])
+        self.rows, self.own = rows, weight[self.others]
+        self.first = firsts(self.of_group)
         self.several = self.of_group[self.first]
         self._factor(dense)
 
     def _factor(self, dense: bool) -> None:
-        """Store the sums of the differences by group, and the factors of I + D^1/2 N D^1/2.
+        """Store the sums of the differences by group, and the factor of I + D^1/2 N D^1/2.
 
         Only stations whose cost rises and at which routes of a group differ have more than the 1 of
         I.
         """
+        rows, own, n = self.rows, self.own, self.slope.size
+        places = np.arange(own.size), np.append(self.first, own.size)
+        self.sums = csr_array((own, *places), shape=(self.first.size, own.size)) @ rows
+        met = rows.any(axis=0) if dense else np.bincount(rows.indices, minlength=n) > 0
         self.root = np.sqrt(self.slope)
-        scale = np.sqrt(self.total[self.several])
-        rows, own = self.rows, self.own
-        if dense:
-            met = rows.any(axis=0)
-            self.sums: Array = np.zeros((0, met.size))
-            if own.size:
-                self.sums = np.add.reduceat(own[:, None] * rows, self.first, axis=0)
-        else:
-            met = np.bincount(rows.indices, minlength=rows.shape[1]) > 0
-            places = np.arange(own.size), np.append(self.first, own.size)
-            group_sum = csr_array((own, *places), shape=(self.first.size, own.size))
-            self.sums = csr_array(group_sum @ rows)
         self.coupled = np.flatnonzero(met & (self.slope > 0))
         root, sums = self.root[self.coupled], self.sums
-        if root.size < met.size:
-            rows, sums = rows[:, self.coupled], sums[:, self.coupled]
-        each = _scaled(rows, np.sqrt(own), root)
-        mean = _scaled(sums, 1.0 / scale, root)
-        matrix = each.T @ each - mean.T @ mean
-        matrix = matrix if dense else matrix.toarray()
-        matrix.flat[:: root.size + 1] += 1.0
-        self.factors = factored(matrix)
+        if not root.size:
+            return
+        if root.size < n:
+            rows, sums = (_chosen(part, self.coupled) for part in (rows, sums))
+        each = scaled(rows, np.sqrt(own))
+        mean = scaled(sums, 1.0 / np.sqrt(self.total[self.several]))
+        if dense:
+            matrix = dsyrk(1.0, each.T, lower=1)
+            matrix = dsyrk(-1.0, mean.T, beta=1.0, c=matrix, lower=1, overwrite_c=1)
+        else:
+            matrix = (each.T @ each).toarray(order="F")
+            matrix -= (mean.T @ mean).toarray(order="F")
+        matrix *= root
+        matrix *= root[:, None]
+        matrix.T.flat[:: root.size + 1] += 1.0
+        self.factor = factored(matrix)
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
         """Return the step.
@@ -149,27 +161,47 @@ class Differences:
             Cost of each station at its flow less its price.
         """
         columns, total, several = self.columns, self.total, self.several
-        rest = pull[self.others] - pull[self.base[self.of_group]] - self.rows @ lag
+        rest = pull[self.others] - pull[self.base[self.of_group]] - product(self.rows, lag)
         weighted = self.own * rest
         common = missing / total
         if self.others.size:
             common[several] -= np.add.reduceat(weighted, self.first) / total[several]
-        free = self.rows.T @ weighted + self.sums.T @ common[several]
-        moved = self.root * (free + excess + self.base_work.T @ missing)
+        free = product(self.rows.T, weighted) + product(self.sums.T, common[several])
+        moved = self.root * (free + excess + product(self.base_work.T, missing))
         coupled = self.coupled
         if coupled.size:
-            moved[coupled] = cho_solve(self.factors, moved[coupled], check_finite=False)
+            moved[coupled] = dpotrs(self.factor, moved[coupled], lower=1)[0]
         rise = self.root * moved
-        common[several] += (self.sums @ rise) / total[several]
+        common[several] += product(self.sums, rise) / total[several]
         flow = common[columns.group] * self.weight
-        flow[self.others] += self.own * (rest - self.rows @ rise)
+        flow[self.others] += self.own * (rest - product(self.rows, rise))
         price = lag + rise
-        level = common - pull[self.base] + self.base_work @ price
+        level = common - pull[self.base] + product(self.base_work, price)
         return Step(flow, columns.station_flow(flow) + excess, price, level)
 
 
-def _scaled(matrix: Any, row: Array, column: Array) -> Any:
-    """Return a matrix, dense or sparse, with its rows and columns multiplied by numbers."""
+# Products use the BLAS of SciPy alone, like the factor: NumPy brings another one with threads of
+# its own, and threads of both that wait for work take the cores from each other.
+
+
+def product(matrix: Any, vector: Array) -> Array:
+    """Return the product of a matrix, dense or sparse, and a vector."""
+    if not isinstance(matrix, np.ndarray):
+        return np.asarray(matrix @ vector)
+    in_rows = matrix.flags.c_contiguous
+    return dgemv(1.0, matrix.T if in_rows else matrix, vector, trans=in_rows)  # type: ignore
+
+
+def scaled(matrix: Any, row: Array) -> Any:
+    """Return a matrix, dense or sparse, with its rows multiplied by numbers."""
     if isinstance(matrix, np.ndarray):
-        return row[:, None] * matrix * column
-    return csr_array(diags_array(row) @ matrix @ diags_array(column))
+        return row[:, None] * matrix
+    data = matrix.data * np.repeat(row, np.diff(matrix.indptr))
+    return csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _chosen(matrix: Any, columns: Index) -> Any:
+    """Return some of the columns of a matrix, dense or sparse."""
+    return (
+        np.take(matrix, columns, axis=1) if isinstance(matrix, np.ndarray) else matrix[:, columns]
+    )

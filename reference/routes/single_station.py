@@ -6,13 +6,16 @@ difference of a route from its base written as two stations in place of a row.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrs
 from scipy.sparse import csr_array
 
 from ..errors import Array
-from .columns import Columns
-from .link_space import Differences, Step, factored
+from .columns import Columns, firsts
+from .link_space import Differences, Step, factored, product, scaled
 
 DENSE_PART = 8  # groups times stations over routes up to which sums by group are an array
 
@@ -45,7 +48,7 @@ class SingleStations:
         self.starts = columns.starts(groups)
         largest = np.maximum.reduceat(weight, self.starts)
         candidates = np.flatnonzero(weight == largest[self.group])
-        self.base = candidates[np.flatnonzero(np.diff(self.group[candidates], prepend=-1))]
+        self.base = candidates[firsts(self.group[candidates])]
         self.base_station = self.station[self.base]
         self.total = np.add.reduceat(weight, self.starts)
         self.own = weight.copy()
@@ -53,7 +56,7 @@ class SingleStations:
         self._factor(groups, slope)
 
     def _factor(self, groups: int, slope: Array) -> None:
-        """Store the sums of the differences by group, and the factors of I + D^1/2 N D^1/2."""
+        """Store the sums of the differences by group, and the factor of I + D^1/2 N D^1/2."""
         n, base = slope.size, self.base_station
         self.root = np.sqrt(slope)
         sums = np.add.reduceat(self.own, self.starts)
@@ -62,22 +65,24 @@ class SingleStations:
         matrix: Array = -(moved + moved.T).astype(np.float64)
         matrix.flat[:: n + 1] += self._by_station(self.own)
         matrix.flat[:: n + 1] += np.bincount(base, weights=sums, minlength=n)
-        rows = np.concatenate([self.group, np.arange(groups)])
-        places = np.concatenate([self.station, base])
-        self.sums = csr_array(
-            (np.concatenate([self.own, -sums]), (rows, places)), shape=(groups, n)
-        )
-        mean = self.sums.multiply(1.0 / np.sqrt(self.total)[:, None])
         if DENSE_PART * self.own.size > groups * n:
-            mean = mean.toarray()
-            matrix -= mean.T @ mean
+            place = self.group * np.int64(n) + self.station
+            by_group = np.bincount(place, weights=self.own, minlength=groups * n)
+            self.sums: Any = by_group.reshape(groups, n)
+            self.sums[np.arange(groups), base] -= sums
+            mean = scaled(self.sums, 1.0 / np.sqrt(self.total))
+            matrix = dsyrk(-1.0, mean.T, beta=1.0, c=matrix.T, lower=1, overwrite_c=1)
         else:
-            mean = csr_array(mean)
-            matrix -= (mean.T @ mean).toarray()
+            entries = np.concatenate([self.own, -sums])
+            rows = np.concatenate([self.group, np.arange(groups)])
+            places = np.concatenate([self.station, base])
+            self.sums = csr_array((entries, (rows, places)), shape=(groups, n))
+            mean = scaled(self.sums, 1.0 / np.sqrt(self.total))
+            matrix = matrix.T - (mean.T @ mean).toarray(order="F")
         matrix *= self.root[:, None]
         matrix *= self.root
-        matrix.flat[:: n + 1] += 1.0
-        self.factors = factored(matrix)
+        matrix.T.flat[:: n + 1] += 1.0
+        self.factor = factored(matrix)
 
     def _by_station(self, flow: Array) -> Array:
         """Return the sums of a number of each route by station, shape (A,)."""
@@ -94,10 +99,10 @@ class SingleStations:
         weighted = self.own * rest
         alone = missing - np.add.reduceat(weighted, self.starts)
         common = alone / self.total
-        free = self._by_station(weighted) + self.sums.T @ common
+        free = self._by_station(weighted) + product(self.sums.T, common)
         free += excess + np.bincount(base, weights=alone, minlength=lag.size)
-        rise = self.root * cho_solve(self.factors, self.root * free, check_finite=False)
-        common += (self.sums @ rise) / self.total
+        rise = self.root * dpotrs(self.factor, self.root * free, lower=1)[0]
+        common += product(self.sums, rise) / self.total
         flow = common[group] * self.weight + self.own * (rest - self._differences(rise))
         price = lag + rise
         level = common - pull[self.base] + price[base]

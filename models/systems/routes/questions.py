@@ -21,6 +21,7 @@ from ....reference.routes import Columns, GraphRoutes, RoutedSystem, RouteFlow
 from ....reference.routes.bounds import RouteCertificate, certify, group_delay
 from ....reference.routes.capacity import capacity
 from ....reference.routes.engine import polish, solve
+from ....reference.routes.threads import one_thread
 from ...core.certificate import bounds
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -217,8 +218,9 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         rows = []
         for load in points[0].tolist():
             start, multiple = self.last[-1] if self.last else None, load / self.system.total_load
-            found = solve(self.system, self.seen_by, multiple, start)
-            rows.append(self._certified(multiple, found, 0))
+            with one_thread(len(self.bank)):
+                found = solve(self.system, self.seen_by, multiple, start)
+                rows.append(self._certified(multiple, found, 0))
             self.last[:] = rows[-1].routes.tolist()
         return RouteSplits.joined(rows)
 
@@ -235,10 +237,11 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
         self, loads: Array, flows: Array, found: Callable[[Array], RouteFlow]
     ) -> RouteSplits:
         """Return one row for each load, from flows of shape (K, m); none where they are NaN."""
-        rows = [
-            self._answer(load, found(flow)) if np.isfinite(flow).all() else self.empty(1)
-            for load, flow in zip(loads.tolist(), flows, strict=True)
-        ]
+        with one_thread(len(self.bank)):
+            rows = [
+                self._answer(load, found(flow)) if np.isfinite(flow).all() else self.empty(1)
+                for load, flow in zip(loads.tolist(), flows, strict=True)
+            ]
         return self.rows.joined(rows) if rows else self.empty(0)
 
     def _answer(self, load: float, found: RouteFlow) -> RouteSplits:

@@ -302,3 +302,16 @@ def test_sioux_falls_has_its_published_answers():
     for players, ratio in ((2, 1.001500153), (4, 1.007033114), (10, 1.017147404)):
         some = equilibrium(system, players=players)
         assert some.mean_delay / best.mean_delay == pytest.approx(ratio, abs=6e-10)
+
+
+@pytest.mark.parametrize("players", [1.0, 3.0, INF])
+@pytest.mark.parametrize("fraction", [0.5, 0.7, 0.9, 0.99])
+def test_many_routes_of_next_to_no_flow_do_not_stop_the_search(fraction, players):
+    """Most routes are left out on the way, and stations without a route keep no flow."""
+    rng = np.random.default_rng(2348)
+    groups, stations = 20, 60
+    rate, part = rng.uniform(50, 500, stations), rng.uniform(0.5, 1.5, groups)
+    load = part * (fraction * rate.sum() / part.sum())
+    rows, delay = [np.eye(stations)] * groups, rng.uniform(0, 0.05, groups * stations)
+    found = equilibrium(listed(MM1(rate), rows, load, delay), players=players)
+    assert found.certificate.potential_gap < 1e-13
