@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..compensated_sum import exact_product, exact_sum
 from ..errors import Array, InputError
-from ..mg1 import PollaczekKhinchine
+from ..pollaczek_khinchine import PollaczekKhinchine
 from ..server_bank import ServerBank
 from .flow_balance import CELLS
 from .limits import LIMIT_TOL
