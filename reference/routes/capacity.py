@@ -162,7 +162,7 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
         With the largest load, the stations that limit it and, where it is not all groups, the
         groups; or with the bounds.
     """
-    if system not in _KNOWN and multiple < _quick_lower(system):
+    if system not in _KNOWN and _fits_quickly(system, multiple):
         return
     found = capacity(system)
     if multiple < found.lower:
@@ -182,13 +182,13 @@ def check_multiple(system: RoutedSystem, multiple: float) -> None:
     raise LoadError("load", multiple * total, problem, remedy)
 
 
-def _quick_lower(system: RoutedSystem) -> float:
-    """Return a multiple below which a flow that is found quickly proves that it is carried."""
-    if system not in _QUICK:
+def _fits_quickly(system: RoutedSystem, multiple: float) -> bool:
+    """Return whether a flow that is found quickly proves that a multiple is carried."""
+    if multiple >= _QUICK.get(system, 0.0):
         with np.errstate(all="ignore"):
-            flow = quick_flow(system)
+            flow = quick_flow(system, multiple)
             _QUICK[system] = 0.0 if flow is None else lower_multiple(system, flow)
-    return _QUICK[system]
+    return multiple < _QUICK[system]
 
 
 def _named(names: list[str], word: str) -> str:

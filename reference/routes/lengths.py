@@ -20,12 +20,12 @@ from .utilisation import least_use
 
 AT_ONCE = 4000  # routes up to which a list of them makes one program
 FEW = 2000  # routes up to which the simplex method solves the program
-ROUNDS = 6  # rounds of all-or-nothing flows that give a flow far below capacity
-MORE_ROUNDS = 50  # such rounds that give the first routes of the interior point method
+QUICK_ROUNDS = 25  # largest number of rounds of all-or-nothing flows that show a load to fit
+ROUNDS = 50  # such rounds that give the first routes of the interior point method
 MOST_FIRST = 150_000  # number of first routes up to which none is left out
 OFTEN = 2.0  # number of rounds from which on a route is then one of the first
 SMALL = 1e-9  # relative rounding error of a sum of shares
-STEEP = 8.0  # logarithm of the lengths of a full and an empty station in these rounds
+QUICK_STEEP, STEEP = 4.0, 8.0  # logarithm of lengths, full over empty, in both kinds of rounds
 
 
 class Routes(NamedTuple):
@@ -40,11 +40,6 @@ class Routes(NamedTuple):
 
     columns: Columns
     share: Array
-
-    def utilisation(self, load: Array, per_rate: Array) -> Array:
-        """Return the utilisation of each station, shape (A,)."""
-        columns = self.columns
-        return columns.station_flow(self.share * load[columns.group]) * per_rate
 
 
 def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
@@ -65,8 +60,8 @@ def least_largest_utilisation(system: RoutedSystem) -> tuple[RouteFlow, Array]:
     return flow.fitted(load), length
 
 
-def quick_flow(system: RoutedSystem) -> RouteFlow | None:
-    """Return a flow of the loads with a small largest utilisation, after a few shortest paths.
+def quick_flow(system: RoutedSystem, multiple: float) -> RouteFlow | None:
+    """Return a flow of the loads, after a few shortest paths, whose multiple may fit.
 
     None where `least_largest_utilisation` is as fast.
     """
@@ -79,49 +74,57 @@ def quick_flow(system: RoutedSystem) -> RouteFlow | None:
     first = system.routes.cheapest(per_rate, delays=False)
     if not np.any(first.work @ per_rate):
         return None
-    columns, share = _first_routes(system, first, per_rate, ROUNDS)
+    rounds = _rounds(system, first, per_rate, QUICK_STEEP, QUICK_ROUNDS, 1.0 / multiple)
+    columns, share = _merged(rounds)
     return RouteFlow(columns, share * system.load[columns.group]).fitted(system.load)
 
 
 def _by_columns(system: RoutedSystem, first: Columns, per_rate: Array) -> tuple[RouteFlow, Array]:
     """Return flows with the least largest utilisation, of routes that are added as needed."""
-    columns, share = _first_routes(system, first, per_rate, MORE_ROUNDS)
+    columns, share = _merged(_rounds(system, first, per_rate, STEEP, ROUNDS))
     if len(columns) > MOST_FIRST:
         # routes of few rounds are left out, but the best of each group
         size = system.load.size
-        least = np.minimum(OFTEN / MORE_ROUNDS, -columns.least(-share, size))[columns.group]
+        least = np.minimum(OFTEN / ROUNDS, -columns.least(-share, size))[columns.group]
         rows = np.flatnonzero(share >= least * (1.0 - SMALL))
         columns, share = columns.only(rows), share[rows]
         share = share / columns.group_flow(share, size)[columns.group]
     return least_use(system, columns, share, per_rate)
 
 
-def _first_routes(system: RoutedSystem, first: Columns, per_rate: Array, rounds: int) -> Routes:
-    """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others."""
-    load = system.load
-    found = [Routes(first, np.full(len(first), 1.0 / rounds))]
-    used = found[0].utilisation(load, per_rate)
-    for _ in range(rounds - 1):
-        length = per_rate * np.exp(STEEP * (used / np.max(used) - 1.0))
-        shortest = system.routes.cheapest(length, delays=False)
-        found.append(Routes(shortest, np.full(len(shortest), 1.0 / rounds)))
-        used = used + found[-1].utilisation(load, per_rate)
-    return _merged(found)
+def _rounds(
+    system: RoutedSystem,
+    first: Columns,
+    per_rate: Array,
+    steep: float,
+    most: int,
+    enough: float = 0.0,
+) -> list[Columns]:
+    """Return the routes of a few all-or-nothing flows, each at lengths that avoid the others.
+
+    Up to `most` rounds, or until the largest utilisation of the mean flow is below `enough`.
+    """
+    load, found = system.load, [first]
+    used = first.station_flow(load) * per_rate
+    while len(found) < most and np.max(used) >= enough * len(found):
+        length = per_rate * np.exp(steep * (used / np.max(used) - 1.0))
+        found.append(system.routes.cheapest(length, delays=False))
+        used = used + found[-1].station_flow(load) * per_rate
+    return found
 
 
-def _merged(parts: list[Routes]) -> Routes:
-    """Return the routes of all parts, each once, with the sums of their shares."""
-    group = np.concatenate([part.columns.group for part in parts])
-    work = csr_array(vstack([part.columns.work for part in parts], format="csr"))
-    share = np.concatenate([part.share for part in parts])
-    delay = np.concatenate([part.columns.delay for part in parts])
+def _merged(rounds: list[Columns]) -> Routes:
+    """Return the routes of all rounds, each once, with the part of the rounds that have it."""
+    group = np.concatenate([columns.group for columns in rounds])
+    work = csr_array(vstack([columns.work for columns in rounds], format="csr"))
+    delay = np.concatenate([columns.delay for columns in rounds])
     # equal routes have equal products with any vector
     key = work @ np.random.default_rng(0).random(work.shape[1]) + delay
     order = np.lexsort((key, group))
     new = np.append(True, (np.diff(group[order]) != 0) | (np.diff(key[order]) != 0))
     rows = order[new]
-    sums = np.bincount(np.cumsum(new) - 1, weights=share[order]).astype(np.float64)
-    return Routes(Columns(group[rows], csr_array(work[rows]), delay[rows]), sums)
+    share = np.bincount(np.cumsum(new) - 1) / len(rounds)
+    return Routes(Columns(group[rows], csr_array(work[rows]), delay[rows]), share)
 
 
 def _solve(columns: Columns, load: Array, per_rate: Array) -> tuple[RouteFlow, Array]:
