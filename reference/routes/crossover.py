@@ -20,6 +20,7 @@ STEEP = 1e12  # largest weight of a route, over the slope of its cost in its flo
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
 FLOOR = 1e-16  # relative gap at which no further step is tried
+NEAR_FLOOR = 2e-15  # relative gap at which a step that does not halve it is the last
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +80,17 @@ def crossed_over(
         Flows that carry the load.
     """
     best = current = Priced.of(system, bank, load, start)
-    steps = failures = 0
+    steps, failures, slow = 0, 0, False
     while current is not None and best is not None and failures < MOST_FAILURES:
-        if steps == MOST_STEPS or (steps and best.relative <= FLOOR):
+        floor = NEAR_FLOOR if slow else FLOOR
+        if steps == MOST_STEPS or (steps and best.relative <= floor):
             break
         moved = newton_step(bank, load, current)
         current = None if moved is None else Priced.of(system, bank, load, moved)
         steps += 1
+        slow = current is None or current.gap > 0.5 * best.gap
         if current is not None and current.gap < best.gap:
-            failures = failures if current.gap > 0.5 * best.gap else 0
+            failures = failures if slow else 0
             best = current
         else:
             failures += 1

@@ -75,15 +75,21 @@ def sharpened(
 
 
 def followed(
-    system: RoutedSystem, players: float, multiple: float, equilibrium: RouteFlow
+    system: RoutedSystem,
+    players: float,
+    multiple: float,
+    direct: RouteFlow,
+    equilibrium: RouteFlow,
 ) -> RouteFlow:
-    """Return the flows of K players from those of the Wardrop equilibrium.
+    """Return flows of K players from the Wardrop equilibrium, or the direct ones if better.
 
     With more and more of each player's own delay in the cost, up to 1/K, the spare capacities of
     full stations change little from one number of players to the next.
 
     Parameters
     ----------
+    direct : RouteFlow
+        Flows of K players, found in another way.
     equilibrium : RouteFlow
         Flows of infinitely many players; for the others see `sharpened`.
     """
@@ -93,7 +99,8 @@ def followed(
     while close and 0.0 < own < 1.0 / players:
         found, close = sharpened(system, 1.0 / own, multiple, found)
         own *= OWN_RATIO
-    return sharpened(system, players, multiple, found)[0]
+    flows = direct, sharpened(system, players, multiple, found)[0]
+    return min(flows, key=lambda flow: certify(system, multiple, flow, players).potential_gap)
 
 
 def _improved(

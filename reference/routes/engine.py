@@ -47,7 +47,7 @@ def solve(
     if close or np.isinf(players):
         return found
     equilibrium = solve(system, np.inf, multiple, start)
-    return followed(system, players, multiple, equilibrium)
+    return followed(system, players, multiple, found, equilibrium)
 
 
 def polish(
