@@ -197,8 +197,10 @@ def _certify(
     first = rerouting(system, load, found, at, costs, costs.cost - costs.cost_error)
     proofs = [_bounds(system, load, at, costs, own, total, first)]
     estimate = np.nan
-    exact = proofs[0].upper - proofs[0].lower <= EXACT * total
-    step = None if exact else correction(system, found, at, costs, own)
+    if found.price is not None and not _exact(proofs, total):
+        other = rerouting(system, load, found, at, costs, found.price)
+        proofs.append(_bounds(system, load, at, costs, own, total, other))
+    step = None if _exact(proofs, total) else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
         other = rerouting(system, load, found, at, costs, step.price)
@@ -232,6 +234,12 @@ class Proof(NamedTuple):
     lower: float
     upper: float
     gap: float
+
+
+def _exact(proofs: list[Proof], total: float) -> bool:
+    """Return whether better prices would prove no more."""
+    width = min(proof.upper for proof in proofs) - max(proof.lower for proof in proofs)
+    return width <= EXACT * total
 
 
 def _bounds(

@@ -89,6 +89,11 @@ def capacity(system: RoutedSystem) -> RouteCapacity:
     return _KNOWN[system]
 
 
+def known_capacity(system: RoutedSystem) -> RouteCapacity | None:
+    """Return the capacity where it has been computed before, else None."""
+    return _KNOWN.get(system)
+
+
 def _capacity(system: RoutedSystem) -> RouteCapacity:
     flow, length = least_largest_utilisation(system)
     lower = lower_multiple(system, flow)

@@ -169,10 +169,13 @@ class RouteFlow:
         R routes.
     flow : ndarray, shape (R,)
         Flow of each route, jobs per unit of time, 0 or more.
+    price : ndarray, shape (A,), optional
+        Prices of the stations where they are known more exactly than from the flows.
     """
 
     columns: Columns
     flow: Array
+    price: Array | None = None
 
     __getstate__ = state
 
@@ -204,9 +207,9 @@ class RouteFlow:
         x[starts[empty]] = 1.0
         total[empty] = 1.0
         factor = np.divide(load, total, out=np.zeros_like(load), where=total > 0)
-        return RouteFlow(columns, x * factor[columns.group])
+        return RouteFlow(columns, x * factor[columns.group], self.price)
 
     def used(self) -> RouteFlow:
         """Return the routes with a flow above 0."""
         rows = np.flatnonzero(self.flow > 0)
-        return RouteFlow(self.columns.only(rows), self.flow[rows])
+        return RouteFlow(self.columns.only(rows), self.flow[rows], self.price)

@@ -12,11 +12,10 @@ from ..server_bank import ServerBank
 from .columns import Columns, RouteFlow
 from .generation import steepness
 from .routed import RoutedSystem
-from .single_station import equations
+from .single_station import equations, weights_within_digits
 
 SOFTNESS = 1e-8  # cost of moving all of a route's flow, relative to the cost of the route
 NEW_SHARE = 0.01  # part of its group's load that weighs a route without flow
-STEEP = 1e12  # largest weight of a route, over the slope of its cost in its flow
 MOST_STEPS = 30
 MOST_FAILURES = 3  # steps in a row that do not lower the gap
 FLOOR = 1e-16  # relative gap at which no further step is tried
@@ -115,9 +114,7 @@ def newton_step(bank: ServerBank, load: Array, at: Priced) -> RouteFlow | None:
     mean = np.maximum(at.cheapest.costs(at.price), SOFTNESS * at.total / np.sum(load))
     weight = np.maximum(x, NEW_SHARE * load[columns.group])
     weight /= (softness * mean)[columns.group]
-    # larger weights would leave no digits of the costs of steep stations
-    steep = columns.work @ slope
-    weight = np.minimum(weight, np.divide(STEEP, steep, out=weight.copy(), where=steep > 0))
+    weight = weights_within_digits(columns, weight, slope)
     station_flow = used.station_flow
     while True:
         costs = columns.costs(at.price)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,8 +41,9 @@ def solve(
         Where the stations cannot carry the loads.
     """
     bank, load = system.cost_bank(players), multiple * system.load
-    found = interior(system, bank, multiple, start, TARGET).fitted(load)
-    found = crossed_over(system, bank, load, found)[0].used()
+    inside = interior(system, bank, multiple, start, TARGET).fitted(load)
+    found = crossed_over(system, bank, load, inside)[0].used()
+    found = replace(found, price=inside.price)
     found, close = sharpened(system, players, multiple, found)
     if close or np.isinf(players):
         return found

@@ -7,7 +7,7 @@ import numpy as np
 from ..compensated_sum import EPS, TINY
 from ..errors import Array
 from ..server_bank import ServerBank
-from .capacity import capacity, check_multiple
+from .capacity import capacity, check_multiple, known_capacity
 from .columns import Columns, RouteFlow
 from .interior_point import MOST_SHARE, Point, advance, at_columns, with_columns, without_idle
 from .routed import RoutedSystem
@@ -25,6 +25,9 @@ MANY = 4  # number of routes, relative to groups and stations, up to which none 
 FEW = 20_000  # number of listed routes that are all taken at once
 LEAST_TAKEN = 0.1  # of the rates by one job of a route, relative to the mean of all routes
 SHARE_OF_ROOT = 30.0  # share of a new route relative to the root of the gap: it costs its square
+OFF = 1e-6  # distance of prices from costs, relative to the total cost, that Newton's method closes
+STEEP = 1e-11  # rounding of costs from which it does not
+ALMOST = 0.95  # part of the capacity from which its flow is the first one, where it is known
 CHEAPER = 1e-12  # relative difference of costs from which a route is cheaper
 
 
@@ -132,9 +135,11 @@ def interior(
         Where the stations cannot carry the loads.
     """
     load = multiple * system.load
-    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    if found is not None:
-        return found
+    known = known_capacity(system)
+    if known is None or multiple < ALMOST * known.lower:
+        found = _generated(system, bank, load, first_point(system, bank, load, start), target)
+        if found is not None:
+            return found
     check_multiple(system, multiple)
     start = capacity(system).flow
     found = _generated(system, bank, load, first_point(system, bank, load, start), target)
@@ -165,9 +170,12 @@ def _generated(
         scale = max(total, EPS * float(np.sum(load) * np.max(price)), TINY)
         gap = (point.gap + float(load[new.group] @ np.maximum(saved, 0.0))) / scale
         if off <= 1e-2 * scale and gap + off / scale < least:
-            best, least = RouteFlow(point.columns, point.flow), gap + off / scale
-            reached = max(target, 100.0 * EPS * steepness(bank, flow, price))
-            if part > 0.9 and gap <= reached and off <= max(1e-6, reached) * scale:
+            best = RouteFlow(point.columns, point.flow, np.maximum(price, 0.0))
+            least = gap + off / scale
+            rounding = 100.0 * EPS * steepness(bank, flow, price)
+            reached = max(target, rounding)
+            close = rounding if rounding > STEEP else max(OFF, rounding)
+            if part > 0.9 and gap <= reached and off <= close * scale:
                 break
         if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
             point = without_idle(bank, point, load)

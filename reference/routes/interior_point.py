@@ -21,8 +21,8 @@ from scipy.sparse import csr_array, vstack
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import Columns
-from .link_space import Step
-from .single_station import equations
+from .link_space import Differences, Step
+from .single_station import SingleStations, equations, weights_within_digits
 
 TO_BOUNDARY = 0.995  # part of the longest step
 LOADED = 0.1  # utilisation from which the price takes part in the slope of the cost
@@ -191,8 +191,14 @@ def longest(value: Array, change: Array) -> float:
     return 1.0 / max(TO_BOUNDARY, float(np.max(-change / value, initial=0.0)))
 
 
+def _within_digits(
+    columns: Columns, groups: int, weight: Array, slope: Array
+) -> Differences | SingleStations:
+    return equations(columns, groups, weights_within_digits(columns, weight, slope), slope)
+
+
 def advance(
-    bank: ServerBank, point: Point, load: Array, equations: Equations = equations
+    bank: ServerBank, point: Point, load: Array, equations: Equations = _within_digits
 ) -> tuple[Point, float]:
     """Return the point after one predictor-corrector iteration, and the length of its step.
 
@@ -204,7 +210,8 @@ def advance(
     load : ndarray, shape (G,)
         Load of each group.
     equations : callable, optional
-        Returns the equations of routes, groups, weights and slopes; see `Differences`.
+        Returns the equations of routes, groups, weights and slopes; see `Differences`. By default
+        large weights are cut; see `weights_within_digits`.
     """
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price

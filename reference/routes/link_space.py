@@ -175,6 +175,8 @@ class Differences:
         common[several] += product(self.sums, rise) / total[several]
         flow = common[columns.group] * self.weight
         flow[self.others] += self.own * (rest - product(self.rows, rise))
+        # the base, whose cost tells least of its flow, takes the rounding errors of its group
+        flow[self.base] = missing - np.bincount(self.of_group, flow[self.others], missing.size)
         price = lag + rise
         level = common - pull[self.base] + product(self.base_work, price)
         return Step(flow, columns.station_flow(flow) + excess, price, level)

@@ -17,6 +17,7 @@ from ..errors import Array
 from .columns import Columns, firsts
 from .link_space import Differences, Step, factored, product, scaled
 
+STEEP = 1e12  # largest weight of a route, over the slope of its cost in its flow
 DENSE_PART = 8  # groups times stations over routes up to which sums by group are an array
 
 
@@ -26,6 +27,23 @@ def equations(
     """Return the equations of some routes, in the form that suits them; see `Differences`."""
     kind = SingleStations if columns.single else Differences
     return kind(columns, groups, weight, slope)
+
+
+def weights_within_digits(columns: Columns, weight: Array, slope: Array) -> Array:
+    """Return weights of routes, cut where the equations would lose the digits of steep costs.
+
+    Parameters
+    ----------
+    columns : Columns
+        R routes.
+    weight : ndarray, shape (R,)
+    slope : ndarray, shape (A,)
+        Slope of the cost of each station.
+    """
+    steep = columns.work @ slope
+    with np.errstate(over="ignore"):
+        most = np.divide(STEEP, steep, out=np.full(steep.size, np.inf), where=steep > 0)
+    return np.minimum(weight, most)
 
 
 class SingleStations:
@@ -104,6 +122,8 @@ class SingleStations:
         rise = self.root * dpotrs(self.factor, self.root * free, lower=1)[0]
         common += product(self.sums, rise) / self.total
         flow = common[group] * self.weight + self.own * (rest - self._differences(rise))
+        flow[self.base] = 0.0  # see `Differences.solve`
+        flow[self.base] = missing - np.add.reduceat(flow, self.starts)
         price = lag + rise
         level = common - pull[self.base] + price[base]
         return Step(flow, self._by_station(flow) + excess, price, level)
