@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from graphs import all_routes, links_of, random_graph
 
-from sojourn.models import BPR, MG1, MM1, Constant, MMc, Polynomial
+from sojourn.models import BPR, MG1, MM1, Constant, LoadError, MMc, Polynomial
+from sojourn.models.benchmarks.speed.networks import grid
 from sojourn.models.systems.routes import Network
 
 ENDS = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
@@ -33,6 +34,18 @@ def check(network, solution, price, rounding):
             assert links_of(found.columns, r) in routes
     paid = float(price @ found.station_flow)
     assert paid == pytest.approx(float(least @ load), rel=rounding)
+
+
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+def test_a_street_grid_is_solved_a_hundredth_of_a_percent_below_capacity(goal):
+    network = grid(8).queues
+    largest = network.max_load
+    found = getattr(network, goal)((1 - 1e-4) * largest)
+    assert found.certified
+    assert found.solver == "INTERIOR-POINT"
+    assert found.utilisation.max() > 1 - 1e-3
+    with pytest.raises(LoadError, match="largest load for stations"):
+        getattr(network, goal)((1 + 1e-4) * largest)
 
 
 def random_bank(rng, links, load, free):
