@@ -195,16 +195,16 @@ def _certify(
     total = float(exact_sum(at.flow * costs.latency)[0]) + at.fixed_delay
     slack = ROUNDING * total + float(at.flow @ costs.latency_error)
     first = rerouting(system, load, found, at, costs, costs.cost - costs.cost_error)
-    proofs = [_bounds(system, load, at, costs, own, total, first)]
+    proofs = [_bounds(system, load, at, costs, own, (total, slack), first)]
     estimate = np.nan
     if found.price is not None and not _exact(proofs, total):
         other = rerouting(system, load, found, at, costs, found.price)
-        proofs.append(_bounds(system, load, at, costs, own, total, other))
+        proofs.append(_bounds(system, load, at, costs, own, (total, slack), other))
     step = None if _exact(proofs, total) else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
         other = rerouting(system, load, found, at, costs, step.price)
-        proofs.append(_bounds(system, load, at, costs, own, total, other))
+        proofs.append(_bounds(system, load, at, costs, own, (total, slack), other))
     lower = max(proof.lower for proof in proofs) - slack
     upper = min(proof.upper for proof in proofs) + slack
     gap = min(proof.gap for proof in proofs)
@@ -248,17 +248,20 @@ def _bounds(
     at: StationLoads,
     costs: PlayerCosts,
     own: float,
-    total: float,
+    judged: tuple[float, float],
     saved: Rerouting,
 ) -> Proof:
-    """Return the bounds of the total delay from what rerouting saves at some prices."""
-    bank, others, rho = system.bank, 1.0 - own, 1.0 / (1.0 + own)
+    """Return the bounds of the total delay from what rerouting saves at some prices.
+
+    `judged` has the total delay and its rounding error, which the bounds leave out.
+    """
+    (total, slack), bank, others, rho = judged, system.bank, 1.0 - own, 1.0 / (1.0 + own)
     gap, distance = distance_bound(bank, at, costs, saved, rho)
     lower, upper = total - gap, total
     if own == 1.0:
         proved, error = total_delay_bound(system, load, saved.price, saved.least)
         lower = max(lower, proved - error)
-        gap = min(gap, max(total - lower, 0.0))
+        gap = min(gap, max(total - lower, 0.0) + slack)
     else:
         below = spread(bank, at, at.flow, at.spare_capacity)
         above = spread(bank, at, *largest_loads(system, load, at, distance))

@@ -177,7 +177,7 @@ def linear_costs(bank: ServerBank, point: Point) -> tuple[Array, Array]:
     flow, price = point.station_flow, point.price
     cost, slope, idle = bank.latency(flow), bank.latency_slope(flow), bank.idle_latency
     lag = cost - price
-    steep = np.flatnonzero((flow > LOADED * bank.rate) & (cost > idle))
+    steep = np.flatnonzero((flow > LOADED * bank.rate) & (np.minimum(cost, price) > idle))
     rise, above = (cost - idle)[steep], (price - idle)[steep]
     ratio, spare = above / rise, bank.spare_capacity(flow)[steep]
     power = np.clip(spare * slope[steep] / rise, 1.0, 2.0)

@@ -43,7 +43,7 @@ def weights_within_digits(columns: Columns, weight: Array, slope: Array) -> Arra
     steep = columns.work @ slope
     with np.errstate(over="ignore"):
         most = np.divide(STEEP, steep, out=np.full(steep.size, np.inf), where=steep > 0)
-    return np.minimum(weight, most)
+    return np.asarray(np.minimum(weight, most))
 
 
 class SingleStations:
