@@ -25,7 +25,7 @@ REFINEMENTS = 3  # of the solution
 
 
 class Augmented:
-    """The equations as one matrix, factored; see `Differences` for the parameters."""
+    """The equations as one matrix, factored; see ``Differences`` for the parameters."""
 
     def __init__(self, columns: Columns, groups: int, weight: Array, slope: Array) -> None:
         self.columns, self.flat = columns, slope <= 0
@@ -49,7 +49,7 @@ class Augmented:
         self.factors, self.pivots, _ = dgetrf(self.scale[:, None] * matrix * self.scale)
 
     def solve(self, pull: Array, missing: Array, excess: Array, lag: Array) -> Step:
-        """Return the step; see `Differences.solve`."""
+        """Return the step; see ``Differences.solve``."""
         known = np.where(self.flat, lag, 0.0)
         right = np.concatenate(
             [
