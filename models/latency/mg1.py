@@ -126,7 +126,7 @@ class SharedCones(PollaczekKhinchineCones, SharedServers):
     def scaled(self, rate: float, time: float) -> Latency:
         """Return the servers in other units, the rate being less by the base load as before."""
         made: Any = super().scaled(rate, time)
-        if made._given_rate is None:
+        if self._given_rate is None or not isinstance(made, SharedServers):
             return made  # type: ignore[no-any-return]
         return store(made, rate=made._pole_of(made._given_rate, made.base))  # type: ignore[no-any-return]
 

@@ -66,7 +66,7 @@ def test_each_time_is_compared_with_the_intended_one(measured):
         f"{what} {goal}"
         for what in ("reference", "model", "n groups x n servers,", "networks,")
         for goal in ("optimum", "equilibrium")
-    ]
+    ] + ["networks, capacity"]
 
 
 @pytest.mark.slow

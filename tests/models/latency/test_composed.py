@@ -15,6 +15,7 @@ from sojourn.reference.bank_rows import BankRows
 from sojourn.reference.composed import Composed, MixedBank, View
 from sojourn.reference.parallel.control import ResidualLatency
 from sojourn.reference.parallel.players import PlayerCost
+from sojourn.reference.parallel.several_loads import SharedSplit, weighted_loads
 from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 # names of a bank that need no method of a composed bank: derived from its other numbers
@@ -48,6 +49,7 @@ COMPOSED = {
     Tandem: Tandem(STATIONS, FAMILIES["M/G/1"]),
     PlayerLatency: PlayerLatency(STATIONS, 3.0),
     FollowerLatency: FollowerLatency(STATIONS, BASE),
+    SharedSplit: SharedSplit(PLAIN, weighted_loads(PLAIN, [1.0, 3.0], [0.4, 0.6])),
     BankRows: BankRows.of([PLAIN, PLAIN.with_extra_delay(1.0)]),
 }
 each = pytest.mark.parametrize("kind", COMPOSED, ids=lambda kind: kind.__name__)

@@ -117,8 +117,8 @@ def test_columns_by_other_names(tmp_path):
     ("rate,family\n1,M/M/2\n", "", r"servers\.csv, row 2: family = 'M/M/2': is not a known family"),
     ("rate\n", "", r"^servers\.file = .*servers\.csv': has no row of a server"),
     ("", "",
-     r"^servers\.file = .*servers\.csv': has none of the columns name, family, .*rate, cv, delay "
-     r"in its first line; give a CSV file"),
+     r"^servers\.file = .*servers\.csv': has none of the columns name, family, .*rate, cv, delay, "
+     r"base, .*batch_cv in its first line; give a CSV file"),
     ("mu,nu\n1,2\n", 'columns = { rate = "mu" }\n',
      r"servers\.csv, column nu = 'nu': is not a known field"),
 ])  # fmt: skip
