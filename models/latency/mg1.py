@@ -125,10 +125,10 @@ class SharedCones(PollaczekKhinchineCones, SharedServers):
 
     def scaled(self, rate: float, time: float) -> Latency:
         """Return the servers in other units, the rate being less by the base load as before."""
-        made: Any = super().scaled(rate, time)
-        if self._given_rate is None or not isinstance(made, SharedServers):
-            return made  # type: ignore[no-any-return]
-        return store(made, rate=made._pole_of(made._given_rate, made.base))  # type: ignore[no-any-return]
+        made = super().scaled(rate, time)
+        if isinstance(made, SharedCones) and made._given_rate is not None:
+            store(made, rate=made._pole_of(made._given_rate, made.base))
+        return made
 
     @property
     def _gives_caveats(self) -> bool:
