@@ -126,15 +126,27 @@ class Columns:
         new = np.array([i for i, key in enumerate(others.keys) if key not in known], dtype=np.intp)
         if not new.size:
             return self, np.arange(len(self))
-        from scipy.sparse import vstack
-
-        group = np.concatenate([self.group, others.group[new]])
-        order = np.argsort(group, kind="stable")
-        work = csr_array(vstack([self.work, others.work[new]], format="csr")[order])
-        delay = np.concatenate([self.delay, others.delay[new]])[order]
+        columns, order = self.with_new(others.only(new))
         place = np.empty(order.size, dtype=np.intp)
         place[order] = np.arange(order.size)
-        return Columns(group[order], work, delay), place[: len(self)]
+        return columns, place[: len(self)]
+
+    def with_new(self, new: Columns) -> tuple[Columns, npt.NDArray[np.intp]]:
+        """Return these routes and new ones.
+
+        Returns
+        -------
+        columns : Columns
+            All routes.
+        order : ndarray of int
+            Position of each of them in these routes followed by the new ones.
+        """
+        from scipy.sparse import vstack
+
+        group = np.concatenate([self.group, new.group])
+        order = np.argsort(group, kind="stable")
+        work = csr_array(vstack([self.work, new.work], format="csr")[order])
+        return Columns(group[order], work, np.concatenate([self.delay, new.delay])[order]), order
 
     @property
     def stations(self) -> list[list[int]]:

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
 from ..errors import Array
 from ..server_bank import ServerBank
@@ -118,27 +117,73 @@ def with_columns(
     """
     if not len(new):
         return point
-    columns = point.columns
-    group = np.concatenate([columns.group, new.group])
-    order = np.argsort(group, kind="stable")
-    work = csr_array(vstack([columns.work, new.work], format="csr")[order])
-    joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
-    mean = point.gap / len(columns)
+    mean = point.gap / len(point.columns)
     costs = new.costs(point.price) - point.level[new.group]
-    flow = mean / np.maximum(costs, mean / (share * load[new.group]))
-    # the other routes of the group make way
-    taken = np.bincount(new.group, weights=flow, minlength=load.size) / load
-    change = new.station_flow(flow) - columns.station_flow(point.flow * taken[columns.group])
     spare = bank.spare_capacity(point.station_flow)
+    entered = enter(
+        point.columns, point.flow, point.reduced, new, costs, mean, share * load, load, spare
+    )
+    return Point(
+        entered.columns,
+        entered.flow,
+        entered.reduced,
+        point.level,
+        point.station_flow + entered.change,
+        point.price,
+    )
+
+
+class Entered(NamedTuple):
+    """Routes with new ones, their flows and reduced costs, and the change of station flows."""
+
+    columns: Columns
+    flow: Array
+    reduced: Array
+    change: Array
+
+
+def enter(
+    columns: Columns,
+    flow: Array,
+    reduced: Array,
+    new: Columns,
+    costs: Array,
+    mean: float,
+    most: Array,
+    load: Array,
+    spare: Array,
+) -> Entered:
+    """Return the routes and new ones, of a flow so small that no station is full.
+
+    Parameters
+    ----------
+    columns : Columns
+        R routes.
+    flow, reduced : ndarray, shape (R,)
+        Their flow and reduced cost.
+    new : Columns
+        N new routes.
+    costs : ndarray, shape (N,)
+        Their reduced costs, which may be below 0.
+    mean : float
+        Product of flow and reduced cost that a new route has at least.
+    most, load : ndarray, shape (G,)
+        Largest flow of a new route of each group, and load of the group.
+    spare : ndarray, shape (A,)
+        Spare capacity of the stations, infinite without a rate.
+    """
+    joined, order = columns.with_new(new)
+    own = mean / np.maximum(costs, mean / most[new.group])
+    # the other routes of the group make way
+    taken = np.bincount(new.group, weights=own, minlength=load.size) / load
+    change = new.station_flow(own) - columns.station_flow(flow * taken[columns.group])
     rising = (change > 0) & np.isfinite(spare)
     part = min(1.0, float(np.min(NEW_PART * spare[rising] / change[rising], initial=1.0)))
-    return Point(
+    return Entered(
         joined,
-        np.concatenate([point.flow * (1.0 - part * taken)[columns.group], part * flow])[order],
-        np.concatenate([point.reduced, np.maximum(costs, mean / (part * flow))])[order],
-        point.level,
-        point.station_flow + part * change,
-        point.price,
+        np.concatenate([flow * (1.0 - part * taken)[columns.group], part * own])[order],
+        np.concatenate([reduced, np.maximum(costs, mean / (part * own))])[order],
+        part * change,
     )
 
 

@@ -191,7 +191,7 @@ def product(matrix: Any, vector: Array) -> Array:
     if not isinstance(matrix, np.ndarray):
         return np.asarray(matrix @ vector)
     in_rows = matrix.flags.c_contiguous
-    return dgemv(1.0, matrix.T if in_rows else matrix, vector, trans=in_rows)  # type: ignore
+    return np.asarray(dgemv(1.0, matrix.T if in_rows else matrix, vector, trans=in_rows))
 
 
 def scaled(matrix: Any, row: Array) -> Any:

@@ -23,11 +23,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import LinAlgError
-from scipy.sparse import csr_array, vstack
 
 from ..errors import Array
 from .columns import Columns, RouteFlow
-from .interior_point import longest
+from .interior_point import MOST_SHARE, enter, longest
 from .routed import RoutedSystem
 from .single_station import equations
 
@@ -40,8 +39,6 @@ ABOVE = 1.1  # first utilisation over the largest one of the first flows
 EVEN = 0.1  # part of the first flows that is even over the routes of a group
 PROXIMAL = 1e-6  # part of a cost, and of a rate, that weights and slopes have at least
 AHEAD = 0.01  # least sum of the products, relative to the distance that all routes leave
-NEW_SHARE = 0.05  # largest share of its group's load that a new route gets
-NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 SHORTER = 1e-12  # relative difference of lengths from which a route is shorter
 
 
@@ -233,26 +230,16 @@ def _with_routes(at: Point, new: Columns, load: Array, limited: npt.NDArray[np.b
     """Return the point with further routes, of a flow so small that no station is full."""
     if not len(new):
         return at
-    columns, size = at.columns, load.size
-    group = np.concatenate([columns.group, new.group])
-    order = np.argsort(group, kind="stable")
-    work = csr_array(vstack([columns.work, new.work], format="csr")[order])
-    joined = Columns(group[order], work, np.concatenate([columns.delay, new.delay])[order])
-    mean = at.products / (len(columns) + np.count_nonzero(limited))
+    mean = at.products / (len(at.columns) + np.count_nonzero(limited))
     costs = new.work @ at.length - at.level[new.group]
-    flow = mean / np.maximum(costs, mean / (NEW_SHARE * load[new.group]))
-    # the other routes of the group make way
-    taken = np.bincount(new.group, weights=flow, minlength=size) / load
-    change = new.station_flow(flow) - columns.station_flow(at.flow * taken[columns.group])
-    rising = (change > 0) & limited
-    most = NEW_PART * at.spare_capacity[rising] / change[rising]
-    part = min(1.0, float(np.min(most, initial=1.0)))
-    kept = at.flow * (1.0 - part * taken)[columns.group]
+    spare = np.where(limited, at.spare_capacity, np.inf)
+    most = MOST_SHARE * load
+    entered = enter(at.columns, at.flow, at.reduced, new, costs, mean, most, load, spare)
     return Point(
-        joined,
-        np.concatenate([kept, part * flow])[order],
-        np.concatenate([at.reduced, np.maximum(costs, mean / (part * flow))])[order],
-        at.spare_capacity - np.where(limited, part * change, 0.0),
+        entered.columns,
+        entered.flow,
+        entered.reduced,
+        at.spare_capacity - np.where(limited, entered.change, 0.0),
         at.length,
         at.level,
         at.utilisation,
