@@ -2,12 +2,12 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
 from .sensitivity import Sensitivity, sensitivity
 from .thresholds import Thresholds, thresholds
 from .tolls import tolls
-from .weights import WholeWeights, whole_delays, whole_weights
 from .worst_case import WorstCase, worst_case
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
 from .limits import (
@@ -17,7 +18,6 @@ from .linear_limit import Limit, LinearLimit
 from .misspecification import misspecified_delays
 from .solution import Solution
 from .system import ParallelServers
-from .weights import WholeSplit
 from .worst_case import WorstCaseInterruptedError
 
 __all__ = [

@@ -56,7 +56,7 @@ def weights(
     """
 
     def reports() -> Iterator[Report]:
-        from .weights_report import report
+        from .decisions.weights_report import report
 
         loaded = open_scenario(scenario, allow_outside=allow_outside, table="servers")
         at = load_of(load, loaded)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
-from ....reference.parallel.several_loads import WeightedLoads
+from ....reference.parallel.decisions.several_loads import WeightedLoads
 from ....reference.server_bank import ServerBank
 from ...core.options import FormulationOptions
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -30,6 +30,7 @@ from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.tangents import add_tangents, initial_tangent_points
 from .certificate import Certificate, Certificates, accepted
+from .decisions.weights import whole_split
 from .formulations import FORMULATIONS, Model, build, formulations
 from .linear_limit import Limit
 from .minmax import Bisection
@@ -37,7 +38,6 @@ from .polish import polish_and_certify
 from .prices import Goal
 from .solution import Solution
 from .splits import clip
-from .weights import whole_split
 
 # gap at which tangents are fine enough, whatever wider gap is asked for
 TANGENT_GAP = 1e-6

@@ -23,11 +23,11 @@ from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
+from .decisions.weights_report import read_weights
 from .linear_limit import Limit
 from .rows import Rows
 from .scenario_limits import limits
 from .system import ParallelServers
-from .weights_report import read_weights
 
 FIXED_CV = ("M/M/1", "M/D/1")  # families that are M/G/1 with one cv
 WITHOUT_LIMITS = (

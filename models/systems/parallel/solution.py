@@ -16,7 +16,7 @@ from .certificate import Certificate
 from .prices import Goal
 
 if TYPE_CHECKING:
-    from .weights import WholeSplit
+    from .decisions.weights import WholeSplit
 
 SHOWN = 12  # servers that a printed split lists
 

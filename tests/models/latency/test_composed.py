@@ -14,8 +14,8 @@ from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
 from sojourn.reference.bank_rows import BankRows
 from sojourn.reference.composed import Composed, MixedBank, View
 from sojourn.reference.parallel.control import ResidualLatency
+from sojourn.reference.parallel.decisions.several_loads import SharedSplit, weighted_loads
 from sojourn.reference.parallel.players import PlayerCost
-from sojourn.reference.parallel.several_loads import SharedSplit, weighted_loads
 from sojourn.reference.server_bank import QUANTITIES, ServerBank
 
 # names of a bank that need no method of a composed bank: derived from its other numbers

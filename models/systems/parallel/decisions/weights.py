@@ -1,6 +1,6 @@
 """Whole weights of a split, such as those of a proxy, with their loss of mean delay.
 
-`sojourn.reference.parallel.weights` has the theory; no solver runs.
+`sojourn.reference.parallel.decisions.weights` has the theory; no solver runs.
 """
 
 from __future__ import annotations
@@ -13,27 +13,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
-from ....reference.html_table import HtmlTable
-from ....reference.parallel.limits import limited_optimum
-from ....reference.parallel.several_loads import SharedSplit, WeightedLoads, weighted_loads
-from ....reference.parallel.weight_units import Part
-from ....reference.parallel.weights import whole_weights
-from ....reference.server_bank import ServerBank
-from ...core.certificate import Bounds, bounds
-from ...core.ratio import ROUNDING, BoundedValue, within
-from ...core.solution import finite
-from .certificate import certify_within
-from .combined_limits import combine_limits
-from .evaluation import bounded, exact_delay
-from .limits import no_limits
-from .linear_limit import Limit
-from .prices import Goal, check_goal
-from .solution import ServerSplit
-from .splits import Limits
+from .....reference.errors import Array, InputError
+from .....reference.html_table import HtmlTable
+from .....reference.parallel.decisions.several_loads import (
+    SharedSplit,
+    WeightedLoads,
+    weighted_loads,
+)
+from .....reference.parallel.decisions.weight_units import Part
+from .....reference.parallel.decisions.weights import whole_weights
+from .....reference.parallel.limits import limited_optimum
+from .....reference.server_bank import ServerBank
+from ....core.certificate import Bounds, bounds
+from ....core.ratio import ROUNDING, BoundedValue, within
+from ....core.solution import finite
+from ..certificate import certify_within
+from ..combined_limits import combine_limits
+from ..evaluation import bounded, exact_delay
+from ..limits import no_limits
+from ..linear_limit import Limit
+from ..prices import Goal, check_goal
+from ..solution import ServerSplit
+from ..splits import Limits
 
 if TYPE_CHECKING:
-    from ...latency.base import Latency
+    from ....latency.base import Latency
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import View
-from ..errors import Array, InputError, LoadError
-from ..server_bank import ArrayLike, ServerBank
-from ..validation import as_fractions
-from .optimum_equilibrium import check_load
+from ...composed import View
+from ...errors import Array, InputError, LoadError
+from ...server_bank import ArrayLike, ServerBank
+from ...validation import as_fractions
+from ..optimum_equilibrium import check_load
 
 PARTS_SUM = 1e-9  # error that the sum of the parts of the time may have
 

@@ -1,6 +1,6 @@
 """Units of weight of servers: the range of stable ones, and the price of each.
 
-`sojourn.reference.parallel.weights` has the definitions.
+`sojourn.reference.parallel.decisions.weights` has the definitions.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from itertools import accumulate, pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ..compensated_sum import exact_product, exact_sum
-from ..errors import Array, InputError
-from ..pollaczek_khinchine import PollaczekKhinchine
-from ..server_bank import ServerBank
-from .flow_balance import CELLS
-from .limits import LIMIT_TOL
+from ...compensated_sum import exact_product, exact_sum
+from ...errors import Array, InputError
+from ...pollaczek_khinchine import PollaczekKhinchine
+from ...server_bank import ServerBank
+from ..flow_balance import CELLS
+from ..limits import LIMIT_TOL
 from .several_loads import WeightedLoads
 
 SEARCHED = 8_000_000  # largest number of servers times totals in the search for a stable total

@@ -10,15 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ....reference.validation import check_choice
-from ...frontend.fields import ScenarioError, check_keys, read_subtable
-from ...frontend.report import Report
-from ...frontend.scenario import Scenario
-from ...frontend.tables import ruled, table
-from .prices import GOALS, Goal
+from .....reference.validation import check_choice
+from ....frontend.fields import ScenarioError, check_keys, read_subtable
+from ....frontend.report import Report
+from ....frontend.scenario import Scenario
+from ....frontend.tables import ruled, table
+from ..prices import GOALS, Goal
+from ..report import MOST_ROWS
+from ..system import ParallelServers
 from .proxies import PROXIES, stanza
-from .report import MOST_ROWS
-from .system import ParallelServers
 from .weights import WholeSplit
 
 FORMATS = ("text", "json", *PROXIES)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ....reference.errors import InputError
+from .....reference.errors import InputError
 
 NOT_OF_HOSTS = re.compile(r"[^A-Za-z0-9_.:-]+")  # in names of hosts, with a port
 NOT_OF_LABELS = re.compile(r"[^a-z0-9-]+")  # in names of objects of Kubernetes

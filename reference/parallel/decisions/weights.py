@@ -26,11 +26,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..composed import as_bank
-from ..errors import Array, InputError
-from ..server_bank import ServerBank
-from ..validation import as_fractions, as_integer, as_server_array, check_choice, check_list
-from .flow_balance import CELLS
+from ...composed import as_bank
+from ...errors import Array, InputError
+from ...server_bank import ServerBank
+from ...validation import as_fractions, as_integer, as_server_array, check_choice, check_list
+from ..flow_balance import CELLS
 from .several_loads import WeightedLoads, weighted_loads
 from .weight_units import LARGEST_TOTAL, Counts, Prices, Units, fit
 

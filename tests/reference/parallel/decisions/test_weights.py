@@ -24,7 +24,7 @@ from sojourn.reference import (
     whole_weights,
 )
 from sojourn.reference.composed import as_bank
-from sojourn.reference.parallel.several_loads import SharedSplit, weighted_loads
+from sojourn.reference.parallel.decisions.several_loads import SharedSplit, weighted_loads
 
 THREE = MM1([120.0, 45.0, 20.0], [0.0, 0.002, 0.030])
 
@@ -229,7 +229,7 @@ def test_the_best_total_is_that_of_all(goal):
 
 def test_blocks_of_totals_change_nothing(monkeypatch):
     whole = whole_delays(THREE, 180.0, np.arange(1, 200))
-    monkeypatch.setattr("sojourn.reference.parallel.weights.CELLS", 21)
+    monkeypatch.setattr("sojourn.reference.parallel.decisions.weights.CELLS", 21)
     np.testing.assert_array_equal(whole_delays(THREE, 180.0, np.arange(1, 200)), whole)
     assert whole_weights(THREE, 180.0, at_most=100).total == 95
 
@@ -280,7 +280,7 @@ def test_limits_are_named_where_they_leave_no_weights():
 
 def test_a_total_beyond_the_search_is_named(monkeypatch):
     """Next to saturation the least total is too large to be searched for."""
-    monkeypatch.setattr("sojourn.reference.parallel.weight_units.SEARCHED", 30_000)
+    monkeypatch.setattr("sojourn.reference.parallel.decisions.weight_units.SEARCHED", 30_000)
     bank, load = MM1([math.pi, math.e, 1.0]), (math.pi + math.e + 1.0) * (1 - 3e-8)
     with pytest.raises(InputError, match=r"give total=\d+, which has some, or lower") as caught:
         whole_weights(bank, load, 100)

@@ -1,0 +1,1 @@
+"""Decisions of an operator about parallel servers: whole weights, sizes, percentiles."""

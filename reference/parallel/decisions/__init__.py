@@ -1,0 +1,1 @@
+"""Exact methods for decisions of an operator: whole weights, sizes of servers, percentiles."""
