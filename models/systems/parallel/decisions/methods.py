@@ -1,0 +1,82 @@
+"""The methods of `ParallelServers` that decide: each is a question with a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+
+from ..limits import limits_of
+from ..linear_limit import Limit
+from ..prices import Goal
+from ..tasks import SplitTasks
+from .weights import WholeSplit, whole_split_of
+
+
+class SplitDecisions(SplitTasks):
+    """Base class of `ParallelServers`: decisions that stand on a split of the load."""
+
+    def weights(
+        self,
+        load: npt.ArrayLike,
+        total: int | None = None,
+        *,
+        at_most: int | None = None,
+        goal: Goal = "optimum",
+        parts: npt.ArrayLike | None = None,
+        subject_to: Sequence[Limit] = (),
+    ) -> WholeSplit:
+        """Return the best whole weights, such as those of a proxy, for one load or several.
+
+        No solver runs. `Solution.weights` returns those of an optimum or equilibrium at one load.
+
+        Parameters
+        ----------
+        load : array_like, shape () or (m,)
+            Total load above 0 and below the total rate, jobs per unit of time; or m loads at which
+            the weights are the same. The weights are stable at all of them.
+        total : int, optional
+            Sum of the weights, such as 100 for percentages.
+        at_most : int, optional
+            Largest sum; the weights have the sum of least mean delay.
+        goal : {"optimum", "equilibrium"}, default "optimum"
+            Least mean delay over all jobs, or weights of which no unit has a lower latency at
+            another server.
+        parts : array_like, shape (m,), optional
+            Part of the time in which each load holds, summing to 1; a part can be 0. By default
+            equal parts.
+        subject_to : sequence of Limit, optional
+            Limits on each server, such as `MinShare`, `MaxShare`, `MaxUtilisation` and
+            `ServerPercentile`, for the optimum. They hold at every load.
+
+        Returns
+        -------
+        WholeSplit
+            The weights, and the distance of their mean delay from that of the split without
+            rounding.
+
+        Raises
+        ------
+        LoadError
+            On a load that is not above 0 and below the total rate; where no split meets the limits.
+        InputError
+            Unless one of `total` and `at_most` is given; where no whole weights of that total are
+            stable and within the limits: the error names the least total that has some. On limits
+            that bound several servers together, such as `Budget` and `GroupShare`.
+
+        Notes
+        -----
+        The W cheapest units of weight of all servers; see
+        `sojourn.reference.parallel.decisions.weights`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[120, 45, 20], delay=[0, 0.002, 0.030]))
+        >>> system.weights([60, 120, 175], total=100, parts=[0.3, 0.4, 0.3]).weights
+        array([66, 24, 10])
+        """
+        self.bank._validated  # noqa: B018
+        return whole_split_of(
+            self.bank, self.names, load, total, at_most, goal, parts, limits_of(subject_to)
+        )
