@@ -136,12 +136,12 @@ def classes_of(files):
 def test_a_kind_of_system_is_known_in_its_folder_alone():
     """Other folders reach a system through `System` and `SystemKind`."""
     folders = {
-        f
+        f[0]
         for p in files_of("models/systems")
         if (f := p.parent.relative_to(ROOT / "models/systems").parts)
     }
     assert folders
-    for (folder,) in folders:
+    for folder in folders:
         own = files_of(f"models/systems/{folder}")
         others = [p for p in MODULES if p not in own]
         classes = classes_of(own) - classes_of(others)
