@@ -10,11 +10,11 @@ import numpy as np
 
 from ...reference.bank_fields import DRAINED, check_servers
 from ...reference.compensated_sum import TINY, exact_product
+from ...reference.erlang import Stations, at_price, log_full_probability
 from ...reference.errors import Array
 from ...reference.server_bank import Operated, Operation
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
-from .erlang import Stations, at_price, log_full_probability
 
 # Weight of the wait that a job adds to the other jobs, in the latency and in the marginal delay.
 LATENCY_WEIGHT = 0.0
@@ -26,7 +26,7 @@ class MMc(Operated, Latency):
     """M/M/c stations: l(x) = delay + 1/rate + C/(c rate - x), with the probability C to wait.
 
     Erlang (1917): C = c B/(c - a (1 - B)) at the offered load a = x/rate, where B is Erlang's loss
-    probability, a ratio of Poisson probabilities; see `sojourn.models.latency.erlang`. The formulas
+    probability, a ratio of Poisson probabilities; see `sojourn.reference.erlang`. The formulas
     are closed forms, as fast for a million servers as for one, and l(x) is right to a few rounding
     errors. The mean number of waiting jobs is convex in the load: Grassmann (1983), Lee and
     Cohen (1983). A station of one server is `MM1`.

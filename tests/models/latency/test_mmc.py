@@ -9,8 +9,8 @@ import pytest
 from sojourn import reference
 from sojourn.models import MM1, LoadError, MMc, ParallelServers, Tandem
 from sojourn.models.latency.base import Scaled
-from sojourn.models.latency.erlang import Stations, at_price, log_full_probability
 from sojourn.models.latency.player_latency import FollowerLatency, PlayerLatency
+from sojourn.reference.erlang import Stations, at_price, log_full_probability
 
 SERVER_COUNTS = (1, 2, 7, 30, 31, 100, 2220, 10_000, 1_000_000)
 UTILISATIONS = (1e-9, 1e-3, 0.1, 0.5, 0.8, 0.99, 0.9999, 1 - 1e-6, 1 - 1e-9)

@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...reference.compensated_sum import TINY
-from ...reference.errors import Array
-from ...reference.pollaczek_khinchine import log_excess
+from .compensated_sum import TINY
+from .errors import Array
+from .pollaczek_khinchine import log_excess
 
 STIRLING = 30.0  # number of servers from which Stirling's series replaces the gamma function
 MIN_PRICE = 1e-300  # smaller positive prices count as this one, against underflow
