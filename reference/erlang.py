@@ -27,6 +27,7 @@ from .compensated_sum import TINY
 from .errors import Array
 from .pollaczek_khinchine import log_excess
 
+MAX_SERVERS = 1_000_000  # largest number of servers of a station
 STIRLING = 30.0  # number of servers from which Stirling's series replaces the gamma function
 MIN_PRICE = 1e-300  # smaller positive prices count as this one, against underflow
 MAX_PRICE = 1e290  # larger prices count as this one, against overflow
@@ -92,9 +93,14 @@ class Stations:
         return np.asarray(self.spare_capacity + self.load * self.loss)
 
     @property
+    def chance(self) -> Array:
+        """Probability C that a job waits, c B/D, shape (..., n)."""
+        return np.asarray(self.servers * self.loss / self.denominator)
+
+    @property
     def wait(self) -> Array:
         """Mean wait w = C/d in service times, shape (..., n)."""
-        return np.asarray(self.servers * self.loss / self.denominator / self.spare_capacity)
+        return np.asarray(self.chance / self.spare_capacity)
 
     @cached_property
     def log_wait(self) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...reference.bank_fields import DRAINED, check_servers
 from ...reference.compensated_sum import TINY, exact_product
-from ...reference.erlang import Stations, at_price, log_full_probability
+from ...reference.erlang import MAX_SERVERS, Stations, at_price, log_full_probability
 from ...reference.errors import Array
 from ...reference.server_bank import Operated, Operation
 from ...reference.validation import LARGEST, raise_at_first
@@ -19,7 +19,6 @@ from .base import ArrayLike, Latency
 # Weight of the wait that a job adds to the other jobs, in the latency and in the marginal delay.
 LATENCY_WEIGHT = 0.0
 MARGINAL_WEIGHT = 1.0
-MAX_SERVERS = 1_000_000
 
 
 class MMc(Operated, Latency):
