@@ -34,8 +34,9 @@ class MMc(Operated, Latency):
     ----------
     rate : array_like, shape (n,)
         Service rate of one server of each station, jobs per unit of time, > 0.
-    servers : array_like of int, shape (n,) or ()
-        Number c of servers of each station, from 1 to 1000000.
+    servers : array_like of int, shape (n,) or (), default 1
+        Number c of servers of each station, from 1 to 1000000. `Pools.staff` and
+        `ParallelServers.staff` choose it.
     delay : array_like, shape (n,) or (), default 0
         Two-way network delay of each station, in the unit of time, >= 0.
 
@@ -68,7 +69,7 @@ class MMc(Operated, Latency):
     times: ClassVar[tuple[str, ...]] = ("delay",)
     example: ClassVar[Mapping[str, Any]] = {"rate": [30.0, 40.0, 50.0], "servers": [3, 1, 20]}
 
-    def __init__(self, rate: Any, servers: Any, delay: Any = 0.0) -> None:
+    def __init__(self, rate: Any, servers: Any = 1, delay: Any = 0.0) -> None:
         self.rate, self.servers, self.delay = rate, servers, delay
         check_servers(self, servers=servers)
         whole = self.servers == np.round(self.servers)

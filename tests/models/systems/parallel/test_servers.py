@@ -39,6 +39,7 @@ def bank(text):
     ("fields", "expected"),
     [
         ({"family": "M/M/c", "rate": 30, "servers": 2, "delay": 5}, MMc(30.0, 2, 0.005)),
+        ({"family": "M/M/c", "rate": 30}, MMc(30.0, 1)),
         ({"family": "G/G/1", "rate": 30, "arrival_cv": 1.5, "cv": 2}, Kingman(30.0, 1.5, 2.0)),
         (
             {"family": "M/M/1-setup", "rate": 30, "setup": 20, "setup_cv": 0},
@@ -101,8 +102,8 @@ def test_neighbours_with_the_same_fields_are_one_bank_and_all_keep_their_order()
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (server(family="M/M/c", rate=4),
-         r"^servers\[0\]\.servers = None: is missing; M/M/c needs rate, servers$"),
+        (server(family="M/M/1-setup", rate=4),
+         r"^servers\[0\]\.setup = None: is missing; M/M/1-setup needs rate, setup$"),
         (server(family="M/M/c", rate=4, servers=1.5),
          r"^servers\[0\]\.servers = 1\.5: is not a number of servers; give a whole number"),
         (server(rate=1) + server(family="M/M/c", rate=4, server=2),
