@@ -46,9 +46,9 @@ class Found(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Changes of one number, and what each adds to the objective and to the resource."""
+    """Changes of the number at one place, with the changes of the objective and of the resource."""
 
-    index: int
+    place: int
     change: Counts
     objective: Array
     resource: Array
@@ -103,8 +103,8 @@ class Knapsack:
         found, cut, states = _best_sum(changes, multiplier, spare, best - at_base)
         if found is not None:
             known = base.copy()
-            for index, change in found:
-                known[index] += change
+            for place, change in found:
+                known[place] += change
         best = self.total(known)
         return Found(known, min(best - rounding, least + cut), states)
 
@@ -115,7 +115,7 @@ class Knapsack:
         spare = self.spare(base)
         whole = int(np.searchsorted(rise, spare, side="right"))
         numbers = np.where(np.arange(len(base)) < whole, beyond, base)
-        if whole < len(base):  # a part of the units of the next index
+        if whole < len(base):  # a part of the units at the next place
             low, high = 0, int(abs(beyond[whole] - base[whole]))
             way = int(np.sign(beyond[whole] - base[whole]))
             while high - low > 1:
@@ -166,7 +166,7 @@ def _best_sum(
     Returns
     -------
     found : list of tuple of int, or None
-        Index and change of each number; None where no changes are better.
+        Place and change of each number; None where no changes are better.
     cut : float
         Least loss of the sums that were left out for their number; infinite where none were.
     states : int
@@ -199,10 +199,10 @@ def _best_sum(
             best, at = float(objective[fits[0]]), (len(history) - 1, int(fits[0]))
     if at is None:
         return None, cut, states
-    stage, place = at
+    stage, row = at
     found = []
     for k in range(stage, -1, -1):
         parent, change = history[k]
-        found.append((changes[k].index, int(change[place])))
-        place = int(parent[place])
+        found.append((changes[k].place, int(change[row])))
+        row = int(parent[row])
     return found, cut, states

@@ -149,11 +149,7 @@ def divide(
 ) -> StaffedNumbers:
     """Return the best numbers of servers between bounds; see `staff_pools`."""
     high = np.where(pools.load > 0, high, low)
-    part = pools.load / math.fsum(pools.load.tolist())
-
-    def mean(servers: Counts) -> Array:
-        waits = pools.waits(servers).mean if late is None else pools.late_wait(servers, late)
-        return np.where(part > 0, part * waits, 0.0)
+    mean = mean_of(pools, late)
 
     def money(servers: Counts) -> Array:
         return np.asarray(price * servers)
@@ -177,7 +173,6 @@ def divide(
             raise InputError("at_most", at_most, text, "allow more, or more servers")
         found = _by_level(problem, gain, low, -1)
     servers = found.numbers
-    given, free = servers > low, servers < high
     rounding = waits_error(servers) + EPS * (late or 0.0) * pools.spare_capacity(servers)
     return StaffedNumbers(
         servers,
@@ -185,10 +180,35 @@ def divide(
         math.fsum(mean(servers).tolist()),
         found.lower_bound,
         float(rounding.max()),
-        float(np.min(gain(np.where(given, servers - 1, servers)), where=given, initial=np.inf)),
-        float(np.max(gain(servers), where=free, initial=0.0)),
+        *gains(mean, price, servers, low, high),
         found.states,
     )
+
+
+def mean_of(pools: Pools, late: float | None = None) -> Measure:
+    """Return the function from numbers of servers to what each pool adds to the mean, (n,) both.
+
+    The mean is that of the wait over all jobs, or with `late` of the jobs that wait longer.
+    """
+    part = pools.load / math.fsum(pools.load.tolist())
+
+    def mean(servers: Counts) -> Array:
+        waits = pools.waits(servers).mean if late is None else pools.late_wait(servers, late)
+        return np.where(part > 0, part * waits, 0.0)
+
+    return mean
+
+
+def gains(
+    mean: Measure, price: Array, servers: Counts, low: Counts, high: Counts
+) -> tuple[float, float]:
+    """Return `StaffedNumbers.last_gain` and `StaffedNumbers.next_gain`."""
+    at = mean(servers)
+    given, free = servers > low, servers < high
+    last = (mean(np.where(given, servers - 1, servers)) - at) / price
+    more = (at - mean(servers + 1)) / price
+    least = float(np.min(last, where=given, initial=np.inf))
+    return least, float(np.max(more, where=free, initial=0.0))
 
 
 def _by_level(problem: Knapsack, gain: Measure, best: Counts, way: int) -> Found:

@@ -174,7 +174,8 @@ class _Search:
             problem = f"allows {cells} pairs of a station and a number of servers"
             remedy = f"allow at most {MOST_CELLS} pairs in all"
             raise InputError("most", self.high.tolist(), problem, remedy)
-        self.log_full = log_full_probability(np.maximum(np.arange(self.high.max() + 1), 1) * 1.0)
+        numbers = np.maximum(np.arange(self.high.max() + 1), 1)
+        self.log_full = log_full_probability(numbers.astype(np.float64))
 
     def _worth(self, high: Counts) -> Counts:
         """Return the largest numbers that an answer can have: dearer ones exceed a known cost.
@@ -296,7 +297,7 @@ class _Search:
         value += self.price[station] * c
         size_of = value.copy()
         if used.any():
-            at, servers = station[used], c[used] * 1.0
+            at, servers = station[used], c[used].astype(np.float64)
             rate, log_full = self.rate[at], self.log_full[c[used]]
             root = at_price(excess[used], servers, log_full, 1.0)
             wait = Stations(servers, log_full, root.load, root.spare_capacity).wait / rate

@@ -90,7 +90,7 @@ class Pools:
 
     def spare_capacity(self, servers: Counts) -> Array:
         """Return c r - x, right to its last digits, shape (..., n)."""
-        high, low = exact_product(np.broadcast_to(self.rate, servers.shape), servers * 1.0)
+        high, low = exact_product(self.rate, servers.astype(np.float64))
         return np.asarray((high - self.load) + low)
 
     def waits(self, servers: Counts) -> PoolWaits:
@@ -98,7 +98,7 @@ class Pools:
         chance, spare, stable = self._chance(servers)
         return PoolWaits(chance, np.where(stable, chance / spare, np.inf))
 
-    def late_wait(self, servers: Counts, time: Array) -> Array:
+    def late_wait(self, servers: Counts, time: Array | float) -> Array:
         """Return the probability that a job waits longer than a time, shape (..., n)."""
         chance, spare, stable = self._chance(servers)
         return np.where(stable, chance * np.exp(-spare * time), 1.0)
@@ -119,7 +119,7 @@ class Pools:
         spare = self.spare_capacity(servers)
         idle = self.load == 0
         stable = (spare > 0) | idle
-        c = np.maximum(servers, 1) * 1.0
+        c = np.maximum(servers, 1).astype(np.float64)
         known = stable & ~idle
         load, spare = np.where(known, self.load, 0.0), np.where(known, spare, c * self.rate)
         point = Stations(c, log_full_probability(c), load / self.rate, spare / self.rate)
@@ -152,8 +152,8 @@ def as_counts(field: str, value: npt.ArrayLike, n: int) -> Counts:
 
 def first_within(
     measure: Measure, at_most: Array | float, low: Counts, high: Counts
-) -> tuple[Counts, Array]:
-    """Return the least numbers between bounds at which a measure is at most a value, shape (n,).
+) -> tuple[Counts, npt.NDArray[np.bool_]]:
+    """Return the least numbers between bounds at which a measure is at most a value.
 
     Parameters
     ----------
