@@ -2,6 +2,9 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.staffed_pools import StaffedNumbers, staff_pools
+from .decisions.staffed_split import StaffedSplit, staff_split
+from .decisions.staffing import least_servers
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
@@ -16,18 +19,23 @@ __all__ = [
     "LimitedSplit",
     "Sensitivity",
     "Split",
+    "StaffedNumbers",
+    "StaffedSplit",
     "Thresholds",
     "WholeWeights",
     "WorstCase",
     "candidate_worst_case",
     "controlled",
     "equilibrium",
+    "least_servers",
     "limited_optimum",
     "optimum",
     "price_of_anarchy",
     "price_of_optimum",
     "saturation_limit",
     "sensitivity",
+    "staff_pools",
+    "staff_split",
     "thresholds",
     "tolls",
     "whole_delays",

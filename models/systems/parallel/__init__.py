@@ -2,6 +2,9 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .decisions.pools import Pools
+from .decisions.staff_targets import LateWait, MeanWait, PoolLateWait, PoolWait, ServerBudget
+from .decisions.staffed import StaffedPools, StaffedServers
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
@@ -26,14 +29,22 @@ __all__ = [
     "ControlledSplit",
     "Evaluation",
     "GroupShare",
+    "LateWait",
     "Limit",
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
+    "MeanWait",
     "MinShare",
     "ParallelServers",
+    "PoolLateWait",
+    "PoolWait",
+    "Pools",
+    "ServerBudget",
     "ServerPercentile",
     "Solution",
+    "StaffedPools",
+    "StaffedServers",
     "Tolls",
     "WholeSplit",
     "WorstCaseInterruptedError",

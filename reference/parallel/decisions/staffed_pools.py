@@ -26,7 +26,7 @@ from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import LEAST, as_floats, as_positive, as_server_array, place, raise_at_first
 from .knapsack import Found, Knapsack
-from .staffing import Measure, Pools, as_counts, as_pools, first_within, waits_error
+from .staffing import LoadedPools, Measure, as_counts, as_pools, first_within, waits_error
 from .weight_units import Counts
 
 SUM = 1.0 + 8 * EPS  # part of a limit that sums may have, by rounding
@@ -114,7 +114,7 @@ def staff_pools(
     (array([ 9,  7, 10]), 0.042847585338)
     >>> found = staff_pools([3.0, 10.0, 1.0], [20.0, 50.0, 8.0], at_most=0.1, price=[2.0, 5.0, 1.5])
     >>> found.servers, found.cost
-    (array([ 9,  6, 10]), 63.0)
+    (array([ 8,  6, 10]), 61.0)
     """
     if (budget is None) == (at_most is None):
         given, problem = {"budget": budget, "at_most": at_most}, "is not one limit"
@@ -138,7 +138,7 @@ def staff_pools(
 
 
 def divide(
-    pools: Pools,
+    pools: LoadedPools,
     price: Array,
     low: Counts,
     high: Counts,
@@ -146,8 +146,14 @@ def divide(
     budget: float | None = None,
     at_most: float | None = None,
     late: float | None = None,
+    field: str = "",
 ) -> StaffedNumbers:
-    """Return the best numbers of servers between bounds; see `staff_pools`."""
+    """Return the best numbers of servers between bounds; see `staff_pools`.
+
+    Where a price is 0, both bounds are the same. Errors name the limit as the field `field`.
+    """
+    if not pools.load.any():
+        raise InputError("load", pools.load.tolist(), "has no jobs", "give a load above 0")
     high = np.where(pools.load > 0, high, low)
     mean = mean_of(pools, late)
 
@@ -155,14 +161,14 @@ def divide(
         return np.asarray(price * servers)
 
     def gain(servers: Counts) -> Array:
-        return np.asarray((mean(servers) - mean(servers + 1)) / price)
+        return _per_money(mean(servers) - mean(servers + 1), price)
 
     if budget is not None:
         problem = Knapsack(mean, money, budget * SUM, low, high)
         if problem.spare(low) < 0:
             least = math.fsum(money(low).tolist())
             text = f"is less than the servers cost that the pools need, {least:.12g}"
-            raise InputError("budget", budget, text, f"give {least:.12g} or more")
+            raise InputError(field or "budget", budget, text, f"give {least:.12g} or more")
         found = _by_level(problem, gain, high, +1)
     else:
         assert at_most is not None  # noqa: S101  one of the two is given
@@ -170,7 +176,7 @@ def divide(
         if problem.spare(high) < 0:
             best = math.fsum(mean(high).tolist())
             text = f"is below the mean with the largest numbers of servers, {best:.9g}"
-            raise InputError("at_most", at_most, text, "allow more, or more servers")
+            raise InputError(field or "at_most", at_most, text, "allow more, or more servers")
         found = _by_level(problem, gain, low, -1)
     servers = found.numbers
     rounding = waits_error(servers) + EPS * (late or 0.0) * pools.spare_capacity(servers)
@@ -185,7 +191,7 @@ def divide(
     )
 
 
-def mean_of(pools: Pools, late: float | None = None) -> Measure:
+def mean_of(pools: LoadedPools, late: float | None = None) -> Measure:
     """Return the function from numbers of servers to what each pool adds to the mean, (n,) both.
 
     The mean is that of the wait over all jobs, or with `late` of the jobs that wait longer.
@@ -205,10 +211,15 @@ def gains(
     """Return `StaffedNumbers.last_gain` and `StaffedNumbers.next_gain`."""
     at = mean(servers)
     given, free = servers > low, servers < high
-    last = (mean(np.where(given, servers - 1, servers)) - at) / price
-    more = (at - mean(servers + 1)) / price
+    last = _per_money(mean(np.where(given, servers - 1, servers)) - at, price)
+    more = _per_money(at - mean(servers + 1), price)
     least = float(np.min(last, where=given, initial=np.inf))
     return least, float(np.max(more, where=free, initial=0.0))
+
+
+def _per_money(gain: Array, price: Array) -> Array:
+    """Return gains per unit of money; 0 where the price is 0 and the number cannot change."""
+    return np.divide(gain, price, out=np.zeros_like(gain), where=price > 0)
 
 
 def _by_level(problem: Knapsack, gain: Measure, best: Counts, way: int) -> Found:

@@ -28,7 +28,7 @@ from ...compensated_sum import EPS, TINY
 from ...erlang import MAX_SERVERS, Stations, at_price, log_full_probability
 from ...errors import Array, InputError
 from ...validation import as_floats, as_positive, as_server_array, raise_at_first
-from .staffing import Pools, as_counts, first_within
+from .staffing import LoadedPools, as_counts, first_within
 from .weight_units import Counts
 
 MOST_CELLS = 200_000  # largest number of pairs of a station and a number of servers
@@ -185,7 +185,7 @@ class _Search:
         fits = self.load / self.rate < high - 1
         if not fits.any():
             return high
-        alone = Pools(self.rate[fits], np.full(int(fits.sum()), self.load))
+        alone = LoadedPools(self.rate[fits], np.full(int(fits.sum()), self.load))
         worth = self.weight * self.load
 
         def gain(servers: Counts) -> Array:
@@ -242,7 +242,7 @@ class _Search:
         slopes = np.where(flow > 0, left.slope, 0.0)
         flow = flow + missing * slopes / max(float(slopes.sum()), TINY)
         servers = np.where(flow > 0, servers, 0)
-        waits = Pools(self.rate, flow).waits(servers).mean
+        waits = LoadedPools(self.rate, flow).waits(servers).mean
         times = flow * (self.idle + np.where(flow > 0, waits, 0.0))
         cost = math.fsum([*(self.price * servers).tolist(), *(self.weight * times).tolist()])
         if cost < self.cost:

@@ -51,8 +51,8 @@ class PoolWaits(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Pools:
-    """Pools of M/M/c servers with given loads, of which the numbers of servers are to be chosen.
+class LoadedPools:
+    """M/M/c pools with given loads, whose numbers of servers are to be chosen.
 
     Numbers of servers are arrays of shape (..., n). With too few of them for the load the waits are
     infinite and the probabilities 1; a pool without a load has waits of 0.
@@ -126,7 +126,7 @@ class Pools:
         return np.where(idle, 0.0, np.where(stable, point.chance, 1.0)), spare, stable
 
 
-def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> Pools:
+def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> LoadedPools:
     """Return pools from rates and loads of shape (n,) or (); InputError where they do not fit."""
     rates, loads = (np.atleast_1d(as_floats(*v)) for v in (("rate", rate), ("load", load)))
     problem = "is not a service rate"
@@ -138,7 +138,7 @@ def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> Pools:
         if a.ndim != 1 or a.size not in (1, n):
             problem = f"has the shape {a.shape} for {n} pools"
             raise InputError(name, a.tolist(), problem, "give one number per pool, or one for all")
-    return Pools(*(np.array(np.broadcast_to(a, n)) for a in (rates, loads)))
+    return LoadedPools(*(np.array(np.broadcast_to(a, n)) for a in (rates, loads)))
 
 
 def as_counts(field: str, value: npt.ArrayLike, n: int) -> Counts:

@@ -10,6 +10,8 @@ from ..limits import limits_of
 from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
+from .staff import staff
+from .staffed import StaffedServers
 from .weights import WholeSplit, whole_split_of
 
 
@@ -79,4 +81,65 @@ class SplitDecisions(SplitTasks):
         self.bank._validated  # noqa: B018
         return whole_split_of(
             self.bank, self.names, load, total, at_most, goal, parts, limits_of(subject_to)
+        )
+
+    def staff(
+        self,
+        load: float,
+        *,
+        price: npt.ArrayLike,
+        delay_cost: float,
+        max_servers: npt.ArrayLike | None = None,
+        gap: float = 1e-9,
+    ) -> StaffedServers:
+        """Return the numbers of servers of M/M/c stations and the split that cost least together.
+
+        The present numbers of servers do not count. No solver runs. `Pools.staff` is for loads that
+        are already divided.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0, jobs per unit of time.
+        price : array_like, shape (n,) or ()
+            Money per server and unit of time of each station, 0 or more.
+        delay_cost : float
+            Money per job and unit of time, above 0.
+        max_servers : array_like of int, shape (n,) or (), optional
+            Largest numbers of servers; needed where a price is 0.
+        gap : float, default 1e-9
+            Relative distance of the bounds at which the search ends.
+
+        Returns
+        -------
+        StaffedServers
+            Numbers of servers, flows, mean delay, cost and a certificate.
+
+        Raises
+        ------
+        InputError
+            On servers other than `MMc`, on numbers out of range, and on a load that the largest
+            numbers of servers cannot carry.
+
+        Notes
+        -----
+        Minimise the sum of price times number plus ``delay_cost * load * mean_delay``. Branch and
+        bound over ranges of the numbers, see `sojourn.reference.staff_split`: large stations need
+        less spare capacity for their load, so that the least cost is no convex function of a flow.
+
+        Examples
+        --------
+        >>> from sojourn.models import MMc, ParallelServers
+        >>> system = ParallelServers(MMc(rate=[10.0, 12.0, 8.0], delay=[0.0, 0.02, 0.01]))
+        >>> found = system.staff(120.0, price=[3.0, 4.0, 2.2], delay_cost=10.0, max_servers=8)
+        >>> found.servers, round(found.objective, 9), found.certified
+        (array([8, 8, 0]), 188.560131843, True)
+        """
+        return staff(
+            self,  # type: ignore[arg-type]
+            load,
+            price,
+            delay_cost,
+            max_servers,
+            gap,
         )
