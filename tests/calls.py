@@ -9,7 +9,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sojourn.models import (
     DualMode,
     MaxShare,
     Measured,
+    MMc,
     ParallelServers,
     TunableMode,
     latency,
@@ -86,6 +87,11 @@ LOADS = [1.0, 2.0, 4.0, 6.0, 8.0]
 @cache
 def servers():
     return ParallelServers(MM1(RATE, DELAY))
+
+
+@cache
+def pools():
+    return models.Pools(MMc(RATE))
 
 
 @cache
@@ -168,6 +174,19 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ParallelServers.weights.total": lambda: 10,
     "Solution.weights.total": lambda: 10,
     "whole_weights.total": lambda: 10,
+    "Pools.*servers": lambda: MMc(RATE),
+    "Pools.load": lambda: [12.0, 8.0],
+    "Pools.staff.total": lambda: 9,
+    "ParallelServers.staff.price": lambda: 3.0,
+    "delay_cost": lambda: 10.0,
+    "money": lambda: 100.0,
+    "MeanWait.time": lambda: 0.1,
+    "PoolWait.time": lambda: 0.1,
+    "LateWait.at_most": lambda: 0.1,
+    "PoolLateWait.at_most": lambda: 0.1,
+    "least_servers.at_most": lambda: 0.1,
+    "staff_pools.budget": lambda: 9.0,
+    "staff_split.price": lambda: 3.0,
     "totals": lambda: [10, 20],
     "judge_flow.flow": lambda: [4.0, 2.0],
     "judge_share.share": lambda: [0.5, 0.5],
@@ -311,6 +330,8 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.PriceOfAnarchy: lambda: servers().price_of_anarchy(6.0),
     models.Solution: lambda: servers().optimum(6.0),
     models.WholeSplit: lambda: servers().weights(6.0, 10),
+    models.StaffedPools: lambda: pools().staff([12.0, 8.0], total=9),
+    models.StaffedServers: lambda: ParallelServers(MMc(RATE)).staff(6.0, price=3.0, delay_cost=9.0),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),
@@ -328,6 +349,11 @@ ANSWERS: dict[type, Callable[[], Any]] = {
 }
 """What is returned, not made by a user: whose methods are public, but whose constructor is not."""
 
+
+OWNERS: dict[str, Callable[[], Any]] = {
+    "ParallelServers.staff": lambda: ParallelServers(MMc(RATE)),
+}
+"""Objects with a method that others of their class refuse, by class and method."""
 
 OPTIONS = {
     name: known.__forward_arg__ for name, known in FormulationOptions.__annotations__.items()
@@ -420,14 +446,28 @@ HOOKS = {
 """Calls that the library alone makes, with values that it has checked before."""
 
 
-def within(kind: type[models.Limit]) -> Callable[..., Any]:
-    """Use limits in an optimum, since a limit checks its values where it is used."""
+STAFF_TARGETS = (
+    models.LateWait,
+    models.MeanWait,
+    models.PoolLateWait,
+    models.PoolWait,
+    models.ServerBudget,
+)
+"""Targets of numbers of servers."""
 
-    system = regions if kind is routes.MaxGroupFlow else servers
+
+def where_used(kind: type) -> Callable[..., Any]:
+    """Use limits and targets in a question, since they check their values where they are used."""
+    if kind in STAFF_TARGETS:
+        question = partial(pools().staff, [12.0, 8.0])
+    elif issubclass(kind, models.Limit):
+        question = partial((regions if kind is routes.MaxGroupFlow else servers)().optimum, 6.0)
+    else:
+        return kind
 
     @wraps(kind)
     def used(*given, **named):
-        return system().optimum(6.0, subject_to=[kind(*given, **named)])
+        return question(subject_to=[kind(*given, **named)])
 
     return used
 
@@ -443,9 +483,7 @@ def calls() -> list[Call]:
         if inspect.isabstract(thing):
             continue
         if made_by_users(thing):
-            found.append(
-                _call(short, "", within(thing) if issubclass(thing, models.Limit) else thing)
-            )
+            found.append(_call(short, "", where_used(thing)))
         elif thing not in ANSWERS:
             continue
         for method in dir(thing):
@@ -464,7 +502,7 @@ def calls() -> list[Call]:
             bound = (
                 getattr(thing, method)
                 if isinstance(static, classmethod | staticmethod)
-                else getattr(instance(thing), method)
+                else getattr(OWNERS.get(f"{short}.{method}", partial(instance, thing))(), method)
             )
             found.append(_call(short, method, bound))
     return found

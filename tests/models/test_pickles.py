@@ -24,17 +24,24 @@ from sojourn.models import (
     GroupShare,
     InputError,
     LatencyCheckError,
+    LateWait,
     LinearLimit,
     LoadError,
     MaxGroupFlow,
     MaxShare,
     MaxUtilisation,
+    MeanWait,
     MinShare,
+    MMc,
     MultiMode,
     Network,
     NotCertifiedError,
     ParallelServers,
+    PoolLateWait,
+    Pools,
+    PoolWait,
     Routes,
+    ServerBudget,
     ServerPercentile,
     SolverNameError,
     TunableMode,
@@ -68,6 +75,9 @@ REGIONS = Groups(MM1([10.0, 5.0]), load=[4.0, 2.0], delay=[[0.0, 0.1], [0.1, 0.0
 CHAIN = Routes({"a": MM1(10.0), "b": MM1(5.0)}, {"all": [["a"], ["a", "b"]]}, {"all": 3.0})
 ROADS = Network(MM1([10.0, 5.0]), ends=[("s", "t"), ("s", "t")], load={("s", "t"): 6.0})
 SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]]), REGIONS, CHAIN, ROADS]
+POOLS, STATIONS = Pools(MMc([3.0, 10.0])), ParallelServers(MMc([3.0, 4.0]))
+STAFF_TARGETS = [PoolWait(0.1), PoolLateWait(0.2, [0.1, 0.2]), MeanWait(0.05)]
+MORE_TARGETS = [LateWait(0.1, 0.2), ServerBudget(100.0)]
 BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
     MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
@@ -95,6 +105,9 @@ RESULTS = {
     "price of anarchy": lambda: SERVERS.price_of_anarchy(6.0),
     "evaluation": lambda: SERVERS.evaluate(6.0, share=[0.5, 0.5]),
     "whole weights": lambda: SERVERS.weights(6.0, 10),
+    "pools staffed": lambda: POOLS.staff([12.0, 8.0], subject_to=STAFF_TARGETS),
+    "pools of a total": lambda: POOLS.staff([12.0, 8.0], total=9),
+    "servers staffed": lambda: STATIONS.staff(12.0, price=3.0, delay_cost=9.0),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
     "tolls": lambda: SERVERS.tolls(6.0),
@@ -124,11 +137,15 @@ RESULTS = {
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
+    "reference pools": lambda: reference.staff_pools([3.0, 10.0], [12.0, 8.0], budget=9),
+    "reference stations": lambda: reference.staff_split([3, 4], 12.0, price=3.0, delay_cost=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
+    "pools": lambda: POOLS,
     "slots": lambda: Slotted(np.array([1.0, 2.0])),
     **{f"scenario {name}": partial(load_scenario, name) for name in ("scenario-1", "dual-a")},
+    **{f"target {type(t).__name__}": lambda t=t: t for t in (*STAFF_TARGETS, *MORE_TARGETS)},
     **{f"limit {type(limit).__name__}": lambda limit=limit: limit for limit in LIMITS},
     **{f"family {name}": lambda name=name: FAMILIES[name] for name in WITHOUT_LAMBDAS},
     **{f"kind {kind.name}": lambda kind=kind: kind for kind in kinds()},

@@ -24,9 +24,17 @@ import numpy.typing as npt
 
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
-from ...validation import LEAST, as_floats, as_positive, as_server_array, place, raise_at_first
+from ...validation import LEAST, as_positive, place, raise_at_first
 from .knapsack import Found, Knapsack
-from .staffing import LoadedPools, Measure, as_counts, as_pools, first_within, waits_error
+from .staffing import (
+    LoadedPools,
+    Measure,
+    as_amounts,
+    as_counts,
+    as_pools,
+    first_within,
+    waits_error,
+)
 from .weight_units import Counts
 
 SUM = 1.0 + 8 * EPS  # part of a limit that sums may have, by rounding
@@ -121,9 +129,8 @@ def staff_pools(
         raise InputError("staff_pools", given, problem, "give budget= or at_most=")
     pools = as_pools(rate, load)
     n = len(pools.rate)
-    prices = as_server_array("price", as_floats("price", price), n)
-    good = (prices > 0) & np.isfinite(prices)
-    raise_at_first("price", prices, good, "is not a price above 0", "give money per server")
+    prices = as_amounts("price", price, n)
+    raise_at_first("price", prices, prices > 0, "is not a price above 0", "give money per server")
     time = None if late is None else as_positive("late", late, "give a time")
     low = np.maximum(pools.least, as_counts("least", least, n))
     high = as_counts("most", most, n)

@@ -27,8 +27,8 @@ import numpy.typing as npt
 from ...compensated_sum import EPS, TINY
 from ...erlang import MAX_SERVERS, Stations, at_price, log_full_probability
 from ...errors import Array, InputError
-from ...validation import as_floats, as_positive, as_server_array, raise_at_first
-from .staffing import LoadedPools, as_counts, first_within
+from ...validation import as_positive, raise_at_first
+from .staffing import LoadedPools, as_amount, as_amounts, as_counts, as_pools, first_within
 from .weight_units import Counts
 
 MOST_CELLS = 200_000  # largest number of pairs of a station and a number of servers
@@ -131,15 +131,12 @@ def staff_split(
     >>> found.servers, round(found.cost, 9)
     (array([6, 4, 8]), 199.922757281)
     """
-    rates = np.atleast_1d(as_floats("rate", rate))
-    raise_at_first("rate", rates, (rates > 0) & np.isfinite(rates), "is no rate", "give it above 0")
+    rates = as_pools(rate, 0.0).rate
     n = len(rates)
-    given = (("price", price), ("delay", delay))
-    prices, delays = (as_server_array(name, as_floats(name, v), n) for name, v in given)
-    for name, a in (("price", prices), ("delay", delays)):
-        raise_at_first(name, a, (a >= 0) & np.isfinite(a), "is negative", "give 0 or more")
+    prices, delays = as_amounts("price", price, n), as_amounts("delay", delay, n)
     total = as_positive("load", load, "give a load above 0")
-    weight = as_positive("delay_cost", delay_cost, "give the cost of a unit of time of a job")
+    weight = as_amount("delay_cost", delay_cost)
+    within = as_positive("gap", gap, "give a relative distance, such as 1e-9")
     high = np.full(n, MAX_SERVERS) if most is None else as_counts("most", most, n)
     if most is None:
         remedy = "give most=, or a price above 0"
@@ -148,7 +145,7 @@ def staff_split(
     if not total < capacity:
         problem = f"is not below the rate of all servers together, {capacity:.12g}"
         raise InputError("load", total, problem, "lower the load or allow more servers")
-    return _Search(rates, delays, prices, weight, total, high, gap).run()
+    return _Search(rates, delays, prices, weight, total, high, within).run()
 
 
 class _Search:

@@ -28,11 +28,19 @@ import numpy.typing as npt
 from ...compensated_sum import EPS, exact_product
 from ...erlang import MAX_SERVERS, Stations, log_full_probability
 from ...errors import Array, InputError
-from ...validation import as_floats, as_server_array, place, raise_at_first
+from ...validation import (
+    as_floats,
+    as_server_array,
+    check_flag,
+    check_within,
+    place,
+    raise_at_first,
+)
 from .weight_units import Counts
 
 Measure = Callable[[Counts], Array]
-MORE = "more than the library counts in one pool"
+SMALL, LARGE = 1e-100, 1e100  # range of rates, delays and prices, against overflow
+RANGE = f", from {SMALL} to {LARGE}"
 
 
 class PoolWaits(NamedTuple):
@@ -80,7 +88,7 @@ class LoadedPools:
         offered = self.load / self.rate
         fits = offered < MAX_SERVERS
         remedy = f"give less than {MAX_SERVERS} times the rate of one server"
-        raise_at_first("load", self.load, fits, f"needs {MORE}", remedy)
+        raise_at_first("load", self.load, fits, f"needs more than {MAX_SERVERS} servers", remedy)
         near = np.floor(offered).astype(np.int64)
         # the quotient may be rounded across a whole number
         steps = (near - 1, near, near + 1)
@@ -101,7 +109,8 @@ class LoadedPools:
     def late_wait(self, servers: Counts, time: Array | float) -> Array:
         """Return the probability that a job waits longer than a time, shape (..., n)."""
         chance, spare, stable = self._chance(servers)
-        return np.where(stable, chance * np.exp(-spare * time), 1.0)
+        with np.errstate(over="ignore"):  # a product that is no float is late with probability 0
+            return np.where(stable, chance * np.exp(-spare * time), 1.0)
 
     def late_job(self, servers: Counts, time: Array) -> Array:
         """Return the probability that wait and service exceed a time, shape (..., n)."""
@@ -109,6 +118,7 @@ class LoadedPools:
 
         chance, spare, stable = self._chance(servers)
         time = np.maximum(time, 0.0)
+        time = np.minimum(time, LARGE / self.rate)  # far beyond the last job
         apart, slower = np.abs(spare - self.rate) * time, np.minimum(spare, self.rate) * time
         both = self.rate * time * np.exp(-slower) * exprel(-apart)
         late = np.minimum(np.exp(-self.rate * time) + chance * both, 1.0)
@@ -129,8 +139,8 @@ class LoadedPools:
 def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> LoadedPools:
     """Return pools from rates and loads of shape (n,) or (); InputError where they do not fit."""
     rates, loads = (np.atleast_1d(as_floats(*v)) for v in (("rate", rate), ("load", load)))
-    problem = "is not a service rate"
-    raise_at_first("rate", rates, (rates > 0) & np.isfinite(rates), problem, "give a rate above 0")
+    good = (rates >= SMALL) & (rates <= LARGE)
+    raise_at_first("rate", rates, good, "is not a service rate", f"give a rate above 0{RANGE}")
     problem, remedy = "is not a load", "give jobs per unit of time, 0 or more"
     raise_at_first("load", loads, (loads >= 0) & np.isfinite(loads), problem, remedy)
     n = max(rates.size, loads.size)
@@ -139,6 +149,19 @@ def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> LoadedPools:
             problem = f"has the shape {a.shape} for {n} pools"
             raise InputError(name, a.tolist(), problem, "give one number per pool, or one for all")
     return LoadedPools(*(np.array(np.broadcast_to(a, n)) for a in (rates, loads)))
+
+
+def as_amounts(field: str, value: npt.ArrayLike, n: int) -> Array:
+    """Return n prices or delays, 0 or more; InputError on others."""
+    given = as_server_array(field, as_floats(field, value), n)
+    good = (given == 0) | ((given >= SMALL) & (given <= LARGE))
+    raise_at_first(field, given, good, "is out of range", f"give 0 or more{RANGE}")
+    return given
+
+
+def as_amount(field: str, value: float) -> float:
+    """Return one price above 0; InputError on others."""
+    return check_within(field, value, SMALL, LARGE, "is out of range", f"give it above 0{RANGE}")
 
 
 def as_counts(field: str, value: npt.ArrayLike, n: int) -> Counts:
@@ -251,10 +274,10 @@ def least_servers(
     n = len(pools.rate)
     target = as_server_array("at_most", as_floats("at_most", at_most), n)
     raise_at_first("at_most", target, target > 0, "is not above 0", "give a number above 0")
-    most = np.full(n, MAX_SERVERS)
+    most, whole_time = np.full(n, MAX_SERVERS), check_flag("with_service", with_service)
     if late is None:
         return least_for("at_most", lambda c: pools.waits(c).mean, target, pools.least, most)
     time = as_server_array("late", as_floats("late", late), n)
     raise_at_first("late", time, time >= 0, "is not a time", "give 0 or more")
-    measure = pools.late_job if with_service else pools.late_wait
+    measure = pools.late_job if whole_time else pools.late_wait
     return least_for("at_most", lambda c: measure(c, time), target, pools.least, most)

@@ -17,14 +17,19 @@ from .....reference.parallel.decisions.staffed_pools import (
     gains,
     mean_of,
 )
-from .....reference.parallel.decisions.staffing import LoadedPools, as_counts, as_pools, least_for
+from .....reference.parallel.decisions.staffing import (
+    LoadedPools,
+    as_amounts,
+    as_counts,
+    as_pools,
+    least_for,
+)
 from .....reference.parallel.decisions.weight_units import Counts
 from .....reference.validation import (
     as_floats,
     as_integer,
     as_names,
     as_positive,
-    as_server_array,
     check_choice,
     check_text,
     raise_at_first,
@@ -186,9 +191,7 @@ class Pools:
     ) -> tuple[Array, Counts, Counts]:
         """Return prices and bounds of the numbers of servers, checked."""
         n = len(self)
-        prices = as_server_array("price", as_floats("price", price), n)
-        good = (prices >= 0) & np.isfinite(prices)
-        raise_at_first("price", prices, good, "is not a price", "give money per server, 0 or more")
+        prices = as_amounts("price", price, n)
         if most is None:
             problem = "does not bound the number of servers"
             remedy = "give a price above 0, or max_servers="

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .....reference.errors import InputError
 from .....reference.parallel.decisions.staffed_split import staff_split
 from .....reference.parallel.optimum_equilibrium import optimum
-from .....reference.validation import as_positive
+from .....reference.validation import as_float, as_floats
 from ....core.certificate import bounds
 from ....core.ratio import ROUNDING
 from ....latency.base import Latency
@@ -47,7 +47,6 @@ def staff(
 ) -> StaffedServers:
     """Return numbers of servers and the split of least cost; see `ParallelServers.staff`."""
     bank = check_mmc(system.bank)
-    within = as_positive("gap", gap, "give a relative distance, such as 1e-9")
     found = staff_split(
         bank.each,
         load,
@@ -55,7 +54,7 @@ def staff(
         delay_cost=delay_cost,
         delay=bank.delay,
         most=max_servers,
-        gap=within,
+        gap=gap,
     )
     used = np.flatnonzero(found.servers)
     stations = MMc(bank.each[used], found.servers[used], bank.delay[used])
@@ -67,8 +66,9 @@ def staff(
     flow[used], rate[used] = split.flow, stations.rate
     latency[used] = stations.latency(split.flow, split.spare_capacity)
     mean = float(split.mean_delay)
-    cost = math.fsum(np.asarray(price * found.servers, dtype=np.float64).tolist())
-    objective = cost + delay_cost * total * mean
+    cost = math.fsum((as_floats("price", price) * found.servers).tolist())
+    weight = as_float("delay_cost", delay_cost)
+    objective = cost + weight * total * mean
     proof = bounds(objective, min(found.lower_bound, objective), objective, ROUNDING)
     return StaffedServers(
         load=total,
@@ -81,10 +81,10 @@ def staff(
         utilisation=np.divide(flow, rate, out=np.zeros(n), where=rate > 0),
         mean_delay=mean,
         cost=cost,
-        delay_cost=float(delay_cost),
+        delay_cost=weight,
         objective=objective,
         certificate=proof,
-        certified=proof.gap <= within * (1 + ROUNDING) + 4 * ROUNDING,
+        certified=proof.gap <= as_float("gap", gap) * (1 + ROUNDING) + 4 * ROUNDING,
         nodes=found.nodes,
         system=type(system)(stations, names=names, time_unit=system.time_unit),
     )
