@@ -183,8 +183,8 @@ class Pools:
         ]
         money = [t.money for t in targets if isinstance(t, ServerBudget)]
         goal = _checked_goal(minimise, total, money, bounded)
-        problem = _Problem(pools, bounded, goal, *self._bounds(price, min_servers, max_servers))
-        return self._answer(problem.kept(), total, money)
+        question = _Problem(pools, bounded, goal, *self._bounds(price, min_servers, max_servers))
+        return self._answer(question.kept(), total, money)
 
     def _bounds(
         self, price: npt.ArrayLike, least: npt.ArrayLike, most: npt.ArrayLike | None
