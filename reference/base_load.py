@@ -110,8 +110,9 @@ class SharedServers(PollaczekKhinchine):
     def _check_given_rate(self) -> None:
         """Raise InputError unless the rate is that which the base load leaves of the given one."""
         given = as_server_array("_given_rate", self._given_rate, self.rate.size)
-        left = self._pole_of(given, np.broadcast_to(self.base, given.shape))
-        if not np.all(np.abs(self.rate - left) <= SAME_RATE * given):
+        finite = np.isfinite(given)
+        left = self._pole_of(np.where(finite, given, 1.0), np.broadcast_to(self.base, given.shape))
+        if not np.all(finite & (np.abs(self.rate - left) <= SAME_RATE * given)):
             problem = "cannot be changed, nor its base load, by dataclasses.replace"
             remedy = "make the bank anew from its service rate and base load"
             raise InputError("rate", self.rate.tolist(), problem, remedy)
