@@ -94,7 +94,7 @@ class Knapsack:
         multiplier : float
             The multiplier m.
         """
-        known, at_base, spare = self._improved(base, beyond), self.total(base), self.spare(base)
+        known, at_base, spare = self.towards(base, beyond), self.total(base), self.spare(base)
         rounding = 8 * EPS * (abs(at_base) + multiplier * abs(self.limit))
         least, best = at_base - multiplier * spare - rounding, self.total(known)
         if best - least <= 2 * rounding:
@@ -108,8 +108,8 @@ class Knapsack:
         best = self.total(known)
         return Found(known, min(best - rounding, least + cut), states)
 
-    def _improved(self, base: Counts, beyond: Counts) -> Counts:
-        """Return numbers within the limit on the way from `base`, a first answer."""
+    def towards(self, base: Counts, beyond: Counts) -> Counts:
+        """Return numbers within the limit from `base` on towards `beyond`, a first answer."""
         used = self.resource(base)
         rise = np.cumsum(self.resource(beyond) - used)
         spare = self.spare(base)

@@ -24,9 +24,10 @@ import numpy.typing as npt
 
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
-from ...validation import LEAST, as_positive, place, raise_at_first
+from ...validation import as_positive, place, raise_at_first
 from .knapsack import Found, Knapsack
 from .staffing import (
+    SMALL,
     LoadedPools,
     Measure,
     as_amounts,
@@ -140,7 +141,7 @@ def staff_pools(
     if budget is not None:
         budget = as_positive("budget", budget, "give money")
     else:
-        at_most = as_positive("at_most", at_most, "give a time, or a share", LEAST)
+        at_most = as_positive("at_most", at_most, "give a time, or a share")
     return divide(pools, prices, low, high, budget=budget, at_most=at_most, late=time)
 
 
@@ -179,6 +180,9 @@ def divide(
         found = _by_level(problem, gain, high, +1)
     else:
         assert at_most is not None  # noqa: S101  one of the two is given
+        if at_most < SMALL:
+            text = "is so small that its gains are no floats"
+            raise InputError(field or "at_most", at_most, text, f"give {SMALL} or more")
         problem = Knapsack(money, mean, at_most * SUM, low, high)
         if problem.spare(high) < 0:
             best = math.fsum(mean(high).tolist())
@@ -256,11 +260,9 @@ def _by_level(problem: Knapsack, gain: Measure, best: Counts, way: int) -> Found
         else:
             few, top = middle, level
     if way > 0:
-        found = problem.solve(few, many, top)
+        if bottom > LEAST_LEVEL:
+            return problem.solve(few, many, top)
         # without a gain that is a float, no server is better than another
-        return (
-            found._replace(lower_bound=problem.total(found.numbers))
-            if (bottom <= LEAST_LEVEL)
-            else found
-        )
+        numbers = problem.towards(few, many)
+        return Found(numbers, problem.total(numbers), 0)
     return problem.solve(many, few, 1.0 / bottom)

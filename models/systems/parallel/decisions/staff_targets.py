@@ -12,7 +12,6 @@ from .....reference.errors import Array, InputError
 from .....reference.parallel.decisions.staffing import LoadedPools, Measure
 from .....reference.parallel.decisions.weight_units import Counts
 from .....reference.validation import (
-    LEAST,
     as_floats,
     as_fraction,
     as_fractions,
@@ -213,7 +212,7 @@ def bound_of(target: WaitTarget, pools: LoadedPools, delay: Array) -> Bound:
         return _percentile(target, pools, delay)
     if isinstance(target, MeanWait):
         field = f"{name}.time"
-        time = as_positive(field, target.time, NO_TIME[1], LEAST)
+        time = as_positive(field, target.time, NO_TIME[1])
         wait = _mean_wait(pools)
         return Bound(field, "mean wait", np.full(n, time), wait, of_all=True, of_time=True)
     if isinstance(target, PoolWait):
