@@ -177,6 +177,8 @@ class Pools:
             problem = f"is not one load for each of {n} pools"
             raise InputError("load", loads.tolist(), problem, f"give {n} numbers")
         pools = as_pools(self.bank.each, loads)
+        if not pools.load.any():
+            raise InputError("load", loads.tolist(), "has no jobs", "give a load above 0")
         targets = targets_of(subject_to)
         bounded = [
             bound_of(t, pools, self.bank.delay) for t in targets if not isinstance(t, ServerBudget)
