@@ -203,9 +203,9 @@ def divide(
 
 
 def mean_of(pools: LoadedPools, late: float | None = None) -> Measure:
-    """Return the function from numbers of servers to what each pool adds to the mean, (n,) both.
+    """Return the function from numbers of servers to the part of each pool in the mean, (n,) both.
 
-    The mean is that of the wait over all jobs, or with `late` of the jobs that wait longer.
+    It is the mean of the wait over all jobs, or with `late` of the jobs that wait longer.
     """
     part = pools.load / math.fsum(pools.load.tolist())
 
@@ -259,10 +259,9 @@ def _by_level(problem: Knapsack, gain: Measure, best: Counts, way: int) -> Found
             many, bottom = middle, level
         else:
             few, top = middle, level
-    if way > 0:
-        if bottom > LEAST_LEVEL:
-            return problem.solve(few, many, top)
-        # without a gain that is a float, no server is better than another
+    # the level at which both numbers are best
+    level = min(max(float(gain(few)[many > few].max()), bottom), top)
+    if level <= 2 * LEAST_LEVEL:  # no gain of a server is a float: none is better than another
         numbers = problem.towards(few, many)
         return Found(numbers, problem.total(numbers), 0)
-    return problem.solve(many, few, 1.0 / bottom)
+    return problem.solve(few, many, level) if way > 0 else problem.solve(many, few, 1.0 / level)

@@ -308,7 +308,7 @@ class _Problem(NamedTuple):
 def _checked_goal(
     minimise: Minimised | None, total: int | None, money: Sequence[float], bounded: list[Bound]
 ) -> Minimised:
-    """Return what to minimise; InputError where the limits are too few or contradict each other."""
+    """Return the quantity to minimise; InputError where limits are missing or contradictory."""
     limits = ["total"] * (total is not None) + ["ServerBudget"] * len(money)
     goal = minimise if minimise is not None else ("wait" if limits else "cost")
     check_choice("minimise", goal, MINIMISED, "is not a quantity to minimise")

@@ -173,7 +173,7 @@ class Bound:
     at_most : ndarray, shape (n,)
         Bound of each pool; of all jobs the same number n times.
     measure : callable
-        Function from numbers of servers, shape (n,), to what is bounded in each pool.
+        Function from numbers of servers, shape (n,), to the bounded quantity of each pool.
     late : float or None
         Time after which a job of any pool is late, for a share of all jobs.
     of_all : bool

@@ -23,7 +23,7 @@ Minimised = Literal["wait", "cost"]
 
 @dataclass(frozen=True, eq=False)
 class TargetValue:
-    """A target of numbers of servers, and what the numbers reach.
+    """A target of numbers of servers, with the value that they reach.
 
     Attributes
     ----------

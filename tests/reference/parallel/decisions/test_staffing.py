@@ -194,6 +194,23 @@ def test_bounds_of_the_numbers():
     assert (full.last_gain > 0, full.next_gain) == (True, 0.0)
 
 
+def test_one_server_to_choose():
+    given = {"rate": [3.0, 10.0], "load": [20.0, 50.0], "least": [9, 7], "most": [9, 8]}
+    fast, slow = (as_pools([3.0, 10.0], [20.0, 50.0]).waits(np.array(c)).mean @ [2 / 7, 5 / 7]
+                  for c in ([9, 8], [9, 7]))  # fmt: skip
+    for kind, value, servers in (
+        ("budget", 16.5, [9, 7]),
+        ("budget", 17.0, [9, 8]),
+        ("at_most", slow * 1.01, [9, 7]),
+        ("at_most", slow * 0.99, [9, 8]),
+        ("at_most", fast * 1.01, [9, 8]),
+    ):
+        found = staff_pools(**given, **{kind: value})
+        assert found.servers.tolist() == servers
+        best = found.mean if kind == "budget" else found.cost
+        assert found.lower_bound == pytest.approx(best, rel=1e-12)
+
+
 def test_many_pools():
     random = np.random.default_rng(7)
     n = 300
