@@ -15,6 +15,7 @@ name:
 ``"flow"``       flow of each server
 ``"each"``       delay of each group of users, which pictures leave out
 ``"share"``      share of the load or of a server's capacity
+``"number"``     number of servers of each pool
 ===============  ==========================================================================
 """
 
@@ -53,6 +54,7 @@ Role = Literal[
     "flow",
     "each",
     "share",
+    "number",
 ]
 Variable = tuple[Sequence[str], Any, dict[str, str]]
 """Dimensions, values and attributes of a variable, as `xarray` takes them."""

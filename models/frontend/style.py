@@ -77,8 +77,12 @@ def load_label(unit: str) -> str:
 
 
 def log_delay(axes: Axes, delay: xr.DataArray) -> None:
-    """Label the vertical axis for delays; it is logarithmic unless all delays are 0."""
-    axes.set_ylabel(f"mean delay ({delay.attrs['units']})")
+    """Label the vertical axis for delays; it is logarithmic unless all delays are 0.
+
+    An attribute ``quantity`` of the delays replaces the label ``mean delay``.
+    """
+    quantity = delay.attrs.get("quantity", "mean delay")
+    axes.set_ylabel(f"{quantity} ({delay.attrs['units']})")
     if not (delay > 0).any():
         return
     axes.set_yscale("log")

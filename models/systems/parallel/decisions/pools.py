@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,13 @@ from ....core.certificate import bounds
 from ....core.ratio import ROUNDING
 from ....latency.base import Latency, as_latency
 from ....latency.mmc import MMc
+from .pools_curve import pools_curve
 from .staff import check_mmc
 from .staff_targets import Bound, ServerBudget, StaffTarget, bound_of, targets_of
 from .staffed import Minimised, StaffedPools, TargetValue
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MINIMISED = ("wait", "cost")
 CERTIFIED = 1e-9  # gap of a certified answer
@@ -187,6 +191,52 @@ class Pools:
         goal = _checked_goal(minimise, total, money, bounded)
         question = _Problem(pools, bounded, goal, *self._bounds(price, min_servers, max_servers))
         return self._answer(question.kept(), total, money)
+
+    def curve(
+        self,
+        load: npt.ArrayLike,
+        totals: npt.ArrayLike,
+        *,
+        subject_to: Sequence[StaffTarget] = (),
+        min_servers: npt.ArrayLike = 0,
+        max_servers: npt.ArrayLike | None = None,
+    ) -> xr.Dataset:
+        """Return the least mean waits over the total number of servers.
+
+        ``plot()`` of the dataset draws them.
+
+        Parameters
+        ----------
+        load : array_like, shape (n,)
+            Load of each pool, jobs per unit of time.
+        totals : array_like of int, shape (K,)
+            Numbers of servers in all pools together.
+        subject_to, min_servers, max_servers
+            Targets in each pool, and bounds, as for `Pools.staff`.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``mean_wait``, ``gap`` and ``certified`` over ``total``; ``servers``, ``wait`` and
+            ``utilisation`` over ``total`` and ``pool``.
+
+        Raises
+        ------
+        InputError
+            As `Pools.staff`, where a total is too small.
+
+        Examples
+        --------
+        >>> pools = Pools(MMc(rate=[3.0, 10.0, 1.0]))
+        >>> pools.curve([20.0, 50.0, 8.0], [24, 26, 28]).mean_wait.values.round(4)
+        array([0.0928, 0.0428, 0.0232])
+        """
+        options = {
+            "subject_to": subject_to,
+            "min_servers": min_servers,
+            "max_servers": max_servers,
+        }
+        return pools_curve(self, load, totals, options)
 
     def _bounds(
         self, price: npt.ArrayLike, least: npt.ArrayLike, most: npt.ArrayLike | None

@@ -197,6 +197,26 @@ def test_a_million_servers():
     assert spare[0] / spare[1] == pytest.approx(math.sqrt(3.5), rel=0.1)  # square-root staffing
 
 
+def test_curve_over_totals():
+    data = POOLS.curve(LOAD, [22, 26, 30], subject_to=[PoolWait(2.0)])
+    assert data.total.values.tolist() == [22, 26, 30]
+    for total in (22, 26, 30):
+        alone, here = POOLS.staff(LOAD, total=total), data.sel(total=total)
+        assert here.servers.values.tolist() == alone.servers.tolist()
+        assert float(here.mean_wait) == alone.mean_wait
+        np.testing.assert_array_equal(here.wait, alone.wait)
+    assert data.certified.all()
+    assert data["load"].values.tolist() == LOAD
+    (axes,) = data.plot("pools").axes
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("wait (s)", "number of servers")
+    first = axes.lines[0]
+    np.testing.assert_array_equal(first.get_ydata(), data.mean_wait)
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["mean wait", "wait, sales", "wait, help", "wait, repairs"]
+    with pytest.raises(InputError, match=r"^total = 21: is less than the 22 servers"):
+        POOLS.curve(LOAD, [21, 26])
+
+
 # ---- with the split
 
 
