@@ -306,11 +306,11 @@ def test_numbers_without_bounds_are_those_with_large_ones():
 
 def test_equal_stations():
     """Stations that can stand for each other: many numbers cost the same."""
-    found = staff_split([5.0] * 4, 40.0, price=1.0, delay_cost=4.0, most=5)
+    found = staff_split([5.0] * 4, 40.0, price=1.0, delay_cost=4.0, most=4)
     best = math.inf
-    for c in itertools.combinations_with_replacement(range(1, 6), 4):
+    for c in itertools.combinations_with_replacement(range(5), 4):
         if sum(c) > 8:
-            bank = MMc(5.0, c)
+            bank = MMc(5.0, [k for k in c if k])
             best = min(best, sum(c) + 160.0 * float(optimum(bank, 40.0).mean_delay))
     assert found.cost == pytest.approx(best, rel=1e-9)
     assert found.cost <= found.lower_bound * (1 + 1e-9)
