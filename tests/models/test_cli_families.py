@@ -52,7 +52,7 @@ def test_list(sojourn):
     assert (status, err) == (0, "")
     for words in (
         "M/M/c",
-        "rate, servers, delay?",
+        "rate, servers?, delay?",
         "tangents",
         "measured",
         "fields with ? may be left out",
