@@ -195,10 +195,10 @@ def test_split_is_given_by_name_alone():
 def test_a_bank_of_one_takes_one_flow_and_a_goal_is_one_of_two():
     one = ParallelServers(MM1([10.0]))
     assert one.evaluate(5.0, weights=[3.0]).ratio.upper < 1 + 1e-12
-    with pytest.raises(InputError, match=r"is 3 numbers for 1 servers"):
+    with pytest.raises(InputError, match=r"is 3 numbers for 1 server"):
         one.evaluate(5.0, flow=[2.0, 2.0, 1.0])
     with pytest.raises(
-        InputError, match=r"^flow = .*: has shape \(3,\); give 1 numbers, one a server$"
+        InputError, match=r"^flow = .*: has shape \(3,\); give 1 number, one a server$"
     ):
         certify(one.bank, 5.0, [2.0, 2.0, 1.0], "optimum")
     with pytest.raises(

@@ -278,7 +278,7 @@ def test_flows_that_are_not_of_these_loads(regions, chain):
     refused(regions, {"share": [[0.5, 0, 0.4], [0, 1, 0]]}, "share['north']", "0.9")
     refused(regions, {"flow": [[40, 0, -40], [0, 60, 0]]}, "flow['north'][2]", "negative")
     refused(regions, {"flow": [[40, 0, math.nan], [0, 60, 0]]}, "flow['north'][2]")
-    refused(regions, {"flow": [[40, 0, 50]]}, "flow", "1 rows for 2 groups")
+    refused(regions, {"flow": [[40, 0, 50]]}, "flow", "1 row for 2 groups")
     refused(regions, {"flow": {"north": [40, 0, 50]}}, "flow", "no flows of south")
     refused(regions, {"flow": [[40, 50], [0, 60]]}, "flow['north']", "2 numbers")
     refused(regions, {"flow": {"east": [1, 2, 3]}}, "flow['east']", "north")
