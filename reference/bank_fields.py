@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .errors import Array, InputError
+from .plural import counted
 from .validation import as_floats, raise_at_first
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def bank_arrays(**given: object) -> dict[str, Array]:
             raise InputError(name, [], "the system has no server", "give at least one")
         if a.size not in (1, n):
             longest = next(k for k, b in arrays.items() if b.size == n)
-            problem = f"has {a.size} values where {longest} has {n}"
+            problem = f"has {counted(a.size, 'value')} where {longest} has {n}"
             raise InputError(name, a.tolist(), problem, "give one value per server, or one for all")
         raise_at_first(name, a, np.isfinite(a), "is not finite", "give a finite number")
     out = {name: a if a.size == n else np.repeat(a, n) for name, a in arrays.items()}

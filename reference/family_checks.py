@@ -19,6 +19,7 @@ import numpy as np
 
 from .errors import Array, InputError
 from .finite_differences import differences, integral
+from .plural import counted
 
 if TYPE_CHECKING:
     from .server_bank import ServerBank
@@ -111,7 +112,7 @@ def convex(bank: ServerBank, points: Array) -> str:
     for i in range(len(bank)):
         bounded = bool(np.isfinite(bank.rate[i]))
         check_shape(f"latency[{i}]", points[:, i], value[:, i], bounded=bounded)
-    return f"{len(points)} loads a server"
+    return f"{counted(len(points), 'load')} a server"
 
 
 def empty(bank: ServerBank, points: Array) -> str:

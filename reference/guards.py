@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import Array, InputError
+from .plural import counted
 from .validation import as_float, as_floats, as_index, as_names, as_positive, check_broadcast
 
 # methods that are infinite from the rate on
@@ -124,7 +125,7 @@ def _checked(field: str, value: Any, n: int) -> Any:
     is_float_array = type(value) is np.ndarray and value.dtype.char == "d"
     array = value if is_float_array else as_floats(field, value)
     if array.ndim and n > 1 and array.shape[-1] not in (1, n):
-        problem = f"is of {array.shape[-1]} servers where there are {n}"
+        problem = f"is of {counted(array.shape[-1], 'server')} where there are {n}"
         remedy = "give one number per server, or one for all"
         raise InputError(field, array.tolist(), problem, remedy)
     return array

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html import escape
 
+from .plural import counted
+
 MOST = 40  # rows; the text has them all
 CELLS = re.compile(r" {2,}")
 
@@ -22,7 +24,7 @@ class HtmlTable:
         caption, *lines = str(self).splitlines()
         rows = [CELLS.split(line.strip()) for line in lines[:MOST]]
         if len(lines) > MOST:
-            rows.append([f"and {len(lines) - MOST} more lines"])
+            rows.append([f"and {counted(len(lines) - MOST, 'more line')}"])
         width = max(map(len, rows), default=1)
         body = "".join(f"<tr>{_cells(row, width)}</tr>" for row in rows)
         head = f'<caption style="text-align: left">{escape(caption)}</caption>'

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from .errors import Array, InputError, LoadError
+from .plural import counted
 
 Given = TypeVar("Given")
 Rest = ParamSpec("Rest")
@@ -275,7 +276,8 @@ def as_names(field: str, word: str, names: object, n: int) -> tuple[str, ...]:
         return _numbered(word, n)
     given = list_or_none(names)
     if given is None or len(given) != n:
-        raise InputError(field, names, f"is not a list of {n} names", f"give one name per {word}")
+        problem = f"is not a list of {counted(n, 'name')}"
+        raise InputError(field, names, problem, f"give one name per {word}")
     seen: dict[str, int] = {}
     for i, name in enumerate(given):
         first = seen.setdefault(check_text(f"{field}[{i}]", name), i)
@@ -342,7 +344,7 @@ def as_server_array(field: str, value: object, n: int) -> Array:
     """Return an array of shape (n,) from n numbers or one for all servers; else InputError."""
     array = np.atleast_1d(as_floats(field, value))
     if array.ndim != 1 or array.size not in (1, n):
-        problem = f"is not one number for each of {n} servers"
+        problem = f"is not one number for each of {counted(n, 'server')}"
         raise InputError(field, array.tolist(), problem, "give one per server, or one for all")
     return np.ascontiguousarray(np.broadcast_to(array, (n,)))
 

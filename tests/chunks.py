@@ -16,5 +16,10 @@ def chunks(total, size, quick=math.inf, often=math.inf):
     ]
 
 
+def some(total, quick=math.inf, often=math.inf):
+    """Return seeds of one case each, marked as chunks are."""
+    return [pytest.param(seed, marks=_marks(seed, quick, often)) for seed in range(total)]
+
+
 def _marks(at, quick, often):
     return pytest.mark.exhaustive if at >= often else pytest.mark.slow if at >= quick else ()

@@ -1,4 +1,4 @@
-"""The command, run in the process of the test; the mark `slow`."""
+"""The command, run in the process of the test; the marks `slow` and `no_cover`."""
 
 import importlib.util
 import os
@@ -38,6 +38,14 @@ def pytest_itemcollected(item):
     """Mark the exhaustive tests as slow: -m "not slow" replaces the -m of pyproject.toml."""
     if item.get_closest_marker("exhaustive"):
         item.add_marker("slow")
-    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    given, indices = (
+        (item.callspec.params.values(), item.callspec.indices.values())
+        if hasattr(item, "callspec")
+        else ((), ())
+    )
+    # coverage doubles the time of a test: it is taken of each value of a parameter, not of pairs
+    pair = sum(index > 0 for index in indices) > 1
+    if pair and item.config.pluginmanager.hasplugin("_cov"):
+        item.add_marker("no_cover")
     if item.get_closest_marker("ecos") or any(isinstance(v, str) and v == "ECOS" for v in given):
         item.add_marker(NEEDS_ECOS)

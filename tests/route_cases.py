@@ -1,18 +1,11 @@
 """Small random systems with routes: groups at servers, and networks with all routes listed."""
 
 import numpy as np
-import pytest
 from graphs import all_routes, random_graph
 from scipy.sparse import csr_array
 
 from sojourn.models import BPR, MG1, MM1, Constant, Groups, MMc, Network, Polynomial
 from sojourn.reference.routes import Columns, ListedRoutes, RoutedSystem
-
-
-def some(count, quick=8):
-    """Return seeds; those from `quick` on are marked slow."""
-    slow = pytest.mark.slow
-    return [pytest.param(seed, marks=slow if seed >= quick else ()) for seed in range(count)]
 
 
 def random_bank(rng, stations, load):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...reference.html_table import HtmlTable
+from ...reference.plural import counted
 from .ratio import BoundedValue, Ratio, excess
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class CertifiedAnswer(HtmlTable, Provenance):
     @property
     def proof(self) -> str:
         """Summary of certificate, solver and formulation, for people."""
-        steps = f", {self.polished} Newton steps" if self.polished else ""
+        steps = f", {counted(self.polished, 'Newton step')}" if self.polished else ""
         verdict = "certified" if self.certified else "NOT CERTIFIED"
         source = f"{self.solver.lower()}, {self.formulation}{steps}"
         return f"{verdict} within {self.certificate.gap:.1e} ({source})"

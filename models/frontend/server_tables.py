@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...reference.plural import counted
 from ..core.reading import read_table
 from ..latency.base import parameters
 from ..latency.registry import family_named, names
@@ -72,7 +73,7 @@ def table_rows(
             raise ScenarioError(
                 place.rstrip(": "),
                 ",".join(cells),
-                f"has {len(cells)} cells under {len(header)} columns",
+                f"has {counted(len(cells), 'cell')} under {counted(len(header), 'column')}",
                 "correct that row",
             )
         for field, column in columns.items():

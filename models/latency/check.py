@@ -12,6 +12,7 @@ from ...reference import family_checks
 from ...reference.bank_fields import whole
 from ...reference.errors import Array, InputError
 from ...reference.html_table import HtmlTable
+from ...reference.plural import counted
 from ...reference.validation import as_seed, check_flag, check_instance
 from ..core.progress import reports_progress
 from . import check_cone_numbers, check_cones, check_numbers
@@ -186,7 +187,7 @@ def check_latency(bank: Latency, seed: int = 0, *, throw: bool = True) -> Latenc
             known = error if isinstance(error, InputError) else family_checks.raised(name, error)
             checks.append(PropertyCheck(name, False, str(known)))
             first = first or (name, known)
-    family = f"{type(bank).__name__}, {len(bank)} server{'s' * (len(bank) > 1)}"
+    family = f"{type(bank).__name__}, {counted(len(bank), 'server')}"
     report = LatencyReport(family, tuple(checks))
     if throw and first is not None:
         raise LatencyCheckError(*first, report)

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ...reference.errors import Array, InputError
 from ...reference.family_checks import SAME
+from ...reference.plural import counted
 from .base import Latency
 from .check_cones import ConeCase, cone_cases, epigraph
 from .cone import ConeParameters, as_parameters, as_written
@@ -95,7 +96,7 @@ def _set(case: ConeCase, made: ConeParameters, bank: Latency) -> None:
         part, field = parts[index], f"{case.name}, {_field(name)}"
         value = np.asarray((part.cone_numbers() or {}).get(name, np.nan), dtype=np.float64)
         if value.shape != (len(part),) or not np.isfinite(value).all():
-            remedy = f"give {len(part)} numbers to every bank of its cone_structure"
+            remedy = f"give {counted(len(part), 'number')} to every bank of its cone_structure"
             raise InputError(field, value.tolist(), "is not one finite number a server", remedy)
         for i in np.flatnonzero(value < 0) if parameter.is_nonneg() else ():
             remedy = "name it in signed_cone_numbers"

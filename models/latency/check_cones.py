@@ -11,6 +11,7 @@ import numpy as np
 
 from ...reference.errors import Array, InputError
 from ...reference.family_checks import worst
+from ...reference.plural import counted
 from .base import Latency
 from .check_numbers import SLOW_STEP
 from .cone import Cone, as_written
@@ -105,7 +106,7 @@ def values(bank: Latency, points: Array) -> str:
         of = "the function, where its tangents touch"
         worst(case.name, of, minimum, expected, flows, allowed, CORRECT_LATENCY)
     tangents = f"; by tangents: {', '.join(by_tangents)}" if by_tangents else ""
-    return f"minimised at {len(flows)} loads per server{tangents}"
+    return f"minimised at {counted(len(flows), 'load')} per server{tangents}"
 
 
 def minimised(bank: Latency, case: ConeCase, flows: Array, tangents_at: float = 1.0) -> Array:

@@ -20,6 +20,7 @@ from typing import Any
 import cvxpy as cp
 
 from ...reference.errors import InputError
+from ...reference.plural import counted
 from ...reference.validation import as_integer, check_choice
 
 TANGENTS = 1400  # default number of tangents of each server that has no cone
@@ -188,7 +189,7 @@ def in_solver_unit(write: Callable[..., Cone]) -> Callable[..., Cone]:
                 parameters.enter(self)
             return write(self, flow, *options, **named)
         if not isinstance(flow, cp.Expression) or flow.shape != (len(self),):
-            problem = f"is not a CVXPY expression of {len(self)} flows"
+            problem = f"is not a CVXPY expression of {counted(len(self), 'flow')}"
             raise InputError("flow", flow, problem, f"give one of shape ({len(self)},)")
         for form in (*options, *named.values()):
             problem = f"is not a form of the cone of {type(self).__name__}"

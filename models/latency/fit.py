@@ -22,6 +22,7 @@ import cvxpy as cp
 import numpy as np
 
 from ...reference.errors import Array, InputError
+from ...reference.plural import counted
 from ..core.solver_specs import SOLVERS
 
 # Least slope at no load, in median latencies over the largest load: the curve rises strictly, so
@@ -131,7 +132,7 @@ def _coefficients(
             return np.asarray(np.where(value > lower + MIN_TERM, value, lower) / largest)
     problem_text = f"could not be fitted by {', '.join(names)}"
     remedy = "look at its samples, or give fewer pieces"
-    raise InputError(field, f"{y.size} samples", problem_text, remedy)
+    raise InputError(field, counted(y.size, "sample"), problem_text, remedy)
 
 
 def _solve(problem: cp.Problem, variable: cp.Variable, solver: str) -> Array | None:

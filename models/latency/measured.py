@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ...reference.errors import Array, InputError
+from ...reference.plural import counted
 from ...reference.server_bank import Operated, Operation
 from ...reference.validation import as_index, as_integer, as_server_array, list_or_none
 from ..core.progress import reports_progress
@@ -109,7 +110,7 @@ class Measured(Operated, Latency):
         loads, latencies = rows("load", load), rows("latency", latency)
         n = len(loads)
         if len(latencies) != n:
-            problem = f"is of {len(latencies)} servers where load is of {n}"
+            problem = f"is of {counted(len(latencies), 'server')} where load is of {n}"
             raise InputError("latency", latency, problem, "give both for every server")
         for i in range(n):
             name = sample_names(i if n > 1 or is_nested(load) else None)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import Array, InputError
+from ...reference.plural import counted
 from ...reference.validation import as_floats, as_server_array, list_or_none, raise_at_first
 from ..core.reading import read_table
 
@@ -54,7 +55,7 @@ def check_samples(load: Array, latency: Array, name: SampleName) -> None:
         remedy = "give samples at three loads or more"
         raise InputError(name("load", None), [], "there is no sample", remedy)
     if latency.size != load.size:
-        problem = f"has {latency.size} values where {name('load', None)} has {load.size}"
+        problem = f"has {counted(latency.size, 'value')} where {name('load', None)} has {load.size}"
         remedy = "give one latency for every load"
         raise InputError(name("latency", None), latency.tolist(), problem, remedy)
     finite = "is not finite", "give a finite number"
@@ -65,8 +66,7 @@ def check_samples(load: Array, latency: Array, name: SampleName) -> None:
     _check_column("latency", latency, latency > 0, "a latency is above 0", remedy, name)
     loads = np.unique(load)
     if loads.size < 3:
-        plural = "s" * (loads.size > 1)
-        problem = f"has {loads.size} different load{plural}, too few for a curve"
+        problem = f"has {counted(loads.size, 'different load')}, too few for a curve"
         remedy = "give samples at three loads or more"
         raise InputError(name("load", None), loads.tolist(), problem, remedy)
 

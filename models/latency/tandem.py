@@ -10,6 +10,7 @@ import numpy as np
 from ...reference.bank_fields import whole
 from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
+from ...reference.plural import counted
 from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
 from .cone_numbers import numbers_of_parts
@@ -60,7 +61,7 @@ class Tandem(ComposedLatency):
         self.first: Latency = whole(check_instance("first", first, Latency, problem, remedy))
         self.second: Latency = whole(check_instance("second", second, Latency, problem, remedy))
         if len(self.first) != len(self.second):
-            problem = f"has {len(self.second)} servers where first has {len(self.first)}"
+            problem = f"has {counted(len(self.second), 'server')} where first has {len(self.first)}"
             remedy = "give as many of both: each server of the first has its own second"
             raise InputError("second", second, problem, remedy)
         self.parts = self.first, self.second

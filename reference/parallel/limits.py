@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..composed import as_bank
 from ..errors import Array, InputError
+from ..plural import counted
 from ..server_bank import ServerBank
 from ..validation import as_floats, as_server_array, raise_at_first
 from .optimum_equilibrium import check_one_load
@@ -137,7 +138,7 @@ def _rows(matrix: npt.ArrayLike, bound: npt.ArrayLike, n: int) -> tuple[Array, A
     rows = as_floats("matrix", matrix)
     rows = rows.reshape(-1, n) if rows.size % n == 0 else rows
     if rows.shape != (*bounds.shape, n):
-        problem = f"is not {bounds.size} rows of {n} numbers"
+        problem = f"is not {counted(bounds.size, 'row')} of {counted(n, 'number')}"
         remedy = "give a row for each bound, with one number a server"
         raise InputError("matrix", rows.tolist(), problem, remedy)
     raise_at_first("matrix", rows, np.isfinite(rows), "is not finite", "give a number a job")

@@ -27,6 +27,7 @@ import numpy as np
 from ..composed import as_bank
 from ..errors import Array, InputError, LoadError
 from ..html_table import HtmlTable
+from ..plural import counted
 from ..server_bank import ServerBank
 from ..validation import LARGEST, as_float, check_within
 from .anarchy import ratio_of
@@ -102,7 +103,7 @@ class WorstCase(HtmlTable):
         return (
             f"worst price of anarchy {self.poa:.9g} at load {self.load:.6g}; "
             f"no load up to {self.up_to:.6g} has more than {self.upper_bound:.9g}\n"
-            f"  {state}, {self.evaluations} loads looked at; "
+            f"  {state}, {counted(self.evaluations, 'load')} looked at; "
             f"by the paper's rule {self.candidate_poa:.9g} at load {self.candidate_load:.6g}"
             f"{shared}"
         )

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import Array, LoadError
 from ..guards import check_players
 from ..html_table import HtmlTable
+from ..plural import counted
 from ..validation import LARGEST, as_float, check_within
 from .anarchy import Node, at_no_load, bound_between, solved
 from .capacity import capacity, check_multiple
@@ -87,11 +88,11 @@ class RouteWorstCase(HtmlTable):
             else f"NOT CERTIFIED, gap {self.gap:.0e}" + f" ({self.note})" * bool(self.note)
         )
         shared = f"\n  shared with the reference's search: {self.shares}" * bool(self.shares)
-        of_players = f" of {self.players:g} players" * bool(np.isfinite(self.players))
+        of_players = f" of {counted(self.players, 'player')}" * bool(np.isfinite(self.players))
         return (
             f"worst price of anarchy{of_players} {self.poa:.9g} at load {self.load:.6g}; no load "
             f"from {self.low:.6g} to {self.high:.6g} has more than {self.upper_bound:.9g}\n"
-            f"  {state}, {self.evaluations} loads looked at{shared}"
+            f"  {state}, {counted(self.evaluations, 'load')} looked at{shared}"
         )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..bank_fields import store
 from ..errors import Array, InputError
 from ..pickling import state
+from ..plural import counted
 from ..validation import LEAST, as_floats, as_fraction, as_positive, raise_at_first, takes_arguments
 
 
@@ -198,7 +199,7 @@ def canonical(modes: Modes) -> Canonical:
 def check_dual(modes: Modes) -> None:
     """Raise InputError unless there are two stages and two modes, the cloud-heavy mode first."""
     if modes.rate.shape != (2, 2):
-        problem = f"has {modes.stages} stages, {modes.modes} modes"
+        problem = f"has {counted(modes.stages, 'stage')}, {counted(modes.modes, 'mode')}"
         remedy = "give two rates of each of two stages, as [[l1, l2], [c1, c2]]"
         raise InputError("rate", modes.rate.tolist(), problem, remedy)
     (l1, l2), (c1, c2) = modes.rate.tolist()

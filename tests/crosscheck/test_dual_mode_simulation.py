@@ -43,7 +43,9 @@ def simulate(point, load, seed):
     return [*stages, stages.sum()]
 
 
-@pytest.mark.parametrize(("load", "p"), [(2.5, 0.6), (3.4, 0.8)])
+@pytest.mark.parametrize(
+    ("load", "p"), [(3.4, 0.8), pytest.param(2.5, 0.6, marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.slow
 def test_stage_delays_and_their_sum_lie_in_the_99_percent_interval(load, p):
     point = SYSTEM.partition(load, p)

@@ -34,7 +34,7 @@ def covered(certificate, value, true):
     return abs(value - true) / true <= certificate.gap * (1 + 1e-6) + 1e-12
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=200))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 25, quick=25, often=50))
 def test_default_settings_agree_to_1e_8(seeds):
     for seed in seeds:
         system, load = random_system(seed)
@@ -53,7 +53,7 @@ def test_default_settings_agree_to_1e_8(seeds):
             )
 
 
-@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 50, quick=50, often=100))
+@pytest.mark.parametrize("seeds", chunks(SYSTEMS, 25, quick=25, often=50))
 @pytest.mark.parametrize("solver", ["CLARABEL", "ECOS", "SCS"])
 def test_certificate_covers_the_true_error_of_every_solver(solver, seeds):
     """For the solver's own answer and for the polished one."""

@@ -128,7 +128,7 @@ def test_every_family_system_limit_and_function_is_among_the_calls():
 
 @pytest.mark.slow
 @settings(
-    max_examples=8000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=5000, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(st.sampled_from(ARGUMENTS), st.sampled_from(LABELS))
 def test_hostile_arguments(place, argument, label):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError, LoadError
+from ....reference.plural import counted
 from ....reference.validation import as_floats, as_integer, check_flag, raise_at_first
 from ...core.question import is_own_solver
 from ...core.solvers import capable_solvers, solver_names
@@ -235,7 +236,7 @@ def _check_loads(loads: npt.ArrayLike, count: int, *, relative: bool) -> Array:
         remedy = "give one or more numbers, or a row of them for each system"
         raise LoadError("loads", array.tolist(), "is not a list of loads", remedy)
     if array.ndim == 2 and len(array) != count:
-        problem = f"has {len(array)} rows for {count} systems"
+        problem = f"has {counted(len(array), 'row')} for {counted(count, 'system')}"
         raise LoadError(
             "loads", array.tolist(), problem, "give a row for each, or one list for all"
         )

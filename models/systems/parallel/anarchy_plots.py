@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ....reference.parallel.worst_case import WorstCase
+from ....reference.plural import counted
 from ....reference.validation import check_instance
 from ...frontend.style import COLOURS, curve_of, grid, over_load, panels
 from .plots import named_curves, plot_price_of_anarchy
@@ -75,7 +76,7 @@ def plot_players(data: xr.Dataset, axes: Axes, found: WorstCase | None = None) -
     for i, k in enumerate(shown):
         wardrop = math.isinf(k)
         colour = COLOURS[0] if wardrop else COLOURS[1 + i % (len(COLOURS) - 1)]
-        label = "selfish users" if wardrop else f"{k:g} players"
+        label = "selfish users" if wardrop else counted(k, "player")
         axes.plot(
             data["load"],
             data["price_of_anarchy"].sel(players=k),

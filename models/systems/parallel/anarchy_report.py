@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array
+from ....reference.plural import counted
 from ...core.solution import finite, finite_or_none
 from ...core.variables import ANARCHY
 from ...frontend.process import UNCERTIFIED
@@ -294,7 +295,7 @@ def _shown(done: AnswerRows) -> Iterator[str | Table]:
     else:
         place = f"at load {found.load:.6g}, of loads up to {found.up_to:.6g}"
     state = "no load has more than" if found.certified else "NOT CERTIFIED: no load has more than"
-    effort = f"gap {found.gap:.0e}, {found.evaluations} loads solved"
+    effort = f"gap {found.gap:.0e}, {counted(found.evaluations, 'load')} solved"
     yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] {place}"
     yield f"  {state} {found.upper_bound:.9f} ({effort})"
     yield f"  shared with the reference's search: {found.shares}"

@@ -19,6 +19,7 @@ import numpy as np
 from ....reference.composed import as_bank
 from ....reference.errors import Array, InputError
 from ....reference.parallel.optimum_equilibrium import check_one_load
+from ....reference.plural import counted
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats
 from ...core.table import Mask, Table
@@ -141,9 +142,8 @@ def certify(bank: ServerBank, load: float, flow: Array, goal: Goal) -> Certifica
     check_goal(goal)
     bank, x = as_bank(bank), as_floats("flow", flow)
     if x.shape != (len(bank),):
-        raise InputError(
-            "flow", x.tolist(), f"has shape {x.shape}", f"give {len(bank)} numbers, one a server"
-        )
+        remedy = f"give {counted(len(bank), 'number')}, one a server"
+        raise InputError("flow", x.tolist(), f"has shape {x.shape}", remedy)
     return certify_rows(bank, np.array([check_one_load(bank, load)]), x[None], goal).row(0)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.plural import counted
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats, raise_at_first
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, within
@@ -165,10 +166,12 @@ def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike |
     (name,) = present
     parts = as_floats(name, given[name])
     if parts.shape != (len(system),):
-        count = f"{parts.size} numbers" if parts.ndim == 1 else f"an array of shape {parts.shape}"
+        shape = f"an array of shape {parts.shape}"
+        count = counted(parts.size, "number") if parts.ndim == 1 else shape
         names = ", ".join(system.names[:12]) + (", ..." if len(system) > 12 else "")
-        remedy = f"give {len(system)} numbers, one a server: {names}"
-        raise InputError(name, parts.tolist(), f"is {count} for {len(system)} servers", remedy)
+        remedy = f"give {counted(len(system), 'number')}, one a server: {names}"
+        problem = f"is {count} for {counted(len(system), 'server')}"
+        raise InputError(name, parts.tolist(), problem, remedy)
     raise_at_first(
         name,
         parts,

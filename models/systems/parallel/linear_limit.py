@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.validation import as_floats, check_flag, check_text, raise_at_first
 from ...latency.base import Latency
 from .splits import compensated_sum
@@ -161,7 +162,7 @@ class LinearLimit(Limit):
             raise InputError(
                 f"{self.name}.matrix",
                 matrix.tolist(),
-                f"is not made of rows of {n} numbers",
+                f"is not made of rows of {counted(n, 'number')}",
                 f"give shape ({n},) or (m, {n})",
             )
         raise_at_first(
@@ -207,7 +208,7 @@ class LinearLimit(Limit):
         """Return a field as an array of the shape; InputError where it does not fit."""
         value = as_floats(f"{self.name}.{field}", getattr(self, field))
         if value.shape not in ((), shape):
-            what = f"one number for each of {shape[0]} rows" if shape else "one number"
+            what = f"one number for each of {counted(shape[0], 'row')}" if shape else "one number"
             raise InputError(
                 f"{self.name}.{field}",
                 value.tolist(),

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...core.variables import ANARCHY
@@ -88,7 +89,7 @@ def _given(scenario: Written, load: float, text: str) -> Evaluation:
             "--weights-in", text, "is not a list of numbers with commas between", remedy
         ) from None
     if weights.size != len(rows.names):
-        problem = f"has {weights.size} numbers for {len(rows.names)} rows of servers"
+        problem = f"has {counted(weights.size, 'number')} for {len(rows.names)} rows of servers"
         raise InputError(
             "--weights-in", text, problem, f"give one for each of {', '.join(rows.names)}"
         )
@@ -244,7 +245,7 @@ def _shown(
     yield from limit_lines(answers["optimum"].limits, unit)
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
-        way = f"{s.solver.lower()}, {s.formulation}, {s.polished} Newton steps"
+        way = f"{s.solver.lower()}, {s.formulation}, {counted(s.polished, 'Newton step')}"
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({way})"
     yield from scenario.remarks
     if variants:

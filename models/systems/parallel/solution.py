@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ...core.solution import CertifiedAnswer, finite, finite_or_none
 from .certificate import Certificate
 from .prices import Goal
@@ -133,7 +134,7 @@ class ServerSplit:
             cells = [f"{more} {v:.4g}" if v % 1 else f"{more} {v:.0f}" for v in column[shown]]
             lines = [f"{line}  {cell}" for line, cell in zip(lines, cells, strict=True)]
         hidden = self.flow.size - len(shown)
-        return lines + ([f"  ... and {hidden} more servers"] if hidden else [])
+        return lines + ([f"  ... and {counted(hidden, 'more server')}"] if hidden else [])
 
     def _servers(self, **more: Sequence[Any]) -> list[dict[str, Any]]:
         """Return a record for each server, ready for JSON."""
@@ -207,7 +208,7 @@ class Solution(ServerSplit, CertifiedAnswer):
             kind = "marginal delay"
         else:
             kind = "common latency" if math.isinf(self.players) else "price"
-        of_players = "" if math.isinf(self.players) else f" of {self.players:g} players"
+        of_players = "" if math.isinf(self.players) else f" of {counted(self.players, 'player')}"
         head = (
             f"{self.goal}{of_players} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
             f"{kind} {self.multiplier:.9g}"

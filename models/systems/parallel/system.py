@@ -13,6 +13,7 @@ from ....reference.errors import LoadError
 from ....reference.guards import check_players
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.sensitivity import Sensitivity, derivatives
+from ....reference.plural import counted
 from ....reference.validation import LEAST, as_names, as_single_load, check_text
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.ratio import PriceOfAnarchy
@@ -85,7 +86,8 @@ class ParallelServers(SplitDecisions):
         self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
-        return f"ParallelServers({len(self.bank)} servers, total rate {self.total_rate:g})"
+        size = counted(len(self.bank), "server")
+        return f"ParallelServers({size}, total rate {self.total_rate:g})"
 
     def __len__(self) -> int:
         return len(self.bank)

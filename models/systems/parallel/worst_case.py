@@ -41,6 +41,7 @@ from ....reference.parallel.worst_case import (
     last_load,
 )
 from ....reference.pickling import as_raised
+from ....reference.plural import counted
 from ...core.options import FormulationOptions, check_solve_options
 from ...core.progress import StatusLine
 from ...core.signatures import show_options
@@ -80,7 +81,7 @@ class WorstCaseInterruptedError(KeyboardInterrupt):
     """
 
     def __init__(self, found: Any) -> None:
-        super().__init__(f"stopped after {found.evaluations} loads, gap {found.gap:.1e}")
+        super().__init__(f"stopped after {counted(found.evaluations, 'load')}, gap {found.gap:.1e}")
         self.found = found
 
     __reduce__ = as_raised
@@ -181,11 +182,11 @@ class _BestFirst:
             with StatusLine("worst case") as tick:
                 for load in np.split(first, range(block, first.size, block)):
                     self.nodes = self.nodes.joined(self._solved(load))
-                    tick.step(f"{self.evaluations} loads")
+                    tick.step(counted(self.evaluations, "load"))
                 complete = True
                 while self._split():
                     gap = self._bounds().max(initial=1.0) / self._worst()[0] - 1
-                    tick.step(f"{self.evaluations} loads, gap {gap:.0e}")
+                    tick.step(f"{counted(self.evaluations, 'load')}, gap {gap:.0e}")
         except KeyboardInterrupt:
             # without all edges some loads are in no cell, and have no bound
             found = self._result(edges, complete=complete)
@@ -252,7 +253,7 @@ class _BestFirst:
         remaining = self.most - self.evaluations
         cells = np.argsort(-bound)[: min(np.count_nonzero(open_), BATCH, max(remaining, 0))]
         if not cells.size:
-            self.note = f"stopped after {self.evaluations} loads"
+            self.note = f"stopped after {counted(self.evaluations, 'load')}"
             return False
         left, load = self._inside(cells[bound[cells] > least[cells]], remaining)
         if not load.size or bound[cells[0]] <= least[cells[0]]:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from ....reference.plural import counted
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite, finite_or_none
 from ...core.variables import ANARCHY, variable
@@ -142,8 +143,8 @@ def _shown(done: Done) -> Iterator[str | Table]:
     reason = f", {escape(found.note)}" if found.note else ""
     yield (
         f"  {state}no load from {found.low:.6g} to {found.high:.6g} {scenario.units.jobs} has more "
-        f"than {found.upper_bound:.6f} (gap {found.gap:.0e}, {found.evaluations} loads solved"
-        f"{reason})"
+        f"than {found.upper_bound:.6f} (gap {found.gap:.0e}, "
+        f"{counted(found.evaluations, 'load')} solved{reason})"
     )
     yield f"  shared with the reference's search: {found.shares}\n"
     if done.players:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.validation import as_float, as_floats, list_or_none
 from .inputs import has
 
@@ -42,7 +43,7 @@ class Nodes:
         remedy = "give a pair (first node, last node) for each link"
         if listed is None or len(listed) != links:
             count = "no list" if listed is None else f"a list of {len(listed)}"
-            raise InputError("ends", ends, f"is {count} for {links} links", remedy)
+            raise InputError("ends", ends, f"is {count} for {counted(links, 'link')}", remedy)
         self.ends = tuple(_pair(f"ends[{a}]", end, remedy) for a, end in enumerate(listed))
         self.index: dict[Any, int] = {}
         for end in self.ends:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.routes import Columns, GraphRoutes, RouteFlow
 from ....reference.routes.given import decompose
 from ....reference.validation import as_float, as_floats, check_list, raise_at_first
@@ -96,7 +97,7 @@ def _by_group(system: RouteSystem, field: str, value: Any) -> dict[int, Any]:
     if not isinstance(value, Mapping):
         given = check_list(field, np.asarray(value, dtype=object).tolist())
         if len(given) != len(index):
-            problem = f"has {len(given)} rows for {len(index)} groups"
+            problem = f"has {counted(len(given), 'row')} for {counted(len(index), 'group')}"
             raise InputError(field, len(given), problem, "give a row for each group")
         value = dict(zip(system.groups, given, strict=True))
     elif is_network(system):
@@ -117,8 +118,8 @@ def _numbers(field: str, value: Any, count: int, what: str) -> Array:
     """Return a finite number of 0 or more for each of several things."""
     array = as_floats(field, value)
     if array.shape != (count,):
-        problem = f"is {array.size} numbers for {count} {what}"
-        raise InputError(field, array.tolist(), problem, f"give {count} numbers")
+        problem = f"is {counted(array.size, 'number')} for {count} {what}"
+        raise InputError(field, array.tolist(), problem, f"give {counted(count, 'number')}")
     raise_at_first(field, array, np.isfinite(array), "is not a finite number", ZERO)
     raise_at_first(field, array, array >= 0, "is negative", ZERO)
     return array

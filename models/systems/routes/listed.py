@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.routes import Columns, ListedRoutes
 from ....reference.validation import as_float, as_floats, as_names
 from ...latency.base import Latency, as_latency
@@ -111,7 +112,7 @@ def _stations(stations: Any) -> tuple[tuple[str, ...], Latency]:
             raise InputError(place, bank, "is not a server", remedy)
         if len(bank) != 1:
             remedy = "name each of its servers as a station of its own"
-            raise InputError(place, bank, f"is a bank of {len(bank)} servers", remedy)
+            raise InputError(place, bank, f"is a bank of {counted(len(bank), 'server')}", remedy)
     return names, as_latency(tuple(named.values()))
 
 
@@ -141,7 +142,7 @@ def _delays(place: str, value: Any, n: int) -> Array:
     """Return the fixed delays of the n routes of a group, from one for all or one for each."""
     times = as_floats(place, value)
     if times.shape not in ((), (n,)):
-        problem = f"has shape {times.shape}, and the group has {n} routes"
+        problem = f"has shape {times.shape}, and the group has {counted(n, 'route')}"
         raise InputError(place, value, problem, "give one number, or one a route")
     for i, time in enumerate(times.ravel().tolist()):
         if not 0 <= time < np.inf:

@@ -76,7 +76,7 @@ class Network(RouteSystem):
     >>> ends = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t")]
     >>> network = Network(roads, ends=ends, load={("s", "t"): 6.0})
     >>> network
-    Network(1 groups, 5 stations, load 6)
+    Network(1 group, 5 stations, load 6)
     >>> network.stations
     ('s -> v', 's -> w', 'v -> w', 'v -> t', 'w -> t')
     """

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
 from ...core.variables import ANARCHY
@@ -104,7 +105,7 @@ def _shown(
     yield from limit_lines(answers["optimum"].limits, unit)
     yield f"\nprice of anarchy  [bold]{poa:.6f}[/], certified within {poa.spread:.0e}"
     for s in found:
-        steps = f", {s.polished} Newton steps" if s.polished else ""
+        steps = f", {counted(s.polished, 'Newton step')}" if s.polished else ""
         way = f"{s.solver.lower()}, {s.formulation}{steps}"
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({way})"
     selfish = answers["equilibrium"]

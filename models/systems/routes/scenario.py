@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....reference.errors import Array, escaped
+from ....reference.plural import counted
 from ...frontend.fields import (
     Folder,
     ScenarioError,
@@ -212,7 +213,7 @@ def _distances(given: object, place: str, listed: Sequence[Server], units: Units
     if not isinstance(given, list):
         return np.full(len(names), _delay(given, place, units))
     if len(given) != len(names):
-        problem = f"has {len(given)} numbers for {len(names)} stations"
+        problem = f"has {counted(len(given), 'number')} for {counted(len(names), 'station')}"
         remedy = "give one a station, inf where it is not allowed, or a table by name"
         raise ScenarioError(place, given, problem, remedy)
     return np.array([_delay(v, f"{place}[{j}]", units) for j, v in enumerate(given)])
@@ -236,7 +237,7 @@ def _route_delays(given: object, place: str, count: int, units: Units) -> Array:
     if not isinstance(given, list):
         return np.full(count, _time(given, place, units))
     if len(given) != count:
-        problem = f"has {len(given)} numbers for {count} routes"
+        problem = f"has {counted(len(given), 'number')} for {counted(count, 'route')}"
         raise ScenarioError(place, given, problem, "give one number, or one a route")
     return np.array([_time(v, f"{place}[{r}]", units) for r, v in enumerate(given)])
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from ....reference.errors import Array
 from ....reference.html_table import HtmlTable
+from ....reference.plural import counted
 from ....reference.routes import RoutedSystem
 from ....reference.routes.capacity import capacity
 from ...core.solution import CertifiedAnswer, finite_or_none
@@ -69,7 +70,7 @@ class RouteSolution(RoutedFlows, CertifiedAnswer):
 
     def __repr__(self) -> str:
         is_game = self.goal == "equilibrium" and math.isfinite(self.players)
-        of_players = f" of {self.players:g} players" if is_game else ""
+        of_players = f" of {counted(self.players, 'player')}" if is_game else ""
         head = (
             f"{self.goal}{of_players} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
             f"{self.mean_saving:.1e} to save by other routes"

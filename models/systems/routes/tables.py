@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.validation import as_float, as_positive, check_text, check_within, place
 from ...latency.base import Latency, parameters
 from ...latency.bpr import BPR
@@ -76,7 +77,7 @@ class LinkTable:
         }
         bank = self._made(latency)
         if not isinstance(bank, Latency) or len(bank) != len(self.ends):
-            problem = f"does not return a bank of {len(self.ends)} links"
+            problem = f"does not return a bank of {counted(len(self.ends), 'link')}"
             raise InputError("latency", latency, problem, "return one server for each link")
         fixed = np.zeros(len(self.ends))
         for column, weight in weights.items():

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, LoadError
 from ....reference.guards import check_players
+from ....reference.plural import counted
 from ....reference.routes import Columns, RoutedSystem, RouteSet
 from ....reference.routes.capacity import capacity, check_multiple
 from ....reference.validation import as_loads, as_single_load, check_text
@@ -52,7 +53,7 @@ class RouteTasks(System):
         self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
-        size = f"{len(self.groups)} groups, {len(self.stations)} stations"
+        size = f"{counted(len(self.groups), 'group')}, {counted(len(self.stations), 'station')}"
         return f"{type(self).__name__}({size}, load {self.load:g})"
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import InputError
+from ....reference.plural import counted
 from ...core.reading import read_text
 from ...core.warn import warn
 from .tables import Found, LinkTable, as_load_factor
@@ -152,7 +153,8 @@ def _links(lines: Lines) -> LinkTable:
         cells, place = data.replace(";", " ").split(), f"{lines.name}:{number}"
         row = dict(zip(order, cells, strict=False))
         if len(cells) < least:
-            problem = f"has {len(cells)} fields of at least {least}: {', '.join(order[:least])}"
+            found, needed = counted(len(cells), "field"), ", ".join(order[:least])
+            problem = f"has {found} of at least {least}: {needed}"
             raise InputError(place, " ".join(cells), problem, CORRECT)
         link = (
             _node(lines, place, row, "init_node", nodes),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.html_table import HtmlTable
+from ....reference.plural import counted
 from ....reference.routes.price_bounds import ROUNDING, largest_load
 from ....reference.routes.tolls import tolled_excess
 from ...core.certificate import Bounds, bounds
@@ -97,7 +98,8 @@ class RouteTolls(HtmlTable):
             f"optimum: mean delay {self.mean_delay:.9g} within {self.gap:.1e}, "
             f"mean toll {self.mean_toll:.6g}"
         )
-        return "\n".join([head, *lines] + [f"  ... and {hidden} more stations"] * (hidden > 0))
+        last = [f"  ... and {counted(hidden, 'more station')}"] * (hidden > 0)
+        return "\n".join([head, *lines, *last])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ....reference.service_modes.stability import as_assignment, check_assignment
 from ....reference.validation import as_floats, as_integer, check_flag, check_instance
 from ...core.curve import CurvePlan
@@ -241,7 +242,7 @@ def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
     """Assignment at each of K loads, shape (K, M)."""
     given = as_floats("p", p)
     if given.ndim == 2 and len(given) != count:
-        problem = f"has {len(given)} rows for {count} loads"
+        problem = f"has {counted(len(given), 'row')} for {counted(count, 'load')}"
         raise InputError("p", given.tolist(), problem, "give one row a load, or one for all")
     rows = given if given.ndim == 2 else [given] * count
     return np.array([as_assignment(system.rates, row) for row in rows])

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ....reference import service_modes as exact
 from ....reference.errors import InputError
+from ....reference.plural import counted
 from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, curve_files, picture
 from ...frontend.scenario import Scenario
@@ -102,7 +103,7 @@ def _text(
     low, high = result["stable_interval"]
     theorem = f"; Theorem {result['theorem']} applies" if result["theorem"] else ""
     yield f"p can be from {low:.6g} to {high:.6g}{theorem}"
-    options = f"{best.solver.lower()}, {best.formulation}, {best.polished} Newton steps"
+    options = f"{best.solver.lower()}, {best.formulation}, {counted(best.polished, 'Newton step')}"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({options})"
     yield _comparison(result, unit)
     yield from _marks(result, capacity)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy.typing as npt
 
 from ....reference.errors import InputError
+from ....reference.plural import counted
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
@@ -97,7 +98,7 @@ class MultiMode(System):
         self.time_unit = check_text("time_unit", time_unit)
 
     def __repr__(self) -> str:
-        size = f"{len(self.stages)} stages, {len(self.modes)} modes"
+        size = f"{counted(len(self.stages), 'stage')}, {counted(len(self.modes), 'mode')}"
         return f"{type(self).__name__}({size}, largest load {self.max_load:g})"
 
     @property

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ...composed import View
 from ...errors import Array, InputError, LoadError
+from ...plural import counted
 from ...server_bank import ArrayLike, ServerBank
 from ...validation import as_fractions
 from ..optimum_equilibrium import check_load
@@ -122,7 +123,7 @@ def weighted_loads(
     if parts is not None:
         time = np.atleast_1d(as_fractions("parts", parts, "the time"))
         if time.shape != loads.shape or not abs(math.fsum(time) - 1.0) <= PARTS_SUM:
-            problem = f"is not {loads.size} parts of the time that sum to 1"
+            problem = f"is not {counted(loads.size, 'part')} of the time that sum to 1"
             raise InputError("parts", time.tolist(), problem, "give a part for each load")
     jobs = time * (loads / loads.max())
     return WeightedLoads(loads, jobs / math.fsum(jobs))

@@ -417,8 +417,8 @@ def test_newton_steps_make_the_answer_exact(system, goal):
     assert raw.polished == 0 < done.polished
     assert done.certificate.gap < 1e-13
     assert done.certificate.gap <= raw.certificate.gap < 1e-3
-    assert "Newton steps" in repr(done)
-    assert "Newton steps" not in repr(raw)
+    assert "Newton step" in repr(done)
+    assert "Newton step" not in repr(raw)
 
 
 @every_goal

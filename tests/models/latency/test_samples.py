@@ -105,13 +105,13 @@ def test_a_missing_file_is_named(tmp_path):
             [GOOD, GOOD],
             [GOOD, [1.0]],
             {},
-            r"^latency\[1\] = \[1.0\]: has 1 values where load\[1\] has 3",
+            r"^latency\[1\] = \[1.0\]: has 1 value where load\[1\] has 3",
         ),
         (
             [GOOD, GOOD],
             [GOOD],
             {},
-            r"^latency = .*: is of 1 servers where load is of 2; give both for every server",
+            r"^latency = .*: is of 1 server where load is of 2; give both for every server",
         ),
         ([1.0, np.nan, 3.0], GOOD, {}, r"^load\[1\] = nan: is not finite; give a finite number"),
         (
@@ -162,7 +162,7 @@ def test_a_missing_file_is_named(tmp_path):
             GOOD,
             GOOD,
             {"delay": [0.0, 0.1]},
-            r"^delay = \[0.0, 0.1\]: is not one number for each of 1 servers; give one",
+            r"^delay = \[0.0, 0.1\]: is not one number for each of 1 server; give one",
         ),
         (
             GOOD,
@@ -176,7 +176,7 @@ def test_a_missing_file_is_named(tmp_path):
             GOOD,
             GOOD,
             {"capacity": [1.0, 2.0]},
-            r"^capacity = \[1.0, 2.0\]: is not one number for each of 1 servers",
+            r"^capacity = \[1.0, 2.0\]: is not one number for each of 1 server",
         ),
         (
             GOOD,

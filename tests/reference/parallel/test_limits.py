@@ -178,7 +178,7 @@ def test_a_row_that_does_not_bind_changes_nothing():
             [1, 2],
             r"^matrix = \[\[1.0, 2.0, 3.0\]\]: is not 2 rows of 3 numbers; give a row for each",
         ),
-        ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 rows of 3 numbers"),
+        ([1, 2], 5, r"^matrix = \[1.0, 2.0\]: is not 1 row of 3 numbers"),
         ([1, 2, np.nan], 5, r"^matrix\[0\]\[2\] = nan: is not finite; give a number a job$"),
         ([1, 1, 1], np.nan, r"^bound\[0\] = nan: is not a number; give the bound of the row$"),
         (

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from chunks import some
 from road_files import NEEDS_ROAD_FILES, road_network
 from scipy.sparse import csr_array
 
@@ -190,7 +191,7 @@ def largest_multiple(system):
     return most if np.isfinite(most) else 3.0
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", some(30, often=10))
 def test_random_systems_are_settled_to_rounding(seed):
     system = random_system(seed)
     most = largest_multiple(system)
@@ -201,7 +202,7 @@ def test_random_systems_are_settled_to_rounding(seed):
 
 
 @pytest.mark.parametrize("short", [1e-6, 1e-9])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", some(12, often=6))
 def test_loads_next_to_the_largest_are_settled_as_far_as_floats_allow(seed, short):
     rng = np.random.default_rng(seed)
     groups, n = int(rng.integers(1, 7)), int(rng.integers(2, 9))
@@ -217,7 +218,7 @@ def test_loads_next_to_the_largest_are_settled_as_far_as_floats_allow(seed, shor
             np.testing.assert_allclose(spare, short * np.sum(bank.rate) / n, rtol=1e-13 / short)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", some(12, often=4))
 def test_a_start_from_another_multiple_has_the_answer_of_none(seed):
     system = random_system(seed)
     most = largest_multiple(system)

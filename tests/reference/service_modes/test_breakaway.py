@@ -114,10 +114,10 @@ def test_system_c_never_breaks():
     assert breakaway(C) is None
 
 
-@pytest.mark.slow
-def test_with_f1_at_or_above_the_local_share_of_the_capacity_nothing_breaks():
+@pytest.mark.parametrize("count", [5, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_with_f1_at_or_above_the_local_share_of_the_capacity_nothing_breaks(count):
     rng = np.random.default_rng(11)
-    for _ in range(25):
+    for _ in range(count):
         K = 1 + 10 ** rng.uniform(-2, 2)
         f1 = 1 / (K + 1) + rng.choice([0.0, rng.uniform(0, 0.9)]) * K / (K + 1)
         f2 = f1 + (1 - f1) * rng.uniform(0.01, 1)
@@ -132,10 +132,10 @@ def breaking_system(rng):
     return Canonical(mu0, K, f1, f2)
 
 
-@pytest.mark.slow
-def test_p_jumps_at_a_breakaway():
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.exhaustive)])
+def test_p_jumps_at_a_breakaway(count):
     rng = np.random.default_rng(12)
-    for _ in range(40):
+    for _ in range(count):
         modes = breaking_system(rng).dual_mode
         found = breakaway(modes)
         step = min(1e-7, (capacity(modes).max_load / found.load - 1) / 2)

@@ -242,7 +242,7 @@ def test_numbers_as_text_are_converted_or_refused(place):
         ([[np.inf, np.inf], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
         (
             [[4.0, 2.0]],
-            r"rate = \[\[4.0, 2.0\]\]: has 1 stages, 2 modes; give two rates of each of two stages",
+            r"rate = \[\[4.0, 2.0\]\]: has 1 stage, 2 modes; give two rates of each of two stages",
         ),
         ([[4.0, 2.0, 1.0], [1.0, 2.0, 3.0]], "has 2 stages, 3 modes"),
     ],

@@ -136,7 +136,7 @@ def raise_error(found):
     (LinearLimit([1, math.nan, 2], 5, "carbon"),
      r"^carbon.matrix\[1\] = nan: is not finite; give a number a job$"),
     (LinearLimit([[1, 1, 2]], [5, 6], "carbon"),
-     r"^carbon.bound = \[5.0, 6.0\]: is not one number for each of 1 rows; give shape \(1,\) or"),
+     r"^carbon.bound = \[5.0, 6.0\]: is not one number for each of 1 row; give shape \(1,\) or"),
     (LinearLimit([1, 1, 2], math.nan),
      r"^linear limit.bound = nan: is not a bound; give a number$"),
     (LinearLimit(0, 5),

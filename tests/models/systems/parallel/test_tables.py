@@ -112,7 +112,7 @@ def test_columns_by_other_names(tmp_path):
      r"server its own name$"),
     ("name,rate\na,1,2\n", "",
      r"servers\.csv, row 2 = 'a,1,2': has 3 cells under 2 columns; correct that row$"),
-    ("name,rate\na\n", "", r"servers\.csv, row 2 = 'a': has 1 cells under 2 columns"),
+    ("name,rate\na\n", "", r"servers\.csv, row 2 = 'a': has 1 cell under 2 columns"),
     ("rate,rate\n1,2\n", "", r"servers\.csv, row 1 = 'rate': names two columns"),
     ("rate,family\n1,M/M/2\n", "", r"servers\.csv, row 2: family = 'M/M/2': is not a known family"),
     ("rate\n", "", r"^servers\.file = .*servers\.csv': has no row of a server"),

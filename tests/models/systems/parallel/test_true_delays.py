@@ -153,7 +153,7 @@ def test_limits_that_do_not_bind_change_nothing(away):
 KINDS = {f.__name__: (i, f) for i, f in enumerate((players, limits, control, tolls))}
 
 
-@pytest.mark.parametrize("seeds", chunks(1200, 30, often=30))
+@pytest.mark.parametrize("seeds", chunks(1200, 10, quick=10, often=30))
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_answers_are_covered(kind, seeds):
     number, ask = KINDS[kind]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chunks import some
 
 from sojourn.models import BPR, MM1, FormulationError, InputError, MMc, Network
 from sojourn.models.core.stored import StoredAnswers, use_stored_answers
@@ -25,7 +26,7 @@ def network(seed):
     return Network(queues, roads, ends=ends, load=load, closed=closed)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", some(8, quick=2, often=4))
 def test_all_programs_and_methods_agree(seed):
     system = network(seed)
     for goal in ("optimum", "equilibrium"):

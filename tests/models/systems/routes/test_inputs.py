@@ -118,7 +118,7 @@ ROUTES = {
     "a delay of an unknown group": ({"delay": {"nowhere": 1.0}}, "delay = 'nowhere': is not a"),
     "a negative delay": ({"delay": {"far": -1.0}}, r"delay\['far'\] = -1.0: is not a finite"),
     "an infinite delay": ({"delay": {"near": [0, INF]}}, r"delay\['near'\]\[1\] = inf: is not"),
-    "too many delays": ({"delay": {"far": [1, 2]}}, r"delay\['far'\] = .*the group has 1 routes"),
+    "too many delays": ({"delay": {"far": [1, 2]}}, r"delay\['far'\] = .*the group has 1 route"),
     "a delay for all": ({"delay": 3.0}, r"delay = 3.0: is not a mapping from groups to delays"),
     "a load of nothing": ({"load": {"near": 1.0, "far": 0.0}}, r"load\['far'\] = 0.0"),
 }

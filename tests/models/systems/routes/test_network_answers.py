@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chunks import some
 from graphs import all_routes, links_of, random_graph
 
 from sojourn.models import BPR, MG1, MM1, Constant, LoadError, MMc, Polynomial
@@ -87,7 +88,7 @@ def random_network(seed, *, free=True):
     )
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", some(40, quick=3, often=10))
 def test_every_group_takes_routes_of_least_price(seed):
     network = random_network(seed)
     equilibrium = network.equilibrium()
@@ -97,9 +98,9 @@ def test_every_group_takes_routes_of_least_price(seed):
     assert optimum.mean_delay <= equilibrium.mean_delay * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(40, 70))
+@pytest.mark.parametrize("seed", some(30, quick=3, often=8))
 def test_formulations_agree_on_networks(seed):
-    network = random_network(seed, free=False)
+    network = random_network(40 + seed, free=False)
     options = {"polish": False, "solver": "CLARABEL", "gap": 1e-5}
     columns, nodes = (network.optimum(formulation=f, **options) for f in ("columns", "node_arc"))
     assert columns.mean_delay == pytest.approx(nodes.mean_delay, rel=2e-5)

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from route_cases import listed, random_flow, random_groups, random_network, some
+from chunks import some
+from route_cases import listed, random_flow, random_groups, random_network
 
 from sojourn.models import (
     MG1,
@@ -73,7 +74,7 @@ def check(system, found, flow, rel=1e-9):
     return columns, costs, least
 
 
-@pytest.mark.parametrize("seed", some(20))
+@pytest.mark.parametrize("seed", some(20, quick=3, often=8))
 def test_random_flows_of_groups(seed):
     rng = np.random.default_rng(seed)
     system = random_groups(rng)
@@ -95,7 +96,7 @@ def test_random_flows_of_groups(seed):
     assert total.station_flow == pytest.approx(found.station_flow, rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", some(20))
+@pytest.mark.parametrize("seed", some(20, quick=3, often=8))
 def test_random_flows_of_networks(seed):
     """By route, by origin and in total, the mean delay is the same."""
     rng = np.random.default_rng(seed)
@@ -139,7 +140,7 @@ def ordered(system, links):
     return out
 
 
-@pytest.mark.parametrize("seed", some(10, quick=4))
+@pytest.mark.parametrize("seed", some(10, quick=3, often=6))
 @pytest.mark.parametrize("draw", [random_groups, random_network])
 def test_the_optimum_and_the_equilibrium_judged(draw, seed):
     rng = np.random.default_rng(seed)
@@ -277,7 +278,7 @@ def test_flows_that_are_not_of_these_loads(regions, chain):
     refused(regions, {"share": [[0.5, 0, 0.4], [0, 1, 0]]}, "share['north']", "0.9")
     refused(regions, {"flow": [[40, 0, -40], [0, 60, 0]]}, "flow['north'][2]", "negative")
     refused(regions, {"flow": [[40, 0, math.nan], [0, 60, 0]]}, "flow['north'][2]")
-    refused(regions, {"flow": [[40, 0, 50]]}, "flow", "1 rows for 2 groups")
+    refused(regions, {"flow": [[40, 0, 50]]}, "flow", "1 row for 2 groups")
     refused(regions, {"flow": {"north": [40, 0, 50]}}, "flow", "no flows of south")
     refused(regions, {"flow": [[40, 50], [0, 60]]}, "flow['north']", "2 numbers")
     refused(regions, {"flow": {"east": [1, 2, 3]}}, "flow['east']", "north")

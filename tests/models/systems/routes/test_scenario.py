@@ -161,7 +161,7 @@ WRONG = [
     (STATIONS + "[[groups]]\nload = 1\n", r"groups\[0\]\.delay = None: is missing; give the del"),
     (STATIONS + "[[groups]]\nload = 0\ndelay = 1\n", r"groups\[0\]\.load = 0.*: is out of range"),
     (STATIONS + '[[groups]]\nload = "9"\ndelay = 1\n', r"groups\[0\]\.load = '9': is not a num"),
-    (STATIONS + "[[groups]]\nload = 1\ndelay = [1]\n", r"delay = \[1\]: has 1 numbers for 2 st"),
+    (STATIONS + "[[groups]]\nload = 1\ndelay = [1]\n", r"delay = \[1\]: has 1 number for 2 st"),
     (STATIONS + "[[groups]]\nload = 1\ndelay = [1, -2]\n", r"groups\[0\]\.delay\[1\] = -2.*: is"),
     (STATIONS + "[[groups]]\nload = 1\ndelay = [inf, inf]\n", r"delay = .*: allows group 1 no s"),
     (STATIONS + "[[groups]]\nload = 1\ndelay = { nea = 1 }\n", r"delay\.nea = 'nea': is not a st"),

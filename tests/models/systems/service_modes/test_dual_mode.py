@@ -32,7 +32,7 @@ def test_infinite_rates_are_modes_without_work_at_a_server():
 
 def test_reprs():
     assert repr(A) == "DualMode(mu0=1, K=4, f=(0.1, 0.3), largest load 5)"
-    assert repr(MultiMode([[1.0, 2.0]])) == "MultiMode(1 stages, 2 modes, largest load 2)"
+    assert repr(MultiMode([[1.0, 2.0]])) == "MultiMode(1 stage, 2 modes, largest load 2)"
     assert repr(A.tunable) == "TunableMode(mu0=1, K=4)"
 
 

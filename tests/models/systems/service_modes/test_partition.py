@@ -3,6 +3,7 @@
 import cvxpy as cp
 import numpy as np
 import pytest
+from chunks import some
 
 from sojourn.models import (
     DualMode,
@@ -27,7 +28,7 @@ def random_case(seed):
     return system, float(rng.uniform(0.01, 0.9999) * most), parts
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", some(40, quick=4))
 def test_any_number_of_stages_and_modes(seed):
     system, load, parts = random_case(seed)
     found, true = system.partition(load, parts), exact.partition(system.rates, load, parts)

@@ -301,7 +301,7 @@ def test_a_total_beyond_the_search_is_named(monkeypatch):
         ({"at_most": -1}, "at_most = -1: is not a total"),
         ({"total": 5, "goal": "best"}, "goal = 'best': is not a goal"),
         ({"total": 5, "least": 1.5}, "least = 1.5: "),
-        ({"total": 5, "parts": [0.5, 0.5]}, "is not 1 parts of the time that sum to 1"),
+        ({"total": 5, "parts": [0.5, 0.5]}, "is not 1 part of the time that sum to 1"),
     ],
 )
 def test_bad_arguments(given, message):
