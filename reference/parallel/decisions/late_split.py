@@ -96,7 +96,8 @@ def fewest_late(
     if np.any(prices.hopeless):
         # the flow of a server at which every job is late jumps at the price 1
         price = np.zeros_like(price)
-    width = np.ones_like(load)
+    at_one = np.where(prices.hopeless, most, 0.0).sum(axis=-1)
+    reach = np.ones_like(load)
     for _ in range(STEPS):
         servers = prices.at(price, servers)
         residual = imbalance(bank, load, servers)
@@ -104,17 +105,20 @@ def fewest_late(
         settled = np.abs(residual) <= BALANCED * scale
         low = np.where(residual >= 0, price, low)
         high = np.where(residual <= 0, price, high)
+        # the servers at which every job is late take what is missing at the price 1
+        settled |= (price == 0) & (residual >= 0) & (residual <= at_one)
         bounded = np.isfinite(low) & np.isfinite(high)
-        settled |= bounded & (high <= low + 2 * EPS * np.abs(low))
+        width = np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
+        settled |= width <= 2 * EPS * np.maximum(1.0, np.abs(price))
         if np.all(settled):
             break
         response = servers.response.sum(axis=-1)
         with np.errstate(all="ignore"):
             newton = price + residual / response
-            beyond = np.where(residual > 0, price + width, price - width)
+            beyond = np.where(residual > 0, price + reach, price - reach)
             middle = np.where(bounded, 0.5 * (low + high), beyond)
             inside = (newton > low) & (newton < high) & np.isfinite(newton)
-        width = np.where(inside, width, 2.0 * width)
+        reach = np.where(inside, reach, 2.0 * reach)
         price = np.where(settled, price, np.where(inside, newton, middle))
     servers = _balanced(bank, load, most, prices, servers, price)
     return _bounded(bank, load, prices, servers, price)
@@ -165,14 +169,18 @@ def _bounded(
     late = bank.late_jobs(x, prices.time, s)
     jobs, marginal = x * late.share, late.share + x * late.slope
     c = np.exp(price)[:, None]
-    # a full server takes no more jobs whatever the price is, and its marginal number is not known
-    room = np.where(x < prices.most, np.maximum(prices.most - x, 0.0), 0.0)
+    # a flow can grow to its largest, and fall by what the others can take
+    room = np.maximum(s - prices.least_spare, 0.0)
+    missing = imbalance(bank, load, servers)
+    others = room.sum(axis=-1, keepdims=True) * (1 + 8 * EPS) + np.abs(missing)[:, None]
     above, below = np.maximum(marginal - c, 0.0), np.maximum(c - marginal, 0.0)
-    first = np.where(s > 0, above, 0.0) * x + below * room
+    # a server is at its rate only where its marginal number is below the price, or rounded to it
+    above = np.where(s > 0, above, 8 * EPS * c)
+    first = above * np.minimum(x, others) + below * room
     with np.errstate(divide="ignore", invalid="ignore"):
         small = np.where(jobs > 0, -np.log(np.maximum(late.share, 1e-300)), 0.0)
     rounding = EPS * STEEP * jobs * (1.0 + small)
-    of_load = c[:, 0] * imbalance(bank, load, servers)
+    of_load = c[:, 0] * missing
     terms = np.concatenate([jobs, -first, -rounding, of_load[:, None]], axis=-1)
     total, rest = exact_sum(terms)
     late_jobs, tail = exact_sum(jobs)
