@@ -132,6 +132,7 @@ def evaluate(
             deviation_gain=gain,
         ),
         caveats=tuple(bank.caveats(flow, system.names)),
+        bank=bank,
     )
 
 

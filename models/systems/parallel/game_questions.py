@@ -168,4 +168,6 @@ def _with_true_latencies(answer: Solution, true: Latency, players: float) -> Sol
     """Return a solution whose latencies are the true ones, not the perceived ones."""
     latency = true.latency(clip(true, answer.flow))
     caveats = tuple(true.caveats(answer.flow, answer.names))
-    return replace(answer, latency=latency, players=players, caveats=caveats, round_to=None)
+    return replace(
+        answer, latency=latency, players=players, caveats=caveats, bank=true, round_to=None
+    )

@@ -301,6 +301,7 @@ class Split(Question[Model, Splits, Solution]):
             certified=bool(found.certified[0]),
             polished=steps,
             caveats=tuple(self.bank.caveats(flow, self.names)) if self.bank._has_caveats else (),
+            bank=self.bank,
             round_to=partial(
                 whole_split, self.bank, self.names, self.goal, loads, self.given_limits, delay
             ),

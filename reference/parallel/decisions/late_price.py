@@ -52,14 +52,15 @@ class LatePrices:
     ----------
     bank : ServerBank
         n servers with `sojourn.reference.ServerBank.late_jobs`.
-    most : ndarray, shape (n,)
-        Largest flow of each server, at most its rate.
+    least, most : ndarray, shape (n,)
+        Bounds of the flow of each server, from 0 to its rate.
     time : ndarray, shape (K,)
         Time after which a job is late.
     """
 
-    def __init__(self, bank: ServerBank, most: Array, time: Array) -> None:
-        self.bank, self.most, self.time = bank, most, time[:, None]
+    def __init__(self, bank: ServerBank, least: Array, most: Array, time: Array) -> None:
+        self.bank, self.least, self.most, self.time = bank, least, most, time[:, None]
+        self.most_spare = bank.spare_capacity(least)
         self.least_spare = np.where(most < bank.rate, bank.spare_capacity(most), 0.0)
         empty = bank.late_jobs(np.zeros(len(bank)), self.time).share
         self.hopeless = empty == 1.0
@@ -91,8 +92,9 @@ class LatePrices:
         columns = zip(*out, strict=True)
         flow, spare, response = (np.concatenate(column, axis=-1) for column in columns)
         full = ~unused & (self.hopeless | (flow >= self.most) | (spare <= self.least_spare))
-        flow = np.where(unused, 0.0, np.where(full, self.most, flow))
-        spare = np.where(unused, self.bank.rate, np.where(full, self.least_spare, spare))
+        unused |= ~full & (flow <= self.least)
+        flow = np.where(unused, self.least, np.where(full, self.most, flow))
+        spare = np.where(unused, self.most_spare, np.where(full, self.least_spare, spare))
         return LateFlow(flow, spare, np.where(unused | full, 0.0, response))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ...compensated_sum import exact_sum
+from ...compensated_sum import TINY, exact_sum
 from ...composed import as_bank
 from ...errors import Array, LoadError
 from ...server_bank import ServerBank
@@ -126,6 +126,7 @@ def least_percentile(
     load: npt.ArrayLike,
     p: float = 0.99,
     *,
+    least: npt.ArrayLike = 0.0,
     most: npt.ArrayLike = math.inf,
 ) -> LeastPercentile:
     """Return the split whose p-th percentile over all jobs is least, for one load or many.
@@ -138,9 +139,9 @@ def least_percentile(
         Total loads above 0 and below the total rate, jobs per unit of time.
     p : float, default 0.99
         Part of the jobs, above 0 and below 1.
-    most : array_like, shape (n,) or ()
-        Largest flow of each server, default its rate. Without it the split may fill a server to
-        its rate: all its jobs are late then, which costs nothing where they are late anyway.
+    least, most : array_like, shape (n,) or ()
+        Least and largest flow of each server, default 0 and its rate. Without a largest flow the
+        split may fill a server to its rate, where its jobs are late at any flow.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def least_percentile(
     LoadError
         On a load that is not above 0 and below the total rate.
     InputError
-        On servers without a probability of late jobs; on largest flows below the load together.
+        On servers without a probability of late jobs; on bounds that no split of a load keeps.
 
     Examples
     --------
@@ -162,8 +163,8 @@ def least_percentile(
     (array(0.081416), array([ 43.402,  27.673, 118.926]))
     """
     p = as_fraction("p", p, "the jobs", ends=False)
-    bank, loads, high = _checked(servers, load, most)
-    columns = [_least(bank, some, high, 1.0 - p) for some in _blocks(bank, loads)]
+    bank, loads, low, high = _checked(servers, load, least, most)
+    columns = [_least(bank, some, low, high, 1.0 - p) for some in _blocks(bank, loads)]
     return LeastPercentile(loads, *_joined(columns, loads.ndim))
 
 
@@ -172,6 +173,7 @@ def least_late_share(
     load: npt.ArrayLike,
     within: float,
     *,
+    least: npt.ArrayLike = 0.0,
     most: npt.ArrayLike = math.inf,
 ) -> LeastLateShare:
     """Return the split with the smallest share of jobs that take longer than a given time.
@@ -184,8 +186,8 @@ def least_late_share(
         Total loads above 0 and below the total rate, jobs per unit of time.
     within : float
         Time above 0 after which a job is late, its network delay included.
-    most : array_like, shape (n,) or ()
-        Largest flow of each server, default its rate.
+    least, most : array_like, shape (n,) or ()
+        Least and largest flow of each server, default 0 and its rate.
 
     Returns
     -------
@@ -196,7 +198,7 @@ def least_late_share(
     LoadError
         On a load that is not above 0 and below the total rate.
     InputError
-        On servers without a probability of late jobs; on largest flows below the load together.
+        On servers without a probability of late jobs; on bounds that no split of a load keeps.
 
     Examples
     --------
@@ -208,28 +210,32 @@ def least_late_share(
     time = as_floats("within", within)
     good = (time > 0) & np.isfinite(time) & (time.ndim == 0)
     raise_at_first("within", time, good, "is not one time above 0", "give it in units of time")
-    bank, loads, high = _checked(servers, load, most)
+    bank, loads, low, high = _checked(servers, load, least, most)
     columns = []
     for some in _blocks(bank, loads):
         times = np.full(some.shape, float(time))
-        found = fewest_late(bank, some, times, high, started(bank, some, high))
+        found = fewest_late(bank, some, times, low, high, started(bank, some, low, high))
         columns.append((*found.servers[:2], found.share, found.bound))
     return LeastLateShare(loads, *_joined(columns, loads.ndim))
 
 
 def _checked(
-    servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike, most: npt.ArrayLike
-) -> tuple[ServerBank, Array, Array]:
-    """Return the bank, the loads and the largest flows, shape (n,)."""
+    servers: ServerBank | Sequence[ServerBank],
+    load: npt.ArrayLike,
+    least: npt.ArrayLike,
+    most: npt.ArrayLike,
+) -> tuple[ServerBank, Array, Array, Array]:
+    """Return the bank, the loads and the bounds of the flows, shape (n,) each."""
     bank = as_bank(servers)
     check_tails(bank)
     loads = check_load(bank, load)
     problem, remedy = "there is nothing to split", "give a load above 0"
     raise_at_first("load", loads, loads > 0, problem, remedy, LoadError)
+    low = as_server_array("least", least, len(bank))
     high = np.minimum(as_server_array("most", most, len(bank)), bank.rate)
-    if np.any(high < bank.rate) and loads.size:
-        check_limits(np.zeros(len(bank)), high, float(loads.max()))
-    return bank, loads, high
+    for one in (loads.min(), loads.max()) if loads.size else ():
+        check_limits(low, high, float(one))
+    return bank, loads, low, high
 
 
 def _blocks(bank: ServerBank, loads: Array) -> list[Array]:
@@ -285,26 +291,29 @@ def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Arr
     return out
 
 
-def _feasible(bank: ServerBank, load: Array, most: Array) -> tuple[Array, Array]:
-    """Return splits near those of least mean delay, within the largest flows, shape (K, n) each."""
+def _feasible(bank: ServerBank, load: Array, least: Array, most: Array) -> tuple[Array, Array]:
+    """Return splits near those of least mean delay, within the bounds, shape (K, n) each."""
     best = optimum(bank, load)
-    if np.all(best.flow <= most):
+    if np.all((best.flow <= most) & (best.flow >= least)):
         return best.flow, best.spare_capacity
-    flow = np.minimum(best.flow, most)
-    able = most - flow
-    part = (load - flow.sum(axis=-1)) / able.sum(axis=-1)
-    flow = flow + np.clip(part, 0.0, 1.0)[:, None] * able
+    flow = np.clip(best.flow, least, most)
+    missing = (load - flow.sum(axis=-1))[:, None]
+    able = np.where(missing > 0, most - flow, flow - least)
+    total = np.maximum(able.sum(axis=-1, keepdims=True), TINY)
+    flow = flow + np.clip(missing / total, -1.0, 1.0) * able
     return flow, bank.spare_capacity(flow)
 
 
-def _least(bank: ServerBank, load: Array, most: Array, late: float) -> tuple[Array, ...]:
+def _least(
+    bank: ServerBank, load: Array, least: Array, most: Array, late: float
+) -> tuple[Array, ...]:
     """Return flows, spare capacities, least percentiles and their lower bounds for K loads."""
-    found = started(bank, load, most)
+    found = started(bank, load, least, most)
     everyone = np.arange(load.size)
 
     def solved(time: Array, rows: npt.NDArray[np.intp]) -> LateSplits:
         nonlocal found
-        new = fewest_late(bank, load[rows], time, most, found.take(rows))
+        new = fewest_late(bank, load[rows], time, least, most, found.take(rows))
         found = found.put(rows, new)
         return new
 
@@ -312,7 +321,7 @@ def _least(bank: ServerBank, load: Array, most: Array, late: float) -> tuple[Arr
         return _log_ratio(solved(time, rows).share, late)
 
     first = float(bank.delay.min())
-    high = _percentile(bank, *_feasible(bank, load, most), late)
+    high = _percentile(bank, *_feasible(bank, load, least, most), late)
     at_high = np.minimum(excess(high, everyone), 0.0)
     low, at_low = np.full(load.shape, first), np.full(load.shape, -math.log(late))
     todo = everyone
