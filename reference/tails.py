@@ -79,6 +79,24 @@ def exponential_late(at_server: Array, spare_capacity: Array) -> LateJobs:
     return LateJobs(share, at_server * share, at_server * at_server * share)
 
 
+def exponential_wait(chance: LateJobs, decay: Array, fall: Array, wait: Array) -> LateJobs:
+    """Return P(W > w) = C e^{-b w} and its derivatives in the flow.
+
+    Parameters
+    ----------
+    chance : LateJobs
+        Probability C to wait, and its derivatives in the flow.
+    decay, fall : ndarray, shape (..., n)
+        Decay b, and by how much it falls per unit of flow.
+    wait : ndarray, shape (..., n)
+        Time w >= 0.
+    """
+    c, slope, curvature = chance
+    left, grown = np.exp(-decay * wait), fall * wait
+    second = curvature + grown * (2.0 * slope + grown * c)
+    return LateJobs(c * left, (slope + grown * c) * left, second * left)
+
+
 def integrals(a: Array, b: Array, t: Array) -> tuple[Array, Array, Array]:
     """Return I_j(a, b, t) for j = 0, 1, 2, to rounding error; see the header of the module.
 

@@ -11,7 +11,7 @@ is above 1 - p is a lower bound of the percentile.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ...compensated_sum import TINY, exact_sum
 from ...composed import as_bank
 from ...errors import Array, LoadError
-from ...server_bank import ServerBank
+from ...server_bank import ServerBank, halved
 from ...tails import check_tails
 from ...validation import as_floats, as_fraction, as_server_array, raise_at_first
 from ..flow_balance import CELLS
@@ -32,6 +32,7 @@ from .late_split import LateSplits, fewest_late, started
 CLOSER = (0.95, 0.8, 0.4)  # parts of a time at which a lower one is looked for
 FIRST_STEP, STEP_GROWTH, LAST_STEP = 4e-15, 8.0, 0.1  # relative, from a percentile to its bound
 GROWTH = 4.0  # factor by which a time grows until few enough jobs are late
+TIME_STEP = 1e-5  # relative, of differences
 MOST_DOUBLINGS = 600
 
 
@@ -119,6 +120,75 @@ def percentile_of(
     s = bank.spare_capacity(x) if spare_capacity is None else as_floats("spare", spare_capacity)
     found = _percentile(bank, x.reshape(-1, len(bank)), s.reshape(-1, len(bank)), 1.0 - p)
     return found.reshape(x.shape[:-1])
+
+
+def server_percentiles(bank: ServerBank, flow: Array, p: float, *, of_wait: bool = False) -> Array:
+    """Return the p-th percentile of the time at each server, shape (n,); NaN where it is unused.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers with `ServerBank.late_jobs`.
+    flow : ndarray, shape (n,)
+        Load of each server.
+    p : float
+        Part of the jobs, above 0 and below 1.
+    of_wait : bool, default False
+        Whether the wait for service alone counts, without service and network delay.
+    """
+    tail, late = bank.late_waits if of_wait else bank.late_jobs, 1.0 - p
+    first = np.zeros(len(bank)) if of_wait else np.array(bank.delay)
+    unit = bank.latency(flow) - bank.delay
+    out = np.where(flow > 0, np.inf, np.nan)
+    idle = (flow > 0) & (tail(flow, first).share <= late)  # most jobs do not wait at all
+    out[idle] = first[idle]
+    rows = np.flatnonzero((flow > 0) & np.isfinite(unit) & ~idle)
+
+    def excess(time: Array, k: npt.NDArray[np.intp]) -> Array:
+        everyone = first + 1.0
+        everyone[rows[k]] = time
+        return _log_ratio(tail(flow, everyone).share[rows[k]], late)
+
+    out[rows] = _root_after(excess, first[rows], unit[rows], late)
+    return out
+
+
+def largest_flows(
+    bank: ServerBank, within: Array, p: float, *, of_wait: bool = False
+) -> tuple[Array, Array]:
+    """Return the flow up to which the p-th percentile at each server is within a time.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers with `ServerBank.late_jobs`, whose late jobs rise with the flow.
+    within : ndarray, shape (n,)
+        Times above 0.
+    p : float
+        Part of the jobs, above 0 and below 1.
+    of_wait : bool, default False
+        Whether the wait for service alone counts, without service and network delay.
+
+    Returns
+    -------
+    flow, slope : ndarray, shape (n,)
+        The flow, 0 for a server that cannot be used, and its derivative in the time.
+    """
+    tail, late = bank.late_waits if of_wait else bank.late_jobs, 1.0 - p
+    zero = np.zeros(len(bank))
+    usable = tail(zero, within).share < late
+
+    def above(flow: Array) -> Array:
+        return np.asarray(tail(flow, within).share - late)
+
+    flow = np.where(usable, halved(above, zero, bank.rate)[0], 0.0)
+    # the derivative in the time, by differences of the time at the server
+    step = TIME_STEP * np.where(usable, within if of_wait else within - bank.delay, 1.0)
+    sooner, later = (tail(flow, within + side * step).share for side in (-1.0, 1.0))
+    rise = tail(flow, within).slope
+    falls = usable & (rise > 0)
+    slope = (sooner - later) / (2.0 * step) / np.where(falls, rise, 1.0)
+    return flow, np.where(falls, slope, 0.0)
 
 
 def least_percentile(
@@ -273,10 +343,29 @@ def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Arr
     full = np.where(used & (spare <= 0), flow, 0.0).sum(axis=-1) / flow.sum(axis=-1)
     first = np.where(used, bank.delay, np.inf).min(axis=-1)
     latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
-    high = np.maximum(first, 0.0) + latency - math.log(late) * (latency - 0.5 * first)
+    out, rows = np.full(first.shape, np.inf), np.flatnonzero(full <= late)
+    some = first[rows], (latency - first)[rows]
+    out[rows] = _root_after(lambda time, k: excess(time, rows[k]), *some, late)
+    return out
+
+
+def _root_after(
+    excess: Callable[[Array, npt.NDArray[np.intp]], Array], first: Array, unit: Array, late: float
+) -> Array:
+    """Return where log(P(T > t)/late) falls to 0, shape (m,), for times from `first` on.
+
+    Parameters
+    ----------
+    excess : callable
+        That logarithm, from times and the indices of their rows; see `falling_root`.
+    first, unit : ndarray, shape (m,)
+        Times up to which every job is late, and mean times after them.
+    late : float
+        Part of the jobs.
+    """
     low, at_low = first.copy(), np.full(first.shape, -math.log(late))
-    rows, at_high = np.flatnonzero(full <= late), np.zeros_like(high)
-    todo = rows
+    high, at_high = first + (1.0 - math.log(late)) * unit, np.zeros(first.shape)
+    todo = np.arange(first.size)
     for _ in range(MOST_DOUBLINGS):
         at_high[todo] = excess(high[todo], todo)
         todo = todo[at_high[todo] > 0]
@@ -284,11 +373,9 @@ def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Arr
             break
         low[todo], at_low[todo] = high[todo], at_high[todo]
         high[todo] = first[todo] + GROWTH * (high[todo] - first[todo])
-    out = np.full(first.shape, np.inf)
-    ends = (v[rows] for v in (low, high, at_low, at_high))
-    out[rows] = falling_root(lambda time, k: excess(time, rows[k]), *ends)[1]
-    out[todo] = np.inf
-    return out
+    root = falling_root(excess, low, high, at_low, at_high)[1]
+    root[todo] = np.inf
+    return root
 
 
 def _feasible(bank: ServerBank, load: Array, least: Array, most: Array) -> tuple[Array, Array]:
