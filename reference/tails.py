@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 EXACT, APPROXIMATION, NO_TAIL = "exact", "approximation", ""
 """Kinds of the tail of a server."""
-NO_TAILS = ("has no probability of late jobs", "use MM1, MD1, MG1 or MMc servers, first come first")
+NO_TAILS = "has no probability of late jobs"
+REMEDY = "use MM1, MD1, MG1 or MMc servers, first come, first served"
 CLOSE = 2.0  # |b - a| t up to which quadrature replaces differences of exponentials
 NAMED = 3  # servers that a warning names
 NODES = 14  # of that quadrature, whose error is then below that of rounding
@@ -58,10 +59,10 @@ def check_tails(bank: ServerBank) -> None:
         kinds = part.tail_kind
         if NO_TAIL in kinds:
             field = f"servers[{start + kinds.index(NO_TAIL)}]"
-            problem = NO_TAILS[0]
+            problem = NO_TAILS
             if set(kinds) != {NO_TAIL} or hasattr(part, "base_priority"):
                 problem += " with priorities or batches"
-            raise InputError(field, type(part).__name__, problem, NO_TAILS[1] + " served")
+            raise InputError(field, type(part).__name__, problem, REMEDY)
         start += len(part)
 
 

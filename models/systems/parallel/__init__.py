@@ -2,6 +2,7 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .decisions.percentiles import LateSplit, PercentileSplit
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
@@ -26,12 +27,14 @@ __all__ = [
     "ControlledSplit",
     "Evaluation",
     "GroupShare",
+    "LateSplit",
     "Limit",
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
     "MinShare",
     "ParallelServers",
+    "PercentileSplit",
     "ServerPercentile",
     "Solution",
     "Tolls",

@@ -17,7 +17,7 @@ import numpy as np
 from ....reference.errors import Array, InputError
 from ....reference.mg1 import MM1
 from ....reference.parallel.decisions.percentile import largest_flows, server_percentiles
-from ....reference.tails import check_tails
+from ....reference.tails import check_tails, tail_caveats
 from ....reference.validation import (
     LARGEST,
     as_floats,
@@ -243,6 +243,10 @@ class ServerPercentile(Limit):
         """Return the percentile at each server, shape (n,), in units of time; NaN where unused."""
         columns = (self._percentiles(part, flow[cut]) for part, cut in _parts(bank))
         return np.concatenate(list(columns))
+
+    def caveats(self, bank: Latency, names: Sequence[str]) -> list[str]:
+        """See `Limit.caveats`."""
+        return tail_caveats(bank, names)
 
     def _largest(self, part: Latency, within: Array, p: float) -> tuple[Array, Array]:
         """Return the largest flows of a bank of one family, and their derivatives in the time."""
