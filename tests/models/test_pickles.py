@@ -124,6 +124,10 @@ RESULTS = {
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
+    "least percentile": lambda: SERVERS.least_percentile(6.0),
+    "fewest late jobs": lambda: SERVERS.least_late_share(6.0, 1.0),
+    "reference percentile": lambda: reference.least_percentile(BANK, 6.0),
+    "reference late jobs": lambda: reference.least_late_share(BANK, 6.0, 1.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
@@ -180,7 +184,7 @@ def held(value):
     kept = {
         name
         for name in names
-        if name in ("write_problem", "round_to")
+        if name in ("write_problem", "round_to", "percentile_at")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""

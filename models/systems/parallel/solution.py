@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
-from ....reference.parallel.decisions.percentile import percentile_of
 from ...core.solution import CertifiedAnswer, finite, finite_or_none
 from .certificate import Certificate
 from .prices import Goal
 
 if TYPE_CHECKING:
-    from ...latency.base import Latency
     from .decisions.weights import WholeSplit
 
 SHOWN = 12  # servers that a printed split lists
@@ -111,9 +109,9 @@ class ServerSplit:
         or more.
     caveats : tuple of str
         Warnings about the latencies at this split, such as that a flow is beyond all samples.
-    bank : Latency or None
-        The servers, in the unit of time of the system; None in copies and pickles, and where the
-        split is one for several loads.
+    percentile_at : callable or None
+        Function of `percentile`; None in copies and pickles, and where the split is one for several
+        loads.
     """
 
     load: float
@@ -122,11 +120,11 @@ class ServerSplit:
     share: Array
     latency: Array
     caveats: tuple[str, ...] = ()
-    bank: Latency | None = field(default=None, repr=False)
+    percentile_at: Callable[[float], Array] | None = field(default=None, repr=False)
 
     def __getstate__(self) -> Any:
         """Return the attributes for copies and pickles, which the servers need not allow."""
-        return {**vars(self), "bank": None}
+        return {**vars(self), "percentile_at": None}
 
     def percentile(self, p: float = 0.99) -> float:
         """Return the p-th percentile of the times of all jobs at this split.
@@ -149,7 +147,7 @@ class ServerSplit:
         ------
         InputError
             On servers without a probability of late jobs (`sojourn.reference.ServerBank.late_jobs`)
-            and where `bank` is None.
+            and where `percentile_at` is None.
 
         Examples
         --------
@@ -158,11 +156,11 @@ class ServerSplit:
         >>> round(system.evaluate(load=190, share=[0.3, 0.2, 0.5]).percentile(0.99), 6)
         0.097212
         """
-        if self.bank is None:
+        if self.percentile_at is None:
             problem = "is a copy, or a split for several loads"
             remedy = "use the answer itself, or ParallelServers.evaluate"
             raise InputError("split", type(self).__name__, problem, remedy)
-        return float(percentile_of(self.bank, self.flow, p))
+        return float(self.percentile_at(p))
 
     def _lines(self, more: str = "", column: npt.NDArray[Any] | None = None) -> list[str]:
         """Return a line of text for each of the servers with the largest flows.
@@ -264,7 +262,11 @@ class Solution(ServerSplit, CertifiedAnswer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes for copies and pickles, which the servers need not allow."""
-        return {**CertifiedAnswer.__getstate__(self), "bank": None, "round_to": None}
+        return {
+            **CertifiedAnswer.__getstate__(self),
+            "percentile_at": None,
+            "round_to": None,
+        }
 
     def weights(self, total: int | None = None, *, at_most: int | None = None) -> WholeSplit:
         """Return the best whole weights, such as those of a proxy.

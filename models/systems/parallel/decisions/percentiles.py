@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -84,7 +85,7 @@ class PercentileSplit(TailSplit):
     """The split of a load whose p-th percentile over all jobs is least.
 
     It also has the attributes of `ServerSplit` (``load``, ``names``, ``flow``, ``share``,
-    ``latency``, ``caveats``, ``bank``). Times are in units of time.
+    ``latency``, ``caveats``). Times are in units of time.
 
     Attributes
     ----------
@@ -146,7 +147,7 @@ class LateSplit(TailSplit):
     """The split of a load with the smallest share of jobs that take longer than a given time.
 
     It also has the attributes of `ServerSplit` (``load``, ``names``, ``flow``, ``share``,
-    ``latency``, ``caveats``, ``bank``). Times are in units of time.
+    ``latency``, ``caveats``). Times are in units of time.
 
     Attributes
     ----------
@@ -277,7 +278,7 @@ def _fields(
         "share": flow / load,
         "latency": latency,
         "caveats": (*bank.caveats(flow, names), *tail_caveats(bank, names), *sacrificed),
-        "bank": bank,
+        "percentile_at": partial(percentile_of, bank, flow, spare_capacity=spare_capacity),
         "mean_delay": mean,
         "filled": filled,
         "certificate": proof,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from .....reference.errors import Array
 from .....reference.html_table import HtmlTable
+from .....reference.parallel.decisions.percentile import percentile_of
 from .....reference.parallel.decisions.several_loads import (
     SharedSplit,
     WeightedLoads,
@@ -217,7 +219,7 @@ def whole_split(
         share=share,
         latency=latency,
         caveats=tuple(bank.caveats(share * float(loads.load.max()), names)),
-        bank=bank if loads.load.size == 1 else None,
+        percentile_at=partial(percentile_of, bank, share * mean) if loads.load.size == 1 else None,
         goal=goal,
         weights=found.weights,
         total=found.total,
