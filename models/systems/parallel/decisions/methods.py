@@ -130,7 +130,7 @@ class SplitDecisions(SplitTasks):
           server 2  share   0.1456  latency 0.0241101
           server 3  share   0.6259  latency 0.0323346
         """
-        self.bank._validated  # noqa: B018
+        load = self.check_load(load)
         return percentile_split(self.bank, self.names, load, p, limits_of(subject_to))
 
     def least_late_share(
@@ -165,5 +165,5 @@ class SplitDecisions(SplitTasks):
         >>> round(system.least_late_share(190, within=0.1).late_share, 6)
         0.002956
         """
-        self.bank._validated  # noqa: B018
+        load = self.check_load(load)
         return late_split(self.bank, self.names, load, within, limits_of(subject_to))

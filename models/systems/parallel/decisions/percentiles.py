@@ -20,7 +20,7 @@ from .....reference.parallel.decisions.percentile import (
     least_percentile,
     percentile_of,
 )
-from .....reference.parallel.optimum_equilibrium import check_one_load, equilibrium, optimum
+from .....reference.parallel.optimum_equilibrium import equilibrium, optimum
 from .....reference.tails import check_tails, tail_caveats
 from .....reference.validation import as_fraction, as_positive
 from ....core.certificate import Bounds, bounds
@@ -201,16 +201,16 @@ def percentile_split(
 ) -> PercentileSplit:
     """Return the split of least percentile; see `ParallelServers.least_percentile`."""
     p = as_fraction("p", p, "the jobs", ends=False)
-    total, least, most = _bounds(bank, load, limits)
-    found = least_percentile(bank, total, p, least=least, most=most)
+    least, most = _bounds(bank, load, limits)
+    found = least_percentile(bank, load, p, least=least, most=most)
     time = float(found.percentile)
     proof = bounds(time, min(float(found.lower), time), time, ROUNDING)
     of_optimum, of_equilibrium = (
         float(percentile_of(bank, split.flow, p, split.spare_capacity))
-        for split in (optimum(bank, total), equilibrium(bank, total))
+        for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return PercentileSplit(
-        **_fields(bank, names, total, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
         p=p,
         time=time,
         optimum_time=of_optimum,
@@ -223,21 +223,21 @@ def late_split(
 ) -> LateSplit:
     """Return the split of fewest late jobs; see `ParallelServers.least_late_share`."""
     within = as_positive("within", within, "give a time in the unit of the delays")
-    total, least, most = _bounds(bank, load, limits)
-    found = least_late_share(bank, total, within, least=least, most=most)
+    least, most = _bounds(bank, load, limits)
+    found = least_late_share(bank, load, within, least=least, most=most)
     share = float(found.share)
     proof = bounds(share, min(float(found.lower), share), share, ROUNDING)
 
     def late(flow: Array, spare_capacity: Array) -> float:
         jobs = flow * bank.late_jobs(flow, within, spare_capacity).share
-        return math.fsum(jobs.tolist()) / total
+        return math.fsum(jobs.tolist()) / load
 
     of_optimum, of_equilibrium = (
         late(split.flow, split.spare_capacity)
-        for split in (optimum(bank, total), equilibrium(bank, total))
+        for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return LateSplit(
-        **_fields(bank, names, total, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
         within=within,
         late_share=share,
         optimum_share=of_optimum,
@@ -247,14 +247,13 @@ def late_split(
 
 def _bounds(
     bank: Latency, load: float, limits: Sequence[Limit]
-) -> tuple[float, Array | float, Array | float]:
-    """Return the load and the bounds of the flows; InputError on servers without tails first."""
+) -> tuple[Array | float, Array | float]:
+    """Return the bounds of the flows; InputError on servers without tails first."""
     check_tails(bank)
-    total = check_one_load(bank, load)
     if not limits:
-        return total, 0.0, math.inf
-    ((least, most),) = bounds_of_flows(bank, np.array([total]), limits, TOGETHER)
-    return total, least, most
+        return 0.0, math.inf
+    ((least, most),) = bounds_of_flows(bank, np.array([load]), limits, TOGETHER)
+    return least, most
 
 
 def _fields(

@@ -25,7 +25,7 @@ from sojourn.reference.composed import as_bank
 from sojourn.reference.parallel.decisions.falling_root import falling_root
 
 THREE = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
-LOAD = 190.0
+LOAD, SLOW = 190.0, pytest.mark.slow
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_no_split_of_a_local_search_is_below_the_bound(seeds):
             assert searched.fun >= found.lower
 
 
-@pytest.mark.parametrize("seeds", chunks(30, 10, quick=10, often=20))
+@pytest.mark.parametrize("seeds", chunks(30, 3, quick=3, often=15))
 def test_families_that_contain_exponential_servers_have_their_closed_form(seeds):
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -114,7 +114,14 @@ def test_families_that_contain_exponential_servers_have_their_closed_form(seeds)
 
 
 @pytest.mark.parametrize("bank", [THREE, MD1(THREE.rate, THREE.delay), MMc([50.0, 9.0], [3, 8])])
-@pytest.mark.parametrize("p", [0.5, 0.99, 0.999999])
+@pytest.mark.parametrize(
+    "p",
+    [
+        pytest.param(0.5, marks=pytest.mark.slow),
+        0.99,
+        pytest.param(0.999999, marks=pytest.mark.slow),
+    ],
+)
 def test_light_load_and_saturation(bank, p):
     total = float(bank.total_rate[0])
     for load in (1e-6 * total, 0.5 * total, total * (1 - 1e-9)):
