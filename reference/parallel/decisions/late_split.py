@@ -24,6 +24,7 @@ from ...errors import Array
 from ...server_bank import ServerBank
 from .late_price import LateFlow, LatePrices
 
+Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 STEPS = 120  # of the search for a price; a few are usual
 BALANCED = 4 * EPS  # imbalance, relative to load and spare capacity, that is rounding error
@@ -50,7 +51,7 @@ class LateSplits(NamedTuple):
     share: Array
     bound: Array
 
-    def put(self, rows: Array, new: LateSplits) -> LateSplits:
+    def put(self, rows: Rows, new: LateSplits) -> LateSplits:
         """Return the splits with those of some of the rows replaced."""
 
         def replaced(old: Array, changed: Array) -> Array:
@@ -61,7 +62,7 @@ class LateSplits(NamedTuple):
         servers = LateFlow(*map(replaced, self.servers, new.servers))
         return LateSplits(servers, *map(replaced, self[1:], new[1:]))
 
-    def take(self, rows: Array) -> LateSplits:
+    def take(self, rows: Rows) -> LateSplits:
         """Return the splits of some of the rows."""
         return LateSplits(LateFlow(*(v[rows] for v in self.servers)), *(v[rows] for v in self[1:]))
 
@@ -102,7 +103,8 @@ def fewest_late(
         price = np.zeros_like(price)
     at_one = np.where(prices.hopeless, most - least, 0.0).sum(axis=-1)
     reach = np.ones_like(load)
-    ends = [(servers, np.zeros_like(load))] * 2
+    end = servers, np.zeros_like(load)
+    ends = end, end
     for _ in range(STEPS):
         servers = prices.at(price, servers)
         residual = imbalance(bank, load, servers)
@@ -110,10 +112,10 @@ def fewest_late(
         settled = np.abs(residual) <= BALANCED * scale
         short, long = residual >= 0, residual <= 0
         low, high = np.where(short, price, low), np.where(long, price, high)
-        ends = [
-            _chosen(side, servers, residual, *end)
-            for side, end in zip((short, long), ends, strict=True)
-        ]
+        ends = (
+            _chosen(short, servers, residual, *ends[0]),
+            _chosen(long, servers, residual, *ends[1]),
+        )
         # the servers at which every job is late take what is missing at the price 1
         settled |= (price == 0) & (residual >= 0) & (residual <= at_one)
         bounded = np.isfinite(low) & np.isfinite(high)

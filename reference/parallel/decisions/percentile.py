@@ -314,7 +314,7 @@ def _blocks(bank: ServerBank, loads: Array) -> list[Array]:
     return [flat[i : i + size] for i in range(0, flat.size, size)]
 
 
-def _joined(columns: list[tuple[Array, ...]], axes: int) -> list[Array]:
+def _joined(columns: Sequence[tuple[Array, ...]], axes: int) -> list[Array]:
     """Return the columns of all blocks; of one load without the leading axis."""
     joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
     return joined if axes else [column[0] for column in joined]
