@@ -206,6 +206,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "GroupShare.servers": lambda: [0],
     "ServerPercentile.p": lambda: 0.9,
     "within": lambda: 5.0,
+    "late_jobs.time": lambda: 1.0,
+    "late_waits.time": lambda: 1.0,
     "utilisation": lambda: 0.9,
     "matrix": lambda: [1.0, 1.0],
     "limited_optimum.matrix": lambda: [[1.0, 0.0]],

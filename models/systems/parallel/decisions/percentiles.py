@@ -60,12 +60,12 @@ class TailSplit(HtmlTable, ServerSplit):
     certificate: Bounds
     certified: bool
 
-    def _text(self, head: str) -> str:
-        """Return the text of the split under a first line."""
+    def _text(self, *head: str) -> str:
+        """Return the text of the split under its first lines."""
         verdict = "certified" if self.certified else "NOT CERTIFIED"
         proof = f"  {verdict} within {self.certificate.gap:.1e} (no solver)"
         caveats = [f"  but {caveat}" for caveat in self.caveats]
-        return "\n".join([head, *caveats, proof, *self._lines()])
+        return "\n".join([*head, *caveats, proof, *self._lines()])
 
     def _record(self, *names: str) -> dict[str, Any]:
         """Return numbers by their names, and those that all these splits have, ready for JSON."""
@@ -133,8 +133,9 @@ class PercentileSplit(TailSplit):
     def __repr__(self) -> str:
         return self._text(
             f"least {100 * self.p:g}th percentile at load {self.load:g}: {self.time:.9g}, "
-            f"mean delay {self.mean_delay:.9g}; at the optimum {self.optimum_time:.6g}, "
-            f"at the equilibrium {self.equilibrium_time:.6g}"
+            f"mean delay {self.mean_delay:.9g}",
+            f"  {self.optimum_time:.6g} at the optimum, "
+            f"{self.equilibrium_time:.6g} at the equilibrium",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class LateSplit(TailSplit):
     >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
     >>> best = system.least_late_share(load=190, within=0.1)
     >>> round(best.late_share, 6), round(best.optimum_share, 6), best.certified
-    (0.002956, 0.00448, True)
+    (0.002956, 0.004631, True)
     """
 
     within: float
@@ -186,9 +187,9 @@ class LateSplit(TailSplit):
     def __repr__(self) -> str:
         return self._text(
             f"fewest jobs later than {self.within:g} at load {self.load:g}: "
-            f"{100 * self.late_share:.6g} %, mean delay {self.mean_delay:.9g}; "
-            f"at the optimum {100 * self.optimum_share:.4g} %, "
-            f"at the equilibrium {100 * self.equilibrium_share:.4g} %"
+            f"{100 * self.late_share:.6g} %, mean delay {self.mean_delay:.9g}",
+            f"  {100 * self.optimum_share:.4g} % at the optimum, "
+            f"{100 * self.equilibrium_share:.4g} % at the equilibrium",
         )
 
     def to_dict(self) -> dict[str, Any]:
