@@ -419,7 +419,7 @@ def made_by_users(kind: type) -> bool:
 
 HOOKS = {
     *("from_fields", "linearise", "value", "check_options", "of", "to"),
-    *("MaxGroupFlow.rows", "MaxGroupFlow.unit"),
+    *("MaxGroupFlow.rows", "MaxGroupFlow.unit", "ServerPercentile.caveats"),
 }
 """Calls that the library alone makes, with values that it has checked before."""
 
@@ -434,6 +434,10 @@ def within(kind: type[models.Limit]) -> Callable[..., Any]:
         return system().optimum(6.0, subject_to=[kind(*given, **named)])
 
     return used
+
+
+TAILS = ("late_jobs", "late_waits")
+"""Methods that families refuse whose `tail_kind` is empty."""
 
 
 def calls() -> list[Call]:
@@ -463,6 +467,8 @@ def calls() -> list[Call]:
             if known or not any(
                 method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__
             ):
+                continue
+            if method in TAILS and "" in instance(thing).tail_kind:
                 continue
             seen.add(id(static))
             bound = (

@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from ...compensated_sum import TINY, exact_sum
 from ...composed import as_bank
-from ...errors import Array, LoadError
+from ...errors import Array, InputError, LoadError
 from ...server_bank import ServerBank, halved
 from ...tails import check_tails
-from ...validation import as_floats, as_fraction, as_server_array, raise_at_first
+from ...validation import as_floats, as_fraction, as_positive, as_server_array, raise_at_first
 from ..flow_balance import CELLS
 from ..limits import check_limits
 from ..optimum_equilibrium import check_load, optimum
@@ -106,6 +106,11 @@ def percentile_of(
     ndarray, shape (...)
         Infinite where servers with a flow of their rate or more have more than the part 1 - p.
 
+    Raises
+    ------
+    InputError
+        On servers without a probability of late jobs; on flows that are negative or all 0.
+
     Examples
     --------
     >>> from sojourn.reference import MM1
@@ -116,8 +121,14 @@ def percentile_of(
     bank = as_bank(servers)
     check_tails(bank)
     p = as_fraction("p", p, "the jobs", ends=False)
-    x = as_floats("flow", flow)
-    s = bank.spare_capacity(x) if spare_capacity is None else as_floats("spare", spare_capacity)
+    x = _of_servers("flow", flow, len(bank))
+    good = np.isfinite(x) & (x >= 0)
+    raise_at_first("flow", x, good, "is not a flow", "give 0 or more jobs per unit of time")
+    problem, remedy = "is 0 at every server", "give at least one a flow above 0"
+    raise_at_first("flow", x.sum(axis=-1), x.any(axis=-1), problem, remedy)
+    s = bank.spare_capacity(x)
+    if spare_capacity is not None:
+        s = np.broadcast_to(_of_servers("spare_capacity", spare_capacity, len(bank)), x.shape)
     found = _percentile(bank, x.reshape(-1, len(bank)), s.reshape(-1, len(bank)), 1.0 - p)
     return found.reshape(x.shape[:-1])
 
@@ -277,13 +288,11 @@ def least_late_share(
     >>> float(least_late_share(bank, 190.0, within=0.1).share.round(6))
     0.002956
     """
-    time = as_floats("within", within)
-    good = (time > 0) & np.isfinite(time) & (time.ndim == 0)
-    raise_at_first("within", time, good, "is not one time above 0", "give it in units of time")
+    time = as_positive("within", within, "give a time in the unit of the delays")
     bank, loads, low, high = _checked(servers, load, least, most)
     columns = []
     for some in _blocks(bank, loads):
-        times = np.full(some.shape, float(time))
+        times = np.full(some.shape, time)
         found = fewest_late(bank, some, times, low, high, started(bank, some, low, high))
         columns.append((*found.servers[:2], found.share, found.bound))
     return LeastLateShare(loads, *_joined(columns, loads.ndim))
@@ -306,6 +315,15 @@ def _checked(
     for one in (loads.min(), loads.max()) if loads.size else ():
         check_limits(low, high, float(one))
     return bank, loads, low, high
+
+
+def _of_servers(field: str, value: npt.ArrayLike, n: int) -> Array:
+    """Return numbers of shape (..., n); InputError on another number of servers."""
+    given = as_floats(field, value)
+    if given.shape[-1:] != (n,):
+        problem = f"does not have one number for each of {n} servers"
+        raise InputError(field, given.tolist(), problem, f"give shape (..., {n})")
+    return given
 
 
 def _blocks(bank: ServerBank, loads: Array) -> list[Array]:

@@ -210,8 +210,11 @@ def test_what_does_not_fit_is_refused():
         least_percentile(THREE, [1.0, 0.0])
     with pytest.raises(LoadError, match="not below the total rate 380"):
         least_late_share(THREE, 380.0, 0.1)
-    with pytest.raises(InputError, match=r"^within = 0.0: is not one time above 0"):
+    with pytest.raises(InputError, match=r"^within = 0.0: is not a finite number above 0"):
         least_late_share(THREE, LOAD, 0.0)
+    for flow in ([1.0, 2.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]):
+        with pytest.raises(InputError, match=r"^flow"):
+            percentile_of(THREE, flow, 0.9)
     with pytest.raises(InputError, match="the most flows sum to less than the load 190"):
         least_percentile(THREE, LOAD, most=60.0)
     with pytest.raises(InputError, match=r"^servers\[3\] = 'MG1': has no probability of late"):
