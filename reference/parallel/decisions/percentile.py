@@ -22,7 +22,15 @@ from ...composed import as_bank
 from ...errors import Array, InputError, LoadError
 from ...server_bank import ServerBank, halved
 from ...tails import check_tails
-from ...validation import as_floats, as_fraction, as_positive, as_server_array, raise_at_first
+from ...validation import (
+    LARGEST,
+    as_floats,
+    as_fraction,
+    as_positive,
+    as_server_array,
+    as_shape,
+    raise_at_first,
+)
 from ..flow_balance import CELLS
 from ..limits import check_limits
 from ..optimum_equilibrium import check_load, optimum
@@ -125,10 +133,10 @@ def percentile_of(
     good = np.isfinite(x) & (x >= 0)
     raise_at_first("flow", x, good, "is not a flow", "give 0 or more jobs per unit of time")
     problem, remedy = "is 0 at every server", "give at least one a flow above 0"
-    raise_at_first("flow", x.sum(axis=-1), x.any(axis=-1), problem, remedy)
+    raise_at_first("flow", x.max(axis=-1), x.any(axis=-1), problem, remedy)
     s = bank.spare_capacity(x)
     if spare_capacity is not None:
-        s = np.broadcast_to(_of_servers("spare_capacity", spare_capacity, len(bank)), x.shape)
+        s = as_shape("spare_capacity", spare_capacity, x.shape)
     found = _percentile(bank, x.reshape(-1, len(bank)), s.reshape(-1, len(bank)), 1.0 - p)
     return found.reshape(x.shape[:-1])
 
@@ -338,13 +346,6 @@ def _joined(columns: Sequence[tuple[Array, ...]], axes: int) -> list[Array]:
     return joined if axes else [column[0] for column in joined]
 
 
-def _late_share(bank: ServerBank, flow: Array, spare: Array, time: Array) -> Array:
-    """Return the share of late jobs of splits, shape (K,)."""
-    jobs = flow * bank.late_jobs(flow, time[:, None], spare).share
-    (late, low), (total, rest) = exact_sum(jobs), exact_sum(flow)
-    return np.asarray((late + low) / (total + rest))
-
-
 def _log_ratio(share: Array, late: float) -> Array:
     """Return log(share/late); -inf where no job is late."""
     with np.errstate(divide="ignore"):
@@ -353,14 +354,19 @@ def _log_ratio(share: Array, late: float) -> Array:
 
 def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Array:
     """Return the times after which the part `late` of the jobs of each split is late, (K,)."""
+    weight = flow / flow.max(axis=-1, keepdims=True)  # their sum is no overflow
+    total = sum(exact_sum(weight))
 
     def excess(time: Array, rows: npt.NDArray[np.intp]) -> Array:
-        return _log_ratio(_late_share(bank, flow[rows], spare[rows], time), late)
+        share = bank.late_jobs(flow[rows], time[:, None], spare[rows]).share
+        return _log_ratio(sum(exact_sum(weight[rows] * share)) / total[rows], late)
 
     used = flow > 0
-    full = np.where(used & (spare <= 0), flow, 0.0).sum(axis=-1) / flow.sum(axis=-1)
+    full = np.where(used & (spare <= 0), weight, 0.0).sum(axis=-1) / total
     first = np.where(used, bank.delay, np.inf).min(axis=-1)
-    latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
+    with np.errstate(over="ignore"):
+        latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
+        latency = np.minimum(latency, LARGEST)
     out, rows = np.full(first.shape, np.inf), np.flatnonzero(full <= late)
     some = first[rows], (latency - first)[rows]
     out[rows] = _root_after(lambda time, k: excess(time, rows[k]), *some, late)
