@@ -13,6 +13,7 @@ from ...reference.compensated_sum import TINY, exact_product
 from ...reference.erlang import MAX_SERVERS, Stations, at_price, log_full_probability
 from ...reference.errors import Array
 from ...reference.server_bank import Operated, Operation
+from ...reference.tails import EXACT, LateJobs, after_wait, exponential_wait
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
 
@@ -141,6 +142,28 @@ class MMc(Operated, Latency):
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
         """Return the operating point at a player's cost; see `ServerBank.at_player`."""
         return self._operate(excess, 1.0 / players)
+
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """See `ServerBank.tail_kind`."""
+        return (EXACT,) * len(self)
+
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        """Return the late jobs: a service, after a wait of tail C e^{-(c rate - x) w}."""
+        return after_wait(
+            self.each, self._chance(flow, spare_capacity), spare_capacity, np.ones(()), at_server
+        )
+
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        """Return the late waits, of tail C e^{-(c rate - x) w}."""
+        chance = self._chance(flow, spare_capacity)
+        return exponential_wait(chance, spare_capacity, np.ones(()), wait)
+
+    def _chance(self, flow: Array, spare_capacity: Array) -> LateJobs:
+        """Return the probability to wait, with its derivatives in the flow."""
+        found = self._stations(flow, spare_capacity).wait_chance
+        slope, curvature = found.slope / self.each, found.curvature / self.each**2
+        return LateJobs(found.share, slope, curvature)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations in other units; see `Latency.scaled`."""

@@ -2,6 +2,13 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.percentile import (
+    LeastLateShare,
+    LeastPercentile,
+    least_late_share,
+    least_percentile,
+    percentile_of,
+)
 from .decisions.staffed_pools import StaffedNumbers, staff_pools
 from .decisions.staffed_split import StaffedSplit, staff_split
 from .decisions.staffing import least_servers
@@ -16,6 +23,8 @@ from .worst_case import WorstCase, worst_case
 __all__ = [
     "CandidateWorstCase",
     "Controlled",
+    "LeastLateShare",
+    "LeastPercentile",
     "LimitedSplit",
     "Sensitivity",
     "Split",
@@ -27,9 +36,12 @@ __all__ = [
     "candidate_worst_case",
     "controlled",
     "equilibrium",
+    "least_late_share",
+    "least_percentile",
     "least_servers",
     "limited_optimum",
     "optimum",
+    "percentile_of",
     "price_of_anarchy",
     "price_of_optimum",
     "saturation_limit",

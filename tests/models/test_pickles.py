@@ -139,6 +139,10 @@ RESULTS = {
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
     "reference pools": lambda: reference.staff_pools([3.0, 10.0], [12.0, 8.0], budget=9),
     "reference stations": lambda: reference.staff_split([3, 4], 12.0, price=3.0, delay_cost=9.0),
+    "least percentile": lambda: SERVERS.least_percentile(6.0),
+    "fewest late jobs": lambda: SERVERS.least_late_share(6.0, 1.0),
+    "reference percentile": lambda: reference.least_percentile(BANK, 6.0),
+    "reference late jobs": lambda: reference.least_late_share(BANK, 6.0, 1.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
@@ -197,7 +201,7 @@ def held(value):
     kept = {
         name
         for name in names
-        if name in ("write_problem", "round_to")
+        if name in ("write_problem", "round_to", "percentile_at")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""

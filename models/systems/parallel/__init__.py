@@ -2,6 +2,7 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .decisions.percentiles import LateSplit, PercentileSplit
 from .decisions.pools import Pools
 from .decisions.staff_targets import LateWait, MeanWait, PoolLateWait, PoolWait, ServerBudget
 from .decisions.staffed import StaffedPools, StaffedServers
@@ -29,6 +30,7 @@ __all__ = [
     "ControlledSplit",
     "Evaluation",
     "GroupShare",
+    "LateSplit",
     "LateWait",
     "Limit",
     "LinearLimit",
@@ -37,6 +39,7 @@ __all__ = [
     "MeanWait",
     "MinShare",
     "ParallelServers",
+    "PercentileSplit",
     "PoolLateWait",
     "PoolWait",
     "Pools",

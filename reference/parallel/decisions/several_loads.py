@@ -19,6 +19,7 @@ from ...composed import View
 from ...errors import Array, InputError, LoadError
 from ...plural import counted
 from ...server_bank import ArrayLike, ServerBank
+from ...tails import LateJobs
 from ...validation import as_fractions
 from ..optimum_equilibrium import check_load
 
@@ -94,6 +95,28 @@ class SharedSplit(View):
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the marginal delay in the share."""
         return self._mean(self.bank.marginal_slope, flow, 1)
+
+    def late_jobs(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the mean probability over all jobs that a job is late, at a share."""
+        return self._mean_tail(self.bank.late_jobs, flow, time)
+
+    def late_waits(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the mean probability over all jobs that a job waits longer than `time`."""
+        return self._mean_tail(self.bank.late_waits, flow, time)
+
+    def _mean_tail(
+        self, tail: Callable[[Array, ArrayLike], LateJobs], share: ArrayLike, time: ArrayLike
+    ) -> LateJobs:
+        """Return the mean over all jobs of a tail and of its derivatives in the share."""
+
+        def of_power(power: int) -> Callable[[Array], Array]:
+            return lambda flow: tail(flow, time)[power]
+
+        return LateJobs(*(self._mean(of_power(power), share, power) for power in range(3)))
 
     def _mean(self, function: Callable[[Array], Array], share: ArrayLike, power: int = 0) -> Array:
         """Return the mean over all jobs of a function of the flow, times a power of the load."""

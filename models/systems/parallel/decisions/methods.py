@@ -10,6 +10,7 @@ from ..limits import limits_of
 from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
+from .percentiles import LateSplit, PercentileSplit, late_split, percentile_split
 from .staff import staff
 from .staffed import StaffedServers
 from .weights import WholeSplit, whole_split_of
@@ -143,3 +144,87 @@ class SplitDecisions(SplitTasks):
             max_servers,
             gap,
         )
+
+    def least_percentile(
+        self, load: float, p: float = 0.99, *, subject_to: Sequence[Limit] = ()
+    ) -> PercentileSplit:
+        """Return the split whose p-th percentile over all jobs is least.
+
+        No solver runs. At the servers jobs are served first come, first served.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0 and below the total rate, jobs per unit of time.
+        p : float, default 0.99
+            Part of the jobs, above 0 and below 1.
+        subject_to : sequence of Limit, optional
+            Limits on each server, such as `MinShare`, `MaxShare`, `MaxUtilisation` and
+            `ServerPercentile`.
+
+        Returns
+        -------
+        PercentileSplit
+
+        Raises
+        ------
+        LoadError
+            On a load that is not above 0 and below the total rate; where no split meets the limits.
+        InputError
+            On servers other than M/M/1, M/D/1, M/G/1 and M/M/c, and on limits that bound several
+            servers together, such as `Budget`.
+
+        Notes
+        -----
+        The percentile is quasi-convex in the split: bisection over the time, with the split of
+        fewest late jobs at each; see `sojourn.reference.parallel.decisions.percentile`. A server at
+        which every job is late may be filled to its rate, since its jobs cannot be later than late:
+        the mean delay is then infinite, and `MaxUtilisation` excludes it.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
+        >>> least = system.least_percentile(190, p=0.99)
+        >>> least.flow.round(2), round(least.time, 6), least.certified
+        (array([ 43.4 ,  27.67, 118.93]), 0.081416, True)
+        >>> round(system.optimum(190).percentile(0.99), 6)
+        0.085395
+        """
+        load = self.check_load(load)
+        return percentile_split(self.bank, self.names, load, p, limits_of(subject_to))
+
+    def least_late_share(
+        self, load: float, within: float, *, subject_to: Sequence[Limit] = ()
+    ) -> LateSplit:
+        """Return the split with the smallest share of jobs that take longer than a given time.
+
+        No solver runs. At the servers jobs are served first come, first served.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0 and below the total rate, jobs per unit of time.
+        within : float
+            Time above 0 after which a job is late, its network delay included.
+        subject_to : sequence of Limit, optional
+            Limits on each server; as for `least_percentile`.
+
+        Returns
+        -------
+        LateSplit
+
+        Raises
+        ------
+        LoadError, InputError
+            As `least_percentile`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
+        >>> round(system.least_late_share(190, within=0.1).late_share, 6)
+        0.002956
+        """
+        load = self.check_load(load)
+        return late_split(self.bank, self.names, load, within, limits_of(subject_to))
