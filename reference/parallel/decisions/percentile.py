@@ -38,7 +38,7 @@ from .late_split import LateSplits, fewest_late, started
 
 CLOSER = (0.95, 0.8, 0.4)  # parts of a time at which a lower one is looked for
 FIRST_STEP, STEP_GROWTH, LAST_STEP = 4e-15, 8.0, 0.1  # relative, from a percentile to its bound
-LONGEST = 1e250  # times beyond are of no use to bracket a percentile
+LONGEST = 1e300  # a longer time counts as infinite
 GROWTH = 4.0  # factor by which a time grows until few enough jobs are late
 TIME_STEP = 1e-5  # relative, of differences
 MOST_DOUBLINGS = 600
@@ -402,7 +402,7 @@ def _root_after(
         if not todo.size:
             break
         low[todo], at_low[todo] = high[todo], at_high[todo]
-        high[todo] = first[todo] + GROWTH * (high[todo] - first[todo])
+        high[todo] = np.minimum(first[todo] + GROWTH * (high[todo] - first[todo]), LONGEST)
     root = falling_root(excess, low, high, at_low, at_high)[1]
     root[todo] = np.inf
     return root
