@@ -23,7 +23,6 @@ from ...errors import Array, InputError, LoadError
 from ...server_bank import ServerBank, halved
 from ...tails import check_tails
 from ...validation import (
-    LARGEST,
     as_floats,
     as_fraction,
     as_positive,
@@ -39,6 +38,7 @@ from .late_split import LateSplits, fewest_late, started
 
 CLOSER = (0.95, 0.8, 0.4)  # parts of a time at which a lower one is looked for
 FIRST_STEP, STEP_GROWTH, LAST_STEP = 4e-15, 8.0, 0.1  # relative, from a percentile to its bound
+LONGEST = 1e300  # a longer time counts as infinite
 GROWTH = 4.0  # factor by which a time grows until few enough jobs are late
 TIME_STEP = 1e-5  # relative, of differences
 MOST_DOUBLINGS = 600
@@ -346,6 +346,12 @@ def _joined(columns: Sequence[tuple[Array, ...]], axes: int) -> list[Array]:
     return joined if axes else [column[0] for column in joined]
 
 
+def _sum(terms: Array) -> Array:
+    """Return the sums over the last axis, rounded once."""
+    high, low = exact_sum(terms)
+    return np.asarray(high + low)
+
+
 def _log_ratio(share: Array, late: float) -> Array:
     """Return log(share/late); -inf where no job is late."""
     with np.errstate(divide="ignore"):
@@ -355,18 +361,18 @@ def _log_ratio(share: Array, late: float) -> Array:
 def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Array:
     """Return the times after which the part `late` of the jobs of each split is late, (K,)."""
     weight = flow / flow.max(axis=-1, keepdims=True)  # their sum is no overflow
-    total = sum(exact_sum(weight))
+    total = _sum(weight)
 
     def excess(time: Array, rows: npt.NDArray[np.intp]) -> Array:
         share = bank.late_jobs(flow[rows], time[:, None], spare[rows]).share
-        return _log_ratio(sum(exact_sum(weight[rows] * share)) / total[rows], late)
+        return _log_ratio(_sum(weight[rows] * share) / total[rows], late)
 
     used = flow > 0
     full = np.where(used & (spare <= 0), weight, 0.0).sum(axis=-1) / total
     first = np.where(used, bank.delay, np.inf).min(axis=-1)
     with np.errstate(over="ignore"):
         latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
-        latency = np.minimum(latency, LARGEST)
+        latency = np.minimum(latency, LONGEST)
     out, rows = np.full(first.shape, np.inf), np.flatnonzero(full <= late)
     some = first[rows], (latency - first)[rows]
     out[rows] = _root_after(lambda time, k: excess(time, rows[k]), *some, late)
@@ -396,7 +402,7 @@ def _root_after(
         if not todo.size:
             break
         low[todo], at_low[todo] = high[todo], at_high[todo]
-        high[todo] = first[todo] + GROWTH * (high[todo] - first[todo])
+        high[todo] = np.minimum(first[todo] + GROWTH * (high[todo] - first[todo]), LONGEST)
     root = falling_root(excess, low, high, at_low, at_high)[1]
     root[todo] = np.inf
     return root
