@@ -233,7 +233,7 @@ class WithinLimits(Split):
             found = self._certified_within(
                 loads[rows], flow[rows], combined.limits(index), of_solver
             )
-            prices = np.zeros((rows.size, len(combined.matrix)))
+            prices = np.zeros((rows.size, combined.bound.shape[1]))
             prices[:, kept] = found.pop("row_prices")
             for name, column in {**found, "row_prices": [*prices]}.items():
                 getattr(out, name)[rows] = column
