@@ -72,7 +72,10 @@ def _least_excess(
     def minimal(weight: Array) -> Array:
         prices, shape = weight / size, (size.size, least.size)
         return least_sum(
-            lambda x: weighted(prices, np.broadcast_to(limits.slopes(x), (len(x), *shape))), least, most, load
+            lambda x: weighted(prices, np.broadcast_to(limits.slopes(x), (len(x), *shape))),
+            least,
+            most,
+            load,
         )
 
     if size.size == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 
 import cvxpy as cp
@@ -156,6 +156,7 @@ class ConvexRows:
     load: Array
     bound: Array
     unit: Array
+    _last: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
     def of(cls, limits: Sequence[Limit], bank: ServerBank, load: Array) -> ConvexRows:
@@ -177,7 +178,17 @@ class ConvexRows:
         return replace(self, limits=limits, bound=self.bound[:, chosen], unit=self.unit[:, chosen])
 
     def terms(self, flow: Array) -> ConvexTerms:
-        """Return the functions of all limits at flows (..., n), shape (..., p, n) each."""
+        """Return the functions of all limits at flows (..., n), shape (..., p, n) each.
+
+        Those of the last flows are kept, since a step of a search needs them several times.
+        """
+        if not self._last or not np.array_equal(self._last["flow"], flow):
+            self._last.update(flow=flow.copy(), terms=self._terms(flow))
+        last: ConvexTerms = self._last["terms"]
+        return last
+
+    def _terms(self, flow: Array) -> ConvexTerms:
+        """Return `terms` at flows."""
         x, load = clip(self.bank, flow), self.load[:, None]
         each = [limit.terms(self.bank, x, load) for limit in self.limits]
         columns = ([np.broadcast_to(column, x.shape) for column in row] for row in each)

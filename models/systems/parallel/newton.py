@@ -50,6 +50,7 @@ RELEASE_EVERY = 8  # steps after which servers and rows are released before conv
 NO_START = 0  # number of steps of an answer that has no valid start
 SMALL_SHARE = 1e-6  # share of the load whose last digits are the rounding error of the load
 LAST_DIGITS = 4e-15  # relative difference of prices that is a rounding error
+LEAST_CHARGE = 1e-4  # of a row that binds, relative to the price of the load
 SPARE_PART = 0.9  # part of the spare capacity that one step may use
 
 Steps = npt.NDArray[np.intp]
@@ -177,10 +178,7 @@ def _steps_within(
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
         first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
         price = multiplier(some, loads, first, "optimum")[:, None]
-        # the prices of convex rows are a part of the slopes of the first step
-        linear = m if limits.convex is None else len(limits.matrix)
-        guess = np.where(np.arange(m) < linear, 0.0, row_prices[todo])
-        begun = np.concatenate([price, -guess], axis=1)
+        begun = np.concatenate([price, -_first_prices(own, first, row_prices[todo], price)], axis=1)
         x[todo], taken, dual[todo] = _newton(
             some, loads, first, valid, "optimum", own, begun, careful=careful
         )
@@ -199,6 +197,18 @@ def _steps_within(
         )
         dual[k] = of_solver if other > mine else dual[k]
     return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
+
+
+def _first_prices(limits: Limits, flow: Array, row_prices: Array, price: Array) -> Array:
+    """Return the prices of rows before the first step, shape (K, m): of convex rows that bind.
+
+    They are a part of the slopes of that step. A solver's prices of other rows are not quite 0.
+    """
+    if limits.convex is None:
+        return np.zeros_like(row_prices)
+    charge = row_prices * np.abs(limits.slopes(flow)).max(axis=-1)
+    convex = np.arange(row_prices.shape[1]) >= len(limits.matrix)
+    return np.where(convex & (charge > LEAST_CHARGE * price), row_prices, 0.0)
 
 
 def max_steps(bank: ServerBank, *, careful: bool = False) -> int:
