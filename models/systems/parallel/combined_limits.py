@@ -126,41 +126,44 @@ class CombinedLimits:
     def shared(self) -> bool:
         """Whether the loads share a program.
 
-        Each has one of its own with very many bounds, or where a convex limit can bind.
+        Each has one of its own with very many bounds, or a convex limit that changes with the load.
         """
         low, high, _ = self.in_program
-        return low.size + high.size <= MAX_PARAMETERS and not self.kinds_in_program[1].size
+        convex = self.kinds_in_program[1]
+        fixed = not (convex.size and self.convex.only(convex).of_load)
+        return low.size + high.size <= MAX_PARAMETERS and fixed
 
-    def row_units(self, unit: float) -> Array:
-        """Return what the bound of each row in a program is multiplied by, shape (m,).
-
-        That of a convex limit becomes a number of size 1. `unit` is the unit of time of the
-        program.
-        """
-        linear, convex = self.kinds_in_program
-        return np.append(np.full(linear.size, unit), 1.0 / self._sizes[0, convex])
-
-    @cached_property
-    def _sizes(self) -> Array:
-        """Size of the bound of each convex limit, shape (K, p): its value inside where it is 0."""
-        size = np.abs(self.convex.bound)
-        if not size.all():
-            value = np.abs(self.convex.terms(self.inside).value).sum(axis=-1)
-            size = np.where(size > 0, size, np.maximum(value, TINY_BOUND))
-        return size
-
-    def convex_in_program(self, k: int) -> ConvexProgram | None:
-        """Return the convex limits that can bind at the load k, or None without any."""
+    def convex_in_program(self) -> ConvexProgram | None:
+        """Return the convex limits that can bind, or None without any."""
         rows = self.kinds_in_program[1]
         if not rows.size:
             return None
-        own, at = self.convex.only(rows).at([k]), slice(k, k + 1)
-        return ConvexProgram.of(own, self._sizes[k, rows], self.least[at], self.most[at])
+        highest = np.argmax(self.load)[None]
+        least, most = self.least.min(axis=0), self.most.max(axis=0)
+        return ConvexProgram.of(self.convex.only(rows).at(highest), self._sizes[rows], least, most)
+
+    @cached_property
+    def _sizes(self) -> Array:
+        """Number of the size of the bound of each convex limit, shape (p,); 1 in a program."""
+        size = np.abs(self.convex.bound).max(axis=0, initial=0.0)
+        if not size.all():
+            value = np.abs(self.convex.terms(self.inside).value).sum(axis=-1).max(axis=0)
+            size = np.where(size > 0, size, np.maximum(value, TINY_BOUND))
+        return size
 
     @cached_property
     def pattern(self) -> tuple[bytes, ...]:
         """What loads must have in common to share a program with numbers of its limits."""
-        return (*(own.tobytes() for own in self.in_program), self.matrix.tobytes())
+        own = (*self.in_program, self.matrix)
+        if self.kinds_in_program[1].size:
+            own = (
+                *own,
+                self._sizes,
+                self.least.min(axis=0),
+                self.most.max(axis=0),
+                self.load.max(),
+            )
+        return tuple(numbers.tobytes() for numbers in own)
 
     @cached_property
     def numbers(self) -> Mapping[str, Array]:
@@ -169,6 +172,16 @@ class CombinedLimits:
         most = np.where(self._tight, self.most, LOOSE * self.load[:, None])
         bound = np.where(self.kept, self.bound, self.largest)
         return {"least": self.least[:, low], "most": most[:, high], "bound": bound[:, rows]}
+
+    def row_units(self, unit: float) -> Array:
+        """Return the unit of the bound of each row in a program of the unit of time `unit`, (m,)."""
+        linear, convex = self.kinds_in_program
+        return np.append(np.full(linear.size, unit), 1.0 / self._sizes[convex])
+
+    def in_unit(self, unit: float) -> Mapping[str, Array]:
+        """Return the `numbers` in a program of the unit of time `unit`."""
+        units = {"least": unit, "most": unit, "bound": self.row_units(unit)}
+        return {name: column * units[name] for name, column in self.numbers.items()}
 
     @np.errstate(all="ignore")
     def shadow_prices(
@@ -203,10 +216,10 @@ class CombinedLimits:
         of_convex = iter(np.maximum(row_prices[linear_rows:], 0.0) / load)
         for limit in self.given:
             if isinstance(limit, ConvexLimit):
-                unit, value = limit.unit_at(load), limit.value(self.bank, flow, load)
-                bound, own = np.asarray(limit.bound_at(load) / unit), next(of_convex) * abs(unit)
+                bound, value = limit.bound_at(load), limit.value(self.bank, flow, load)
+                own = np.asarray(next(of_convex) * abs(limit.unit_at(load)))
                 shadow_prices.append(
-                    ShadowPrice(limit.name, bound, value, np.asarray(own), limit.of_time, "row")
+                    ShadowPrice(limit.name, np.asarray(bound), value, own, limit.of_time, "row")
                 )
                 continue
             linear = limit.linearise(self.bank, load)._checked(len(self.bank))
@@ -312,8 +325,8 @@ def _combined(
         bounds = (least[rows], most[rows], matrix[pattern], bound[rows][:, pattern])
         inside[rows], possible[rows] = splits_inside(bank, load[rows], *bounds)
     if convex.limits:
-        binding = can_bind(convex, least, most)
-        columns = (kept, binding), (bound, convex.bound), (largest, np.zeros(binding.shape))
+        binding, highest = can_bind(convex, least, most)
+        columns = (kept, binding), (bound, convex.bound), (largest, highest)
         kept, bound, largest = (np.concatenate(pair, axis=1) for pair in columns)
     combined = CombinedLimits(
         bank, given, load, least, most, matrix, bound, largest, kept, inside, convex

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ....reference.compensated_sum import EPS
 from ....reference.errors import Array
 from ....reference.parallel.limits import LIMIT_TOL, cheapest
 from ...core.table import Mask
@@ -138,18 +139,22 @@ def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: 
 
         too_low = bisect_left(price, True, key=lambda c: bool(largest(c).sum() >= load)) - 1
         too_high = bisect_left(price, True, key=lambda c: bool(smallest(c).sum() > load))
+        between = price[max(too_low, 0)], price[min(too_high, price.size - 1)]
         before = low, high
         low = low if too_low < 0 else smallest(price[too_low])
         high = high if too_high == price.size else largest(price[too_high])
-        if np.array_equal(low, before[0]) and np.array_equal(high, before[1]):
+        error, sum_error = np.ptp(between) * (high - low).sum(), EPS * np.abs(between).max() * load
+        if error <= sum_error or all(map(np.array_equal, before, (low, high))):
             break
     width = float((high - low).sum())
     part = (load - float(low.sum())) / width if width > 0 else 0.0
     return np.asarray(low + min(max(part, 0.0), 1.0) * (high - low))
 
 
-def can_bind(convex: ConvexRows, least: Array, most: Array) -> Mask:
-    """Return whether any split within bounds of flows may violate each convex limit, shape (K, p).
+def can_bind(convex: ConvexRows, least: Array, most: Array) -> tuple[Mask, Array]:
+    """Return whether splits within bounds of flows may violate convex limits, and a larger bound.
+
+    Both have the shape (K, p); no split reaches the larger bound.
 
     A convex function is below its chord, so that the largest sum of chords is no less than that of
     the functions.
@@ -166,10 +171,10 @@ def can_bind(convex: ConvexRows, least: Array, most: Array) -> Mask:
     low, high = (convex.terms(end).value for end in ends)
     width = (ends[1] - ends[0])[:, None]
     chord = np.where(width > 0, (high - low) / np.where(width > 0, width, 1.0), 0.0)
-    out = np.empty(convex.bound.shape, dtype=bool)
+    largest = np.empty(convex.bound.shape)
     for j in range(len(convex.limits)):
         for k in range(load.size):
             flow = cheapest(ends[0][k], ends[1][k], -chord[k, j], load[k])[0]
-            largest = float(low[k, j].sum() + chord[k, j] @ (flow - ends[0][k]))
-            out[k, j] = largest > convex.bound[k, j] + LIMIT_TOL * abs(largest)
-    return out
+            largest[k, j] = low[k, j].sum() + chord[k, j] @ (flow - ends[0][k])
+    size = np.abs(largest)
+    return largest > convex.bound + LIMIT_TOL * size, largest + size

@@ -16,7 +16,7 @@ from ....reference.validation import as_floats
 from ...core.table import Rows
 from ...latency.base import Latency
 from ...latency.cone import Cone
-from .linear_limit import Limit
+from .linear_limit import Limit, load_dependence
 from .splits import clip, compensated_sum
 
 
@@ -35,7 +35,7 @@ class ConvexTerms(NamedTuple):
 
 
 class ConvexLimit(Limit):
-    """A limit on a sum of convex functions of the flows: ``sum of h_i(x_i) <= bound``.
+    """A limit on a sum of convex functions of the flows: ``sum of h_i(x_i) <= unit * bound``.
 
     To write one of your own, derive a frozen dataclass and give it the methods `terms`, the
     functions h_i with their first two derivatives, and `bound_at`, the bound at a load. All else
@@ -48,6 +48,8 @@ class ConvexLimit(Limit):
         Name in messages and results.
     of_time : bool
         Whether the limited quantity is a time.
+    load_dependence : {"any", "none"}
+        How `terms` depends on the load. With ``"none"`` the loads of a curve share a program.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class ConvexLimit(Limit):
     ... class Power(ConvexLimit):
     ...     at_most: float  # watts
     ...     name = "power"
+    ...     load_dependence = "none"
     ...
     ...     def terms(self, bank, flow, load):
     ...         return ConvexTerms(flow**2 / 4, flow / 2, 0.5)
@@ -94,13 +97,10 @@ class ConvexLimit(Limit):
 
     @abstractmethod
     def bound_at(self, load: float) -> float:
-        """Return the bound of the sum at a load."""
+        """Return the bound at a load, in the limit's own unit."""
 
     def unit_at(self, load: float) -> float:
-        """Return the change of the bound when the limit is relaxed by one unit of its own.
-
-        For a share it is the load; by default 1.
-        """
+        """Return the own unit of the limit in that of the sum: the load for a share; default 1."""
         return 1.0
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
@@ -126,9 +126,9 @@ class ConvexLimit(Limit):
 
     def linearise(self, bank: Latency, load: float) -> NoReturn:
         """Raise InputError: the limit is not linear in the flows."""
-        problem = f"the limit {self.name} is not linear in the flows"
-        remedy = "use it for the optimum of ParallelServers, or a limit on the flows"
-        raise InputError(type(self).__name__, self, problem, remedy)
+        problem = "is not linear in the flows: only the optimum of ParallelServers takes it"
+        remedy = "use limits on the flow of each server, such as MaxUtilisation"
+        raise InputError("subject_to", self.name, problem, remedy)
 
     def check(self, bank: Latency, load: float) -> None:
         """Raise InputError where the limit does not fit the servers."""
@@ -148,7 +148,7 @@ class ConvexRows:
     load : ndarray, shape (K,)
         Total loads, jobs per unit of time.
     bound, unit : ndarray, shape (K, p)
-        Bounds of the sums, and their changes by one unit of the limit.
+        Bounds of the sums, and the units of the limits.
     """
 
     limits: tuple[ConvexLimit, ...]
@@ -165,8 +165,13 @@ class ConvexRows:
         shape = (load.size, len(own))
         bound = [[limit.bound_at(one) for limit in own] for one in load.tolist()]
         unit = [[limit.unit_at(one) for limit in own] for one in load.tolist()]
-        bounds = as_floats("bound_at", bound).reshape(shape)
-        return cls(own, bank, load, bounds, as_floats("unit_at", unit).reshape(shape))
+        units = as_floats("unit_at", unit).reshape(shape)
+        return cls(own, bank, load, as_floats("bound_at", bound).reshape(shape) * units, units)
+
+    @property
+    def of_load(self) -> bool:
+        """Whether the functions of any limit depend on the load."""
+        return any(load_dependence(limit, "terms") != "none" for limit in self.limits)
 
     def at(self, rows: Rows) -> Self:
         """Return the limits at some of the loads."""

@@ -15,6 +15,7 @@ from ....reference.validation import LARGEST, as_fraction, check_within
 from ...latency.base import Latency
 from ...latency.cone import Cone
 from .convex_limit import ConvexLimit, ConvexTerms
+from .linear_limit import LoadDependence
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class LateShare(ConvexLimit):
 
     name: ClassVar[str] = "late share"
     times: ClassVar[tuple[str, ...]] = ("within",)
+    load_dependence: ClassVar[LoadDependence] = "none"
 
     def terms(self, bank: ServerBank, flow: Array, load: Any) -> ConvexTerms:
         """See `ConvexLimit.terms`."""
@@ -63,7 +65,7 @@ class LateShare(ConvexLimit):
 
     def bound_at(self, load: float) -> float:
         """See `ConvexLimit.bound_at`."""
-        return load * as_fraction("LateShare.at_most", self.at_most, "the jobs")
+        return as_fraction("LateShare.at_most", self.at_most, "the jobs")
 
     def unit_at(self, load: float) -> float:
         """See `ConvexLimit.unit_at`."""

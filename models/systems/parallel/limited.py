@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import cvxpy as cp
@@ -69,11 +70,15 @@ class WithinLimits(Split):
         """The limits."""
         return limits_of(self.limits)
 
+    @cached_property
+    def _convex(self) -> list[ConvexLimit]:
+        """The convex ones of the limits."""
+        return [limit for limit in self.given_limits if isinstance(limit, ConvexLimit)]
+
     def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
         """Return the formulations, with the cones of the convex limits."""
-        convex = [limit for limit in self.given_limits if isinstance(limit, ConvexLimit)]
         forms, n = super().formulations(chosen), len(self.bank)
-        cones = [limit.cone(self.bank, cp.Variable(n), 1.0, 1.0) for limit in convex]
+        cones = [limit.cone(self.bank, cp.Variable(n), 1.0, 1.0) for limit in self._convex]
         more = frozenset[str]().union(*(cone.kinds for cone in cones if cone is not None))
         return {name: kinds | more for name, kinds in forms.items()}
 
@@ -123,6 +128,10 @@ class WithinLimits(Split):
         """Load so small that all latencies are those of empty servers."""
         return IDLE_PART * float(self.bank.rate.min(initial=1 / self.unit))
 
+    def shape(self, form: str) -> Hashable:
+        """Return None with convex limits, whose cones have the numbers of the servers."""
+        return None if self._convex else super().shape(form)
+
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return the servers with bounds and the rows: one program serves loads that share them.
 
@@ -138,19 +147,15 @@ class WithinLimits(Split):
         """Return the program with the limits as constraints."""
         combined, k = self.place(float(points[0][0]))
         low, high, _ = combined.in_program
-        matrix, numbers = combined.matrix[combined.kinds_in_program[0]], combined.numbers.items()
-        units, convex = combined.row_units(self.unit), combined.convex_in_program(k)
+        matrix = combined.matrix[combined.kinds_in_program[0]]
+        numbers = combined.in_unit(self.unit).items()
         of_load = {name: column[k] for name, column in numbers if column.shape[1]}
         named = {
             name: cp.Parameter(own.size, name=name)
             for name, own in of_load.items()
             if combined.shared
         }
-        scales = {"least": self.unit, "most": self.unit, "bound": units}
-        least, most, bound = (
-            named.get(name, of_load[name] * scales[name] if name in of_load else None)
-            for name, _ in numbers
-        )
+        least, most, bound = (named.get(name, of_load.get(name)) for name, _ in numbers)
 
         def with_limits(model: Model, convex: ConvexProgram | None) -> Model:
             """Return the model, and those that follow it, with the limits."""
@@ -181,7 +186,7 @@ class WithinLimits(Split):
                 next=None if after is None and convex is None else following,
             )
 
-        return with_limits(super().write(form, points), convex)
+        return with_limits(super().write(form, points), combined.convex_in_program())
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the numbers of the limits, in the unit of the program."""
@@ -190,8 +195,9 @@ class WithinLimits(Split):
             return given
         values = {name: np.empty((len(points[0]), p.size)) for name, p in program.limited.items()}
         for places, combined, rows in self._each(points[0]):
+            numbers = combined.in_unit(self.unit)
             for name, column in values.items():
-                column[places] = combined.numbers[name][rows] * self.unit
+                column[places] = numbers[name][rows]
         return (*given, *((p, values[name]) for name, p in program.limited.items()))
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> LimitedSplits:

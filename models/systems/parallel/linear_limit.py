@@ -229,9 +229,9 @@ class LinearLimit(Limit):
         return np.broadcast_to(value, shape)
 
 
-def load_dependence(limit: Limit) -> LoadDependence:
-    """Return the `Limit.load_dependence` of the class that has the limit's `linearise`."""
-    own = next(vars(cls) for cls in type(limit).__mro__ if "linearise" in vars(cls))
+def load_dependence(limit: Limit, method: str = "linearise") -> LoadDependence:
+    """Return the `Limit.load_dependence` of the class that has the limit's method."""
+    own = next(vars(cls) for cls in type(limit).__mro__ if method in vars(cls))
     dependence: LoadDependence = own.get("load_dependence", "any")
     return dependence
 

@@ -29,6 +29,7 @@ from ....core.ratio import ROUNDING, BoundedValue, within
 from ....core.solution import finite
 from ..certificate import certify_within
 from ..combined_limits import combine_limits
+from ..convex_limit import ConvexLimit
 from ..evaluation import bounded, exact_delay
 from ..limits import no_limits
 from ..linear_limit import Limit
@@ -266,8 +267,8 @@ def _shares(bank: Latency, load: Array, limits: Sequence[Limit]) -> tuple[Array,
     if not limits:
         return least, most
     for i, limit in enumerate(limits):
-        linear = limit.linearise(bank, float(load.max()))._checked(n)
-        if not linear._per_server:
+        together = isinstance(limit, ConvexLimit)
+        if together or not limit.linearise(bank, float(load.max()))._checked(n)._per_server:
             problem = (
                 "bounds several servers together: the cheapest units of weight need not keep it, "
                 "and the best whole weights within it are a knapsack problem"
