@@ -138,14 +138,14 @@ class CombinedLimits:
         rows = self.kinds_in_program[1]
         if not rows.size:
             return None
-        highest = np.argmax(self.load)[None]
+        highest = np.array([np.argmax(self.load)])
         least, most = self.least.min(axis=0), self.most.max(axis=0)
         return ConvexProgram.of(self.convex.only(rows).at(highest), self._sizes[rows], least, most)
 
     @cached_property
     def _sizes(self) -> Array:
         """Number of the size of the bound of each convex limit, shape (p,); 1 in a program."""
-        size = np.abs(self.convex.bound).max(axis=0, initial=0.0)
+        size: Array = np.abs(self.convex.bound).max(axis=0, initial=0.0)
         if not size.all():
             value = np.abs(self.convex.terms(self.inside).value).sum(axis=-1).max(axis=0)
             size = np.where(size > 0, size, np.maximum(value, TINY_BOUND))
@@ -154,15 +154,10 @@ class CombinedLimits:
     @cached_property
     def pattern(self) -> tuple[bytes, ...]:
         """What loads must have in common to share a program with numbers of its limits."""
-        own = (*self.in_program, self.matrix)
+        own: list[Array | Indices] = [*self.in_program, self.matrix]
         if self.kinds_in_program[1].size:
-            own = (
-                *own,
-                self._sizes,
-                self.least.min(axis=0),
-                self.most.max(axis=0),
-                self.load.max(),
-            )
+            ends = self.least.min(axis=0), self.most.max(axis=0)
+            own += [self._sizes, *ends, self.load.max(keepdims=True)]
         return tuple(numbers.tobytes() for numbers in own)
 
     @cached_property
@@ -174,14 +169,14 @@ class CombinedLimits:
         return {"least": self.least[:, low], "most": most[:, high], "bound": bound[:, rows]}
 
     def row_units(self, unit: float) -> Array:
-        """Return the unit of the bound of each row in a program of the unit of time `unit`, (m,)."""
+        """Return the unit of each row in a program of the unit of time `unit`, shape (m,)."""
         linear, convex = self.kinds_in_program
         return np.append(np.full(linear.size, unit), 1.0 / self._sizes[convex])
 
     def in_unit(self, unit: float) -> Mapping[str, Array]:
         """Return the `numbers` in a program of the unit of time `unit`."""
-        units = {"least": unit, "most": unit, "bound": self.row_units(unit)}
-        return {name: column * units[name] for name, column in self.numbers.items()}
+        rows = self.row_units(unit)
+        return {n: column * (rows if n == "bound" else unit) for n, column in self.numbers.items()}
 
     @np.errstate(all="ignore")
     def shadow_prices(
@@ -298,8 +293,8 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: Array) -> list[
         rest = within[~possible]
         if rest.size:
             here = [one.at(rest) for one in linear]
-            at, own = load[places[rest]], convex.at(places[rest])
-            named = contradictions(Together(bank, at, here, own))
+            at = places[rest]
+            named = contradictions(Together(bank, load[at], here, convex.at(at)))
             errors |= dict(zip(places[rest].tolist(), named, strict=True))
     return [errors[k] if k in errors else found[k] for k in range(load.size)]
 

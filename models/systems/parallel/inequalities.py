@@ -211,8 +211,8 @@ class Together(NamedTuple):
             bounds = (least[rows], most[rows], matrix, bound[rows])
             inside[rows], possible[rows] = splits_inside(self.bank, self.load[rows], *bounds)
         if self.convex.limits:
-            bounds = (least, most, matrix, np.append(bound, self.convex.bound, axis=1), inside)
-            limits = Limits(*bounds, self.convex)
+            bound = np.append(bound, self.convex.bound, axis=1)
+            limits = Limits(least, most, matrix, bound, inside, self.convex)
             for k in np.flatnonzero(possible).tolist():
                 own, load = limits.at(np.array([k])), float(self.load[k])
                 inside[k], possible[k], best[k] = split_inside(own, load, inside[k])

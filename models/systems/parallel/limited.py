@@ -173,7 +173,7 @@ class WithinLimits(Split):
 
             def following(solved: Model, gap: float, enough: float) -> Model | None:
                 found = None if after is None else after(solved, gap, enough)
-                more = None if convex is None else convex.refined(solved.flow.value)
+                more = None if convex is None else convex.refined(np.asarray(solved.flow.value))
                 if found is None and (more is None or gap <= enough):
                     return None
                 return with_limits(model if found is None else found, more or convex)

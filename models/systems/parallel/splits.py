@@ -37,8 +37,8 @@ class Limits:
     """Limits of a split: bounds of each flow, rows ``matrix @ flow <= bound``, and convex rows.
 
     A convex row is a sum of convex functions of the flows below a bound; the p convex rows follow
-    the m - p linear ones. The shapes are those of limits that all splits have; limits that differ between K splits have
-    one more axis in front, but for the matrix.
+    the m - p linear ones. The shapes are those of limits that all splits have; limits that differ
+    between K splits have one more axis in front, but for the matrix.
 
     Attributes
     ----------
