@@ -143,7 +143,7 @@ class ConvexRows:
     ----------
     limits : tuple of ConvexLimit
         The limits.
-    bank : ServerBank
+    bank : Latency
         n servers.
     load : ndarray, shape (K,)
         Total loads, jobs per unit of time.
@@ -152,14 +152,14 @@ class ConvexRows:
     """
 
     limits: tuple[ConvexLimit, ...]
-    bank: ServerBank
+    bank: Latency
     load: Array
     bound: Array
     unit: Array
     _last: dict[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
-    def of(cls, limits: Sequence[Limit], bank: ServerBank, load: Array) -> ConvexRows:
+    def of(cls, limits: Sequence[Limit], bank: Latency, load: Array) -> ConvexRows:
         """Return the convex ones of limits."""
         own = tuple(limit for limit in limits if isinstance(limit, ConvexLimit))
         shape = (load.size, len(own))

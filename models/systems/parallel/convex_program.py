@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cvxpy as cp
@@ -74,16 +74,24 @@ class ConvexProgram:
         for j, (limit, size) in enumerate(zip(self.convex.limits, self.size, strict=True)):
             own = limit.cone(bank, flow / unit, load, float(size))
             if own is None:
-                alone = self.convex.only([j])
-                own = tangent_cone(
-                    flow,
-                    self.points[j] * unit,
-                    lambda x, of=alone, by=size: of.terms(x / unit).value[:, 0] / by,
-                    lambda x, of=alone, by=size: of.terms(x / unit).slope[:, 0] / (by * unit),
-                    bank.rate * unit,
-                )
+                height, slope = (self._scaled(j, float(size), unit, field) for field in (0, 1))
+                points = self.points[j] * unit
+                own = tangent_cone(flow, points, height, slope, bank.rate * unit)
             cones.append(own)
         return cones
+
+    def _scaled(
+        self, j: int, size: float, unit: float, derivative: int
+    ) -> Callable[[Array], Array]:
+        """Return the functions of a limit, or their slopes, in the numbers of the program."""
+        alone = self.convex.only([j])
+
+        def scaled(flow: Array) -> Array:
+            """Return the numbers at flows in the unit of the program, shape (m, n)."""
+            terms = alone.terms(flow / unit)[derivative][:, 0]
+            return np.asarray(terms / (size * unit**derivative))
+
+        return scaled
 
     def refined(self, flow: Array) -> ConvexProgram | None:
         """Return the limits with tangents at a program's answer too; None after many rounds."""

@@ -192,7 +192,7 @@ class Together(NamedTuple):
     @property
     def names(self) -> list[str]:
         """Names of the limits."""
-        return [own.name for own in (*self.linear, *self.convex.limits)]
+        return [own.name for own in self.linear] + [own.name for own in self.convex.limits]
 
     def inside(self) -> tuple[Array, Mask, Array]:
         """Return splits that meet the limits, and whether any does.
