@@ -1,0 +1,180 @@
+"""The split with the fewest late jobs, exactly, with a lower bound that needs no solver.
+
+Minimise sum f_i(x_i), f_i(x) = x P_i(T > t; x), with sum x = load and 0 <= x <= most: the used
+servers share a marginal number c of late jobs, which is one scalar root.
+
+*Bound.* f_i is convex, so for every split y of the load, with m_i = f_i'(x_i) and any c,
+
+    sum f_i(y_i) >= sum f_i(x_i) + c (load - sum x_i) + sum (m_i - c) (y_i - x_i),
+
+and each term of the last sum is at least -(m_i - c) x_i where m_i > c, and else at least
+-(c - m_i) (most_i - x_i). At the flows of the price c all these terms are rounding errors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...compensated_sum import EPS, exact_sum
+from ...errors import Array
+from ...server_bank import ServerBank
+from .late_price import LateFlow, LatePrices
+
+STEPS = 120  # of the search for a price; a few are usual
+BALANCED = 4 * EPS  # imbalance, relative to load and spare capacity, that is rounding error
+STEEP = 64  # rounding errors of a probability of late jobs, for each power of e that it is small by
+
+
+class LateSplits(NamedTuple):
+    """K splits of fewest late jobs.
+
+    Attributes
+    ----------
+    servers : LateFlow
+        Flows and spare capacities, shape (K, n).
+    price : ndarray, shape (K,)
+        Logarithm of the common price c.
+    share : ndarray, shape (K,)
+        Share of the jobs that are late.
+    bound : ndarray, shape (K,)
+        Share of late jobs that no split is below, rounding errors included.
+    """
+
+    servers: LateFlow
+    price: Array
+    share: Array
+    bound: Array
+
+    def put(self, rows: Array, new: LateSplits) -> LateSplits:
+        """Return the splits with those of some of the rows replaced."""
+
+        def replaced(old: Array, changed: Array) -> Array:
+            out = old.copy()
+            out[rows] = changed
+            return out
+
+        servers = LateFlow(*map(replaced, self.servers, new.servers))
+        return LateSplits(servers, *map(replaced, self[1:], new[1:]))
+
+    def take(self, rows: Array) -> LateSplits:
+        """Return the splits of some of the rows."""
+        return LateSplits(LateFlow(*(v[rows] for v in self.servers)), *(v[rows] for v in self[1:]))
+
+
+def started(bank: ServerBank, load: Array, most: Array) -> LateSplits:
+    """Return K splits from which `fewest_late` can start: all servers are used alike."""
+    part = (load / most.sum())[:, None]
+    flow = part * most
+    servers = LateFlow(flow, bank.spare_capacity(flow), np.zeros_like(flow))
+    unknown = np.zeros_like(load)
+    return LateSplits(servers, unknown, unknown, unknown)
+
+
+def fewest_late(
+    bank: ServerBank, load: Array, time: Array, most: Array, start: LateSplits
+) -> LateSplits:
+    """Return the splits of fewest late jobs.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers.
+    load : ndarray, shape (K,)
+        Total loads.
+    time : ndarray, shape (K,)
+        Time after which a job is late.
+    most : ndarray, shape (n,)
+        Largest flow of each server, at most its rate.
+    start : LateSplits
+        Splits near which the search starts.
+    """
+    prices = LatePrices(bank, most, time)
+    low, high = np.full(load.shape, -np.inf), np.full(load.shape, np.inf)
+    price, servers = start.price, start.servers
+    if np.any(prices.hopeless):
+        # the flow of a server at which every job is late jumps at the price 1
+        price = np.zeros_like(price)
+    width = np.ones_like(load)
+    for _ in range(STEPS):
+        servers = prices.at(price, servers)
+        residual = imbalance(bank, load, servers)
+        scale = np.minimum(load, servers.spare_capacity.sum(axis=-1))
+        settled = np.abs(residual) <= BALANCED * scale
+        low = np.where(residual >= 0, price, low)
+        high = np.where(residual <= 0, price, high)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        settled |= bounded & (high <= low + 2 * EPS * np.abs(low))
+        if np.all(settled):
+            break
+        response = servers.response.sum(axis=-1)
+        with np.errstate(all="ignore"):
+            newton = price + residual / response
+            beyond = np.where(residual > 0, price + width, price - width)
+            middle = np.where(bounded, 0.5 * (low + high), beyond)
+            inside = (newton > low) & (newton < high) & np.isfinite(newton)
+        width = np.where(inside, width, 2.0 * width)
+        price = np.where(settled, price, np.where(inside, newton, middle))
+    servers = _balanced(bank, load, most, prices, servers, price)
+    return _bounded(bank, load, prices, servers, price)
+
+
+def imbalance(bank: ServerBank, load: Array, servers: LateFlow) -> Array:
+    """Return load - sum x_i, shape (K,), with R - s for the x of a server that is nearly full."""
+    full = servers.spare_capacity < servers.flow
+    flow = np.where(full, bank.rate, servers.flow)
+    spare = np.where(full, servers.spare_capacity - bank.rate_error, 0.0)
+    high, low = exact_sum(np.concatenate([load[:, None], -flow, spare], axis=-1))
+    return np.asarray(high + low)
+
+
+def _balanced(
+    bank: ServerBank,
+    load: Array,
+    most: Array,
+    prices: LatePrices,
+    servers: LateFlow,
+    price: Array,
+) -> LateFlow:
+    """Return flows that sum to the load: what is missing goes to servers that respond to the price.
+
+    At a price of 1 those respond at which every job is late, whatever their flow is.
+    """
+    for _ in range(2):
+        residual = imbalance(bank, load, servers)[:, None]
+        level = prices.hopeless & (np.abs(price) <= 4 * EPS)[:, None]
+        able = np.where(residual > 0, most - servers.flow, servers.flow)
+        weight = np.where(level, able, 0.0)
+        alone = weight.sum(axis=-1, keepdims=True)
+        weight = np.where(alone > 0, weight, np.minimum(servers.response, able))
+        total = weight.sum(axis=-1, keepdims=True)
+        part = np.where(total > 0, residual / np.where(total > 0, total, 1.0), 0.0)
+        step = weight * np.clip(part, -1.0, 1.0)
+        flow, spare = servers.flow + step, servers.spare_capacity - step
+        spare = np.where(level & (servers.spare_capacity < able), bank.spare_capacity(flow), spare)
+        servers = LateFlow(flow, np.maximum(spare, 0.0), servers.response)
+    return servers
+
+
+def _bounded(
+    bank: ServerBank, load: Array, prices: LatePrices, servers: LateFlow, price: Array
+) -> LateSplits:
+    """Return the splits with their shares of late jobs and the bounds of the header."""
+    x, s = servers.flow, servers.spare_capacity
+    late = bank.late_jobs(x, prices.time, s)
+    jobs, marginal = x * late.share, late.share + x * late.slope
+    c = np.exp(price)[:, None]
+    # a full server takes no more jobs whatever the price is, and its marginal number is not known
+    room = np.where(x < prices.most, np.maximum(prices.most - x, 0.0), 0.0)
+    above, below = np.maximum(marginal - c, 0.0), np.maximum(c - marginal, 0.0)
+    first = np.where(s > 0, above, 0.0) * x + below * room
+    with np.errstate(divide="ignore", invalid="ignore"):
+        small = np.where(jobs > 0, -np.log(np.maximum(late.share, 1e-300)), 0.0)
+    rounding = EPS * STEEP * jobs * (1.0 + small)
+    of_load = c[:, 0] * imbalance(bank, load, servers)
+    terms = np.concatenate([jobs, -first, -rounding, of_load[:, None]], axis=-1)
+    total, rest = exact_sum(terms)
+    late_jobs, tail = exact_sum(jobs)
+    bound = (total + rest - np.abs(of_load) * 8 * EPS) / load * (1 - 4 * EPS)
+    return LateSplits(servers, price, (late_jobs + tail) / load, np.maximum(bound, 0.0))
