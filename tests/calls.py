@@ -204,6 +204,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "Budget.at_most": lambda: 100.0,
     "GroupShare.at_most": lambda: 0.5,
     "GroupShare.servers": lambda: [0],
+    "LateShare.at_most": lambda: 0.9,
     "ServerPercentile.p": lambda: 0.9,
     "within": lambda: 5.0,
     "utilisation": lambda: 0.9,
@@ -415,6 +416,7 @@ def made_by_users(kind: type) -> bool:
 
 HOOKS = {
     *("from_fields", "linearise", "value", "check_options", "of", "to"),
+    *("check", "terms", "bound_at", "unit_at", "LateShare.cone", "Limit.cone"),
     *("MaxGroupFlow.rows", "MaxGroupFlow.unit"),
 }
 """Calls that the library alone makes, with values that it has checked before."""

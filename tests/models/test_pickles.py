@@ -24,6 +24,7 @@ from sojourn.models import (
     GroupShare,
     InputError,
     LatencyCheckError,
+    LateShare,
     LinearLimit,
     LoadError,
     MaxGroupFlow,
@@ -72,7 +73,7 @@ BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
     MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
     Budget([1.0, 2.0], 20.0),
-    GroupShare([0], 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
+    GroupShare([0], 0.9), LateShare(5.0, 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
 
 

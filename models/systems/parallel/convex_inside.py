@@ -24,8 +24,10 @@ from .splits import ROUNDING, TINY_BOUND, Limits, weighted
 MIXTURES = (1.0, 0.5, 0.1, 0.01, 1e-3)  # parts of a given split in the mixtures that are tried
 DEPTH = 0.5  # part of the largest distance from the limits that is deep enough
 MAX_SPLITS = 200  # splits in a mixture
-CELLS = 64  # cells of an interval of flows in a round of a search
-ROUNDS = 12  # of a search, of which each makes the intervals about 20 times shorter
+# ends of the cells of an interval of flows; near saturation functions rise next to its end alone
+NEAR_END = 1.0 - 2.0 ** -np.arange(6.0, 53.0, 2.0)
+ENDS = np.concatenate([np.linspace(0.0, 1.0, 33)[:-1], NEAR_END, [1.0]])
+ROUNDS = 15  # of a search, of which each makes the intervals about 15 times shorter
 CLOSE = 1e-13  # relative distance of the bounds of the least excess at which the search ends
 
 
@@ -111,8 +113,8 @@ def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: 
     """Return the flows that carry the load at the least sum of convex functions, shape (n,).
 
     At the price c of the load each derivative is c, or the flow is at a bound. Every round divides
-    an interval of flows for each server into cells; prices that carry less or more than the load
-    in all cells cut the intervals.
+    an interval of flows for each server into cells. Prices at which the flows are surely below or
+    above the load cut the intervals.
 
     Parameters
     ----------
@@ -125,24 +127,22 @@ def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: 
     """
     low, high, server = least, most, np.arange(least.size)
     for _ in range(ROUNDS):
-        grid = low + np.linspace(0.0, 1.0, CELLS + 1)[:, None] * (high - low)
+        grid = low + ENDS[:, None] * (high - low)
         rising = np.maximum.accumulate(slope(grid), axis=0)
         price = np.unique(rising)
 
-        def largest(c: float, grid: Array = grid, rising: Array = rising) -> Array:
-            """Return upper bounds of the flows at a price."""
-            return np.asarray(grid[np.minimum((rising <= c).sum(axis=0), CELLS), server])
+        def ends(c: float, grid: Array = grid, rising: Array = rising) -> tuple[Array, ...]:
+            """Return flows where each derivative is below c, at most c, at least c, and above."""
+            below, most = (rising < c).sum(axis=0), (rising <= c).sum(axis=0)
+            index = np.clip([below - 1, most - 1, below, most], 0, ENDS.size - 1)
+            return tuple(grid[index, server])
 
-        def smallest(c: float, grid: Array = grid, rising: Array = rising) -> Array:
-            """Return lower bounds of the flows at a price."""
-            return np.asarray(grid[np.maximum((rising < c).sum(axis=0) - 1, 0), server])
-
-        too_low = bisect_left(price, True, key=lambda c: bool(largest(c).sum() >= load)) - 1
-        too_high = bisect_left(price, True, key=lambda c: bool(smallest(c).sum() > load))
+        too_low = bisect_left(price, True, key=lambda c: bool(ends(c)[3].sum() >= load)) - 1
+        too_high = bisect_left(price, True, key=lambda c: bool(ends(c)[0].sum() > load))
         between = price[max(too_low, 0)], price[min(too_high, price.size - 1)]
         before = low, high
-        low = low if too_low < 0 else smallest(price[too_low])
-        high = high if too_high == price.size else largest(price[too_high])
+        low = low if too_low < 0 else ends(price[too_low])[1]
+        high = high if too_high == price.size else ends(price[too_high])[2]
         error, sum_error = np.ptp(between) * (high - low).sum(), EPS * np.abs(between).max() * load
         if error <= sum_error or all(map(np.array_equal, before, (low, high))):
             break
