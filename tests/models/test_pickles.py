@@ -123,6 +123,7 @@ RESULTS = {
     "report": lambda: check_latency(MM1([3.0, 2.0])),
     "reference split": lambda: reference.optimum(BANK, 6.0),
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
+    "terms of a limit": lambda: LateShare(5.0, 0.9).terms(BANK, np.array([3.0, 2.0]), 6.0),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
     "reference worst case": lambda: reference.worst_case(BANK),

@@ -28,6 +28,7 @@ MAX_SPLITS = 200  # splits in a mixture
 NEAR_END = 1.0 - 2.0 ** -np.arange(6.0, 53.0, 2.0)
 ENDS = np.concatenate([np.linspace(0.0, 1.0, 33)[:-1], NEAR_END, [1.0]])
 ROUNDS = 15  # of a search, of which each makes the intervals about 15 times shorter
+LARGEST_EXCESS = 1e6  # relative excess of a split in the linear program
 CLOSE = 1e-13  # relative distance of the bounds of the least excess at which the search ends
 
 
@@ -57,7 +58,7 @@ def split_inside(limits: Limits, load: float, inside: Array) -> tuple[Array, boo
 
     best = _least_excess(limits, load, inside, size, excess)
     worst, rounding = excess(best), ROUNDING * limits.row_scale(best[None])[0] / size
-    possible = bool(np.all(worst <= rounding))
+    possible = bool(np.all(worst <= np.maximum(rounding, LIMIT_TOL)))
     enough = DEPTH * min(float(worst.max()), 0.0)
     for part in MIXTURES:
         mixture = part * inside + (1.0 - part) * best
@@ -88,7 +89,7 @@ def _least_excess(
     splits = [inside, *(minimal(weight) for weight in np.eye(size.size))]
     mixture = inside
     for _ in range(MAX_SPLITS):
-        values = np.array([excess(split) for split in splits])
+        values = np.minimum([excess(split) for split in splits], LARGEST_EXCESS)
         count = len(splits)
         solved = linprog(
             np.append(np.zeros(count), 1.0),
@@ -99,6 +100,8 @@ def _least_excess(
             bounds=[(0.0, None)] * count + [(None, None)],
             method="highs-ds",
         )
+        if solved.x is None:
+            break
         weight = np.maximum(-solved.ineqlin.marginals, 0.0)
         mixture, weight = solved.x[:-1] @ np.array(splits), weight / weight.sum()
         found = minimal(weight)
