@@ -27,6 +27,7 @@ OTHER_NUMBERS = (
     "at_marginal",
     "at_player",
     "late_jobs",
+    "late_waits",
 )
 CONVERSIONS = ("scaled", "in_unit")  # methods whose arguments are factors above 0
 TRANSFORMATIONS = ("take", "with_extra_delay", "scaled", "in_unit", "with_tangents_at", "caveats")

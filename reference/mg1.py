@@ -15,7 +15,7 @@ from .bank_fields import constant
 from .base_load import SharedServers
 from .deterministic_wait import deterministic_wait
 from .errors import Array
-from .tails import APPROXIMATION, EXACT, LateJobs, after_wait, exponential_late
+from .tails import APPROXIMATION, EXACT, LateJobs, after_wait, exponential_late, exponential_wait
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,6 +84,9 @@ class MM1(OneVariability):
     def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
         return exponential_late(at_server, spare_capacity)
 
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        return exponential_wait(chance_to_wait(self, flow), spare_capacity, np.ones(()), wait)
+
 
 class MD1(OneVariability):
     """M/D/1 servers in numbers, by NumPy; `sojourn.models.MD1` adds the cones of CVXPY.
@@ -129,6 +132,9 @@ class MD1(OneVariability):
 
     def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
         return deterministic_late(self, flow, at_server, spare_capacity)
+
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        return deterministic_late_wait(self, flow, wait, spare_capacity)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -198,7 +204,7 @@ class MG1(SharedServers):
         Each x P is convex, as that of the true tail is.
         """
         mu, cv, k = self.service_rate, self.cv, self.variability
-        chance = LateJobs((self.base + flow) / mu, 1.0 / mu, np.zeros(()))
+        chance = chance_to_wait(self, flow)
         wide = cv > 1
         ratio = np.sqrt(np.where(wide, cv**2 - 1.0, 0.0) / (cv**2 + 1.0))
         slow = np.where(wide, 1.0 / ((cv**2 + 1.0) * (1.0 + ratio)), 0.0)
@@ -218,16 +224,35 @@ class MG1(SharedServers):
         exact = deterministic_late(self, flow, at_server, spare_capacity)
         return LateJobs(*(np.where(cv > 0, *pair) for pair in zip(found, exact, strict=True)))
 
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        k = self.variability
+        found = exponential_wait(chance_to_wait(self, flow), spare_capacity / k, 1.0 / k, wait)
+        if np.all(self.cv > 0):
+            return found
+        exact = deterministic_late_wait(self, flow, wait, spare_capacity)
+        return LateJobs(*(np.where(self.cv > 0, *pair) for pair in zip(found, exact, strict=True)))
+
+
+def chance_to_wait(servers: SharedServers, flow: Array) -> LateJobs:
+    """Return the probability that a job finds the server busy, with its derivatives."""
+    mu = servers.service_rate
+    return LateJobs((servers.base + flow) / mu, 1.0 / mu, np.zeros(()))
+
+
+def deterministic_late_wait(
+    servers: SharedServers, flow: Array, wait: Array, spare_capacity: Array
+) -> LateJobs:
+    """Return the late waits of servers of constant service times; see `ServerBank._late_wait`."""
+    mu = servers.service_rate
+    found = deterministic_wait((servers.base + flow) / mu, spare_capacity / mu, wait * mu)
+    return LateJobs(found.share, found.slope / mu, found.curvature / (mu * mu))
+
 
 def deterministic_late(
     servers: SharedServers, flow: Array, at_server: Array, spare_capacity: Array
 ) -> LateJobs:
     """Return the late jobs of servers of constant service times; see `ServerBank._late`."""
-    mu = servers.service_rate
-    wait = at_server * mu - 1.0
-    waits = wait >= 0
-    found = deterministic_wait(
-        (servers.base + flow) / mu, spare_capacity / mu, np.where(waits, wait, 0.0)
-    )
-    parts = zip(found, (1.0, 0.0, 0.0), (1.0, mu, mu * mu), strict=True)
-    return LateJobs(*(np.where(waits, v / unit, none) for v, none, unit in parts))
+    wait = at_server - 1.0 / servers.service_rate
+    found = deterministic_late_wait(servers, flow, np.maximum(wait, 0.0), spare_capacity)
+    parts = zip(found, (1.0, 0.0, 0.0), strict=True)
+    return LateJobs(*(np.where(wait >= 0, v, none) for v, none in parts))

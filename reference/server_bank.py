@@ -70,6 +70,7 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "difference_error_bound": ("time", "rate", "rate", "rate", "total"),
     "tail_kind": ("words",),
     "late_jobs": ("rate", "time", "spare_capacity", "late"),
+    "late_waits": ("rate", "time", "spare_capacity", "late"),
 }
 """Properties and methods of every bank: the kind of each argument, and last the kind of the value.
 
@@ -352,7 +353,7 @@ class ServerBank(ABC):
     def tail_kind(self) -> tuple[str, ...]:
         """How well `late_jobs` is known, n words: "exact", "approximation", or "" for not at all.
 
-        A family that gives `_late` gives this, too.
+        A family that gives `_late` and `_late_wait` gives this, too.
         """
         return (NO_TAIL,) * len(self)
 
@@ -383,16 +384,40 @@ class ServerBank(ABC):
         InputError
             On a family without this probability; see `tail_kind`.
         """
+        at_server = np.asarray(time, dtype=np.float64) - self.delay
+        return self._tail(self._late, flow, at_server, spare_capacity, at_server > 0)
+
+    def late_waits(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the probability that a job waits for service longer than `time`.
+
+        The time of service and the network delay do not count. Parameters and errors are those of
+        `late_jobs`.
+        """
+        time = np.asarray(time, dtype=np.float64)
+        return self._tail(self._late_wait, flow, time, spare_capacity, time >= 0)
+
+    def _tail(
+        self,
+        method: Callable[[Array, Array, Array], LateJobs],
+        flow: ArrayLike,
+        time: Array,
+        spare_capacity: ArrayLike | None,
+        later: Any,
+    ) -> LateJobs:
+        """Return a method's tail where there is spare capacity and `later` holds, elsewhere 1."""
         check_tails(self)
         flow, spare_capacity = self._point(flow, spare_capacity)
-        at_server = np.asarray(time, dtype=np.float64) - self.delay
-        flow, at_server, spare_capacity = np.broadcast_arrays(flow, at_server, spare_capacity)
-        some = (at_server > 0) & (spare_capacity > 0)
-        ever = np.isfinite(at_server)
+        shape = np.broadcast_shapes(flow.shape, time.shape, spare_capacity.shape, self.delay.shape)
+        flow, time, spare_capacity, later = (
+            np.broadcast_to(v, shape) for v in (flow, time, spare_capacity, later)
+        )
+        some, ever = later & (spare_capacity > 0), np.isfinite(time)
         with np.errstate(all="ignore"):
-            found = self._late(
+            found = method(
                 np.where(some, flow, 0.0),
-                np.where(some & ever, at_server, 1.0 / self.rate),
+                np.where(some & ever, time, 1.0 / self.rate),
                 np.where(some, spare_capacity, self.rate),
             )
         filled = zip(found, (1.0, 0.0, 0.0), strict=True)
@@ -400,6 +425,10 @@ class ServerBank(ABC):
 
     def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
         """Return `late_jobs` at flows below the rate and times above the delay, less the delay."""
+        raise NotImplementedError
+
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        """Return `late_waits` at flows below the rate and times from 0 on."""
         raise NotImplementedError
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:

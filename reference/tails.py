@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 EXACT, APPROXIMATION, NO_TAIL = "exact", "approximation", ""
 """Kinds of the tail of a server."""
-NO_TAILS = ("has no probability of late jobs", "use MM1, MD1, MG1 or MMc servers, first come first")
+NO_TAILS = "has no probability of late jobs"
+REMEDY = "use MM1, MD1, MG1 or MMc servers, first come, first served"
 CLOSE = 2.0  # |b - a| t up to which quadrature replaces differences of exponentials
 NAMED = 3  # servers that a warning names
 NODES = 14  # of that quadrature, whose error is then below that of rounding
@@ -58,10 +59,10 @@ def check_tails(bank: ServerBank) -> None:
         kinds = part.tail_kind
         if NO_TAIL in kinds:
             field = f"servers[{start + kinds.index(NO_TAIL)}]"
-            problem = NO_TAILS[0]
+            problem = NO_TAILS
             if set(kinds) != {NO_TAIL} or hasattr(part, "base_priority"):
                 problem += " with priorities or batches"
-            raise InputError(field, type(part).__name__, problem, NO_TAILS[1] + " served")
+            raise InputError(field, type(part).__name__, problem, REMEDY)
         start += len(part)
 
 
@@ -77,6 +78,24 @@ def exponential_late(at_server: Array, spare_capacity: Array) -> LateJobs:
     """
     share = np.exp(-spare_capacity * at_server)
     return LateJobs(share, at_server * share, at_server * at_server * share)
+
+
+def exponential_wait(chance: LateJobs, decay: Array, fall: Array, wait: Array) -> LateJobs:
+    """Return P(W > w) = C e^{-b w} and its derivatives in the flow.
+
+    Parameters
+    ----------
+    chance : LateJobs
+        Probability C to wait, and its derivatives in the flow.
+    decay, fall : ndarray, shape (..., n)
+        Decay b, and by how much it falls per unit of flow.
+    wait : ndarray, shape (..., n)
+        Time w >= 0.
+    """
+    c, slope, curvature = chance
+    left, grown = np.exp(-decay * wait), fall * wait
+    second = curvature + grown * (2.0 * slope + grown * c)
+    return LateJobs(c * left, (slope + grown * c) * left, second * left)
 
 
 def integrals(a: Array, b: Array, t: Array) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ from ...reference.bank_fields import DRAINED, check_servers
 from ...reference.compensated_sum import TINY, exact_product
 from ...reference.errors import Array
 from ...reference.server_bank import Operated, Operation
-from ...reference.tails import EXACT, LateJobs, after_wait
+from ...reference.tails import EXACT, LateJobs, after_wait, exponential_wait
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
 from .erlang import Stations, at_price, log_full_probability
@@ -150,10 +150,20 @@ class MMc(Operated, Latency):
 
     def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
         """Return the late jobs: a service, after a wait of tail C e^{-(c rate - x) w}."""
+        return after_wait(
+            self.each, self._chance(flow, spare_capacity), spare_capacity, np.ones(()), at_server
+        )
+
+    def _late_wait(self, flow: Array, wait: Array, spare_capacity: Array) -> LateJobs:
+        """Return the late waits, of tail C e^{-(c rate - x) w}."""
+        chance = self._chance(flow, spare_capacity)
+        return exponential_wait(chance, spare_capacity, np.ones(()), wait)
+
+    def _chance(self, flow: Array, spare_capacity: Array) -> LateJobs:
+        """Return the probability to wait, with its derivatives in the flow."""
         found = self._stations(flow, spare_capacity).wait_chance
         each = zip(found, (1.0, self.each, self.each**2), strict=True)
-        chance = LateJobs(*(value / unit for value, unit in each))
-        return after_wait(self.each, chance, spare_capacity, np.ones(()), at_server)
+        return LateJobs(*(value / unit for value, unit in each))
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations in other units; see `Latency.scaled`."""

@@ -120,6 +120,12 @@ class Tandem(ComposedLatency):
         """Raise InputError; see `tail_kind`."""
         return Latency.late_jobs(self, flow, time, spare_capacity)
 
+    def late_waits(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Raise InputError; see `tail_kind`."""
+        return Latency.late_waits(self, flow, time, spare_capacity)
+
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the pairs with longer delays; see `ServerBank.with_extra_delay`."""
         return self._like([self.first.with_extra_delay(delay), self.second])

@@ -2,6 +2,13 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.percentile import (
+    LeastLateShare,
+    LeastPercentile,
+    least_late_share,
+    least_percentile,
+    percentile_of,
+)
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
@@ -13,6 +20,8 @@ from .worst_case import WorstCase, worst_case
 __all__ = [
     "CandidateWorstCase",
     "Controlled",
+    "LeastLateShare",
+    "LeastPercentile",
     "LimitedSplit",
     "Sensitivity",
     "Split",
@@ -22,8 +31,11 @@ __all__ = [
     "candidate_worst_case",
     "controlled",
     "equilibrium",
+    "least_late_share",
+    "least_percentile",
     "limited_optimum",
     "optimum",
+    "percentile_of",
     "price_of_anarchy",
     "price_of_optimum",
     "saturation_limit",

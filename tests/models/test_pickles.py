@@ -126,6 +126,10 @@ RESULTS = {
     "terms of a limit": lambda: LateShare(5.0, 0.9).terms(BANK, np.array([3.0, 2.0]), 6.0),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
+    "least percentile": lambda: SERVERS.least_percentile(6.0),
+    "fewest late jobs": lambda: SERVERS.least_late_share(6.0, 1.0),
+    "reference percentile": lambda: reference.least_percentile(BANK, 6.0),
+    "reference late jobs": lambda: reference.least_late_share(BANK, 6.0, 1.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
@@ -182,7 +186,7 @@ def held(value):
     kept = {
         name
         for name in names
-        if name in ("write_problem", "round_to")
+        if name in ("write_problem", "round_to", "percentile_at")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""

@@ -3,6 +3,7 @@
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
 from .convex_limit import ConvexLimit, ConvexTerms
+from .decisions.percentiles import LateSplit, PercentileSplit
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
@@ -31,12 +32,14 @@ __all__ = [
     "Evaluation",
     "GroupShare",
     "LateShare",
+    "LateSplit",
     "Limit",
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
     "MinShare",
     "ParallelServers",
+    "PercentileSplit",
     "ServerPercentile",
     "Solution",
     "Tolls",

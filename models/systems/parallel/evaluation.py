@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.parallel.decisions.percentile import percentile_of
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats, raise_at_first
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, within
@@ -132,6 +134,7 @@ def evaluate(
             deviation_gain=gain,
         ),
         caveats=tuple(bank.caveats(flow, system.names)),
+        percentile_at=partial(percentile_of, bank, flow),
     )
 
 

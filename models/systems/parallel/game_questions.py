@@ -16,6 +16,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.parallel.control import ResidualLatency
+from ....reference.parallel.decisions.percentile import percentile_of
 from ....reference.server_bank import ServerBank
 from ...core.question import Points, SolverOutput
 from ...core.solution import Provenance
@@ -168,4 +169,11 @@ def _with_true_latencies(answer: Solution, true: Latency, players: float) -> Sol
     """Return a solution whose latencies are the true ones, not the perceived ones."""
     latency = true.latency(clip(true, answer.flow))
     caveats = tuple(true.caveats(answer.flow, answer.names))
-    return replace(answer, latency=latency, players=players, caveats=caveats, round_to=None)
+    return replace(
+        answer,
+        latency=latency,
+        players=players,
+        caveats=caveats,
+        percentile_at=partial(percentile_of, true, answer.flow),
+        round_to=None,
+    )

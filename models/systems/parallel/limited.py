@@ -273,4 +273,6 @@ class WithinLimits(Split):
             found.polished[0], answer.flow, answer.multiplier, found.row_prices[0]
         )
         residue = 0.0 if self.polish else RESIDUE * answer.load
-        return replace(answer, active=answer.flow > residue, limits=prices)
+        of_limits = (c for limit in self.given_limits for c in limit.caveats(self.bank, self.names))
+        caveats = tuple(dict.fromkeys((*answer.caveats, *of_limits)))
+        return replace(answer, active=answer.flow > residue, limits=prices, caveats=caveats)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import accumulate, pairwise
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from ....reference.errors import Array, InputError
 from ....reference.mg1 import MM1
+from ....reference.parallel.decisions.percentile import largest_flows, server_percentiles
+from ....reference.tails import check_tails, tail_caveats
 from ....reference.validation import (
     LARGEST,
     as_floats,
     as_fraction,
     as_fractions,
     as_server_array,
+    check_choice,
     check_instance,
     check_within,
     list_or_none,
@@ -165,7 +169,7 @@ class MaxUtilisation(Limit):
 
 @dataclass(frozen=True)
 class ServerPercentile(Limit):
-    """At most a given percentile of the sojourn time at every used server, for M/M/1 servers.
+    """At most a given percentile of the time at every used server, or of the wait for service.
 
     Parameters
     ----------
@@ -173,31 +177,41 @@ class ServerPercentile(Limit):
         Share of the jobs, above 0 and below 1, such as 0.99.
     within : array_like, shape (n,) or ()
         Time above 0, in the unit of the delays, within which this share of the jobs has its
-        answer, the network delay included.
+        answer, the network delay included; or within which their service starts.
+    of : {"sojourn", "wait"}, default "sojourn"
+        Whether the time until the answer counts, or the wait at the server for service alone.
 
     Raises
     ------
     InputError
-        When it is used with servers of other families, which have no percentile in closed form.
+        When it is used with servers other than M/M/1, M/D/1, M/G/1 and M/M/c, or with priorities or
+        batches: their percentiles are not known.
 
     Notes
     -----
     At an M/M/1 server, first come first served, the time at the server is exponential with the
     rate mu - x. So the share p of the jobs is back within d + log(1/(1 - p))/(mu - x), and the
-    limit is linear: x <= mu - log(1/(1 - p))/(within - d). A server whose percentile is larger
-    even when it is empty gets no jobs.
+    limit is linear: x <= mu - log(1/(1 - p))/(within - d). At all these servers the percentile
+    rises with the flow, so that the limit is a largest flow, a root for the others. A server whose
+    percentile is larger even when it is empty gets no jobs. For M/G/1 servers it is an
+    approximation; see `sojourn.reference.ServerBank.tail_kind`.
 
     Examples
     --------
-    >>> from sojourn.models import MM1, ParallelServers
+    >>> from sojourn.models import MM1, MMc, ParallelServers
     >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
     >>> limit = ServerPercentile(p=0.95, within=1.0)
     >>> print(system.optimum(8.0, subject_to=[limit]).limits[0].value.round(4))
     [0.7481 1.    ]
+    >>> calls = ParallelServers(MMc(rate=[12.0, 20.0], servers=[10, 3]))
+    >>> limit = ServerPercentile(p=0.9, within=0.05, of="wait")
+    >>> calls.optimum(120.0, subject_to=[limit]).flow.round(4)
+    array([93.8315, 26.1685])
     """
 
     p: float
     within: Any
+    of: Literal["sojourn", "wait"] = "sojourn"
 
     times: ClassVar[tuple[str, ...]] = ("within",)
     load_dependence: ClassVar[LoadDependence] = "none"
@@ -205,7 +219,8 @@ class ServerPercentile(Limit):
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         p = as_fraction("ServerPercentile.p", self.p, "the jobs", ends=False)
-        self._check_family(bank)
+        check_choice("ServerPercentile.of", self.of, TIMES_OF, "is no time that has a percentile")
+        check_tails(bank)
         field = "ServerPercentile.within"
         time = as_floats(field, self.within)
         raise_at_first(
@@ -216,38 +231,54 @@ class ServerPercentile(Limit):
             "give it in the unit of the delays",
         )
         within = as_server_array(field, time, len(bank))
-        at_server, quantile = within - bank.delay, -math.log1p(-p)
-        usable = at_server * bank.rate > quantile
-        time = np.where(usable, at_server, 1.0)
-        most = np.where(usable, bank.rate - quantile / time, 0.0)
-        return LinearLimit(
-            1.0,
-            most,
-            f"{100 * p:g}th percentile",
-            np.where(usable, quantile / time**2, 0.0),
-            within,
-            of_time=True,
+        most, slope = (
+            np.concatenate(column)
+            for column in zip(
+                *(self._largest(part, within[cut], p) for part, cut in _parts(bank)), strict=True
+            )
         )
+        name = f"{100 * p:g}th percentile" + (" of the wait" if self.of == "wait" else "")
+        return LinearLimit(1.0, most, name, slope, within, of_time=True)
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Return the percentile at each server, shape (n,), in units of time; NaN where unused."""
-        used = flow > 0
-        spare_capacity = np.where(used, bank.spare_capacity(flow), 1.0)
-        return np.where(used, bank.delay - math.log1p(-self.p) / spare_capacity, np.nan)
+        columns = (self._percentiles(part, flow[cut]) for part, cut in _parts(bank))
+        return np.concatenate(list(columns))
 
-    def _check_family(self, bank: Latency) -> None:
-        """Raise InputError at the first server that is not M/M/1."""
-        start = 0
-        for part in bank.banks:
-            # cv = 1 alone does not make service times exponential
-            known = part.has_exponential_times if isinstance(part, MM1) else np.zeros(1, bool)
-            if not known.all():
-                field, family = f"servers[{start + int(np.argmin(known))}]", type(part).__name__
-                having = " with priorities or batches" if isinstance(part, MM1) else ""
-                problem = f"has no percentile in closed form{having}"
-                remedy = "use M/M/1 servers, or MaxUtilisation"
-                raise InputError(field, family, problem, remedy)
-            start += len(part)
+    def caveats(self, bank: Latency, names: Sequence[str]) -> list[str]:
+        """See `Limit.caveats`."""
+        return tail_caveats(bank, names)
+
+    def _largest(self, part: Latency, within: Array, p: float) -> tuple[Array, Array]:
+        """Return the largest flows of a bank of one family, and their derivatives in the time."""
+        if not self._in_closed_form(part):
+            return largest_flows(part, within, p, of_wait=self.of == "wait")
+        at_server, quantile = within - part.delay, -math.log1p(-p)
+        usable = at_server * part.rate > quantile
+        time = np.where(usable, at_server, 1.0)
+        most = np.where(usable, part.rate - quantile / time, 0.0)
+        return most, np.where(usable, quantile / time**2, 0.0)
+
+    def _percentiles(self, part: Latency, flow: Array) -> Array:
+        """Return the percentiles at the servers of a bank of one family."""
+        if not self._in_closed_form(part):
+            return server_percentiles(part, flow, self.p, of_wait=self.of == "wait")
+        used = flow > 0
+        spare_capacity = np.where(used, part.spare_capacity(flow), 1.0)
+        return np.where(used, part.delay - math.log1p(-self.p) / spare_capacity, np.nan)
+
+    def _in_closed_form(self, part: Latency) -> bool:
+        """Return whether the time at the servers of a bank is exponential."""
+        return isinstance(part, MM1) and self.of == "sojourn"
+
+
+TIMES_OF = ("sojourn", "wait")
+
+
+def _parts(bank: Latency) -> list[tuple[Any, slice]]:
+    """Return the banks of one family in a bank, with the places of their servers."""
+    edges = accumulate(map(len, bank.banks), initial=0)
+    return [(part, slice(*ends)) for part, ends in zip(bank.banks, pairwise(edges), strict=True)]
 
 
 @dataclass(frozen=True)

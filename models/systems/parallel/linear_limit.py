@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -111,6 +112,18 @@ class Limit(ABC):
             A number for each bound.
         """
         return self.linearise(bank, load)._checked(len(bank))._measure(flow)
+
+    def caveats(self, bank: Latency, names: Sequence[str]) -> list[str]:
+        """Return warnings about the limit for an answer, such as an approximation; by default none.
+
+        Parameters
+        ----------
+        bank : Latency
+            The n servers.
+        names : sequence of n str
+            Names of the servers, for the warnings.
+        """
+        return []
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ....reference.bank_rows import BankRows
 from ....reference.errors import Array
+from ....reference.parallel.decisions.percentile import percentile_of
 from ....reference.parallel.decisions.several_loads import WeightedLoads
 from ....reference.server_bank import ServerBank
 from ...core.options import FormulationOptions
@@ -301,6 +302,7 @@ class Split(Question[Model, Splits, Solution]):
             certified=bool(found.certified[0]),
             polished=steps,
             caveats=tuple(self.bank.caveats(flow, self.names)) if self.bank._has_caveats else (),
+            percentile_at=partial(percentile_of, self.bank, flow),
             round_to=partial(
                 whole_split, self.bank, self.names, self.goal, loads, self.given_limits, delay
             ),

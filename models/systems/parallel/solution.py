@@ -109,6 +109,9 @@ class ServerSplit:
         or more.
     caveats : tuple of str
         Warnings about the latencies at this split, such as that a flow is beyond all samples.
+    percentile_at : callable or None
+        Function of `percentile`; None in copies and pickles, and where the split is one for several
+        loads.
     """
 
     load: float
@@ -117,6 +120,47 @@ class ServerSplit:
     share: Array
     latency: Array
     caveats: tuple[str, ...] = ()
+    percentile_at: Callable[[float], Array] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> Any:
+        """Return the attributes for copies and pickles, which the servers need not allow."""
+        return {**vars(self), "percentile_at": None}
+
+    def percentile(self, p: float = 0.99) -> float:
+        """Return the p-th percentile of the times of all jobs at this split.
+
+        It is the time within which the part p of all jobs is back, network delays included. It is
+        no mean of the percentiles of the servers.
+
+        Parameters
+        ----------
+        p : float, default 0.99
+            Part of the jobs, above 0 and below 1.
+
+        Returns
+        -------
+        float
+            In the unit of time of the system; infinite where more than the part 1 - p of the jobs
+            is at servers with a flow of their rate or more.
+
+        Raises
+        ------
+        InputError
+            On servers without a probability of late jobs (`sojourn.reference.ServerBank.late_jobs`)
+            and where `percentile_at` is None.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
+        >>> round(system.evaluate(load=190, share=[0.3, 0.2, 0.5]).percentile(0.99), 6)
+        0.097212
+        """
+        if self.percentile_at is None:
+            problem = "is a copy, or a split for several loads"
+            remedy = "use the answer itself, or ParallelServers.evaluate"
+            raise InputError("split", type(self).__name__, problem, remedy)
+        return float(self.percentile_at(p))
 
     def _lines(self, more: str = "", column: npt.NDArray[Any] | None = None) -> list[str]:
         """Return a line of text for each of the servers with the largest flows.
@@ -218,7 +262,11 @@ class Solution(ServerSplit, CertifiedAnswer):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes for copies and pickles, which the servers need not allow."""
-        return {**super().__getstate__(), "round_to": None}
+        return {
+            **CertifiedAnswer.__getstate__(self),
+            "percentile_at": None,
+            "round_to": None,
+        }
 
     def weights(self, total: int | None = None, *, at_most: int | None = None) -> WholeSplit:
         """Return the best whole weights, such as those of a proxy.

@@ -16,11 +16,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import Array
 from ...mg1 import MM1
 from ...server_bank import ServerBank
 
+Mask = npt.NDArray[np.bool_]
 STEPS = 100  # of Newton's method, of which some six are usual
 NEAR = 1e-7  # relative step after which one more step reaches rounding error
 FARTHEST = 1e8  # factor by which a bracket without an end is extended
@@ -50,14 +52,15 @@ class LatePrices:
     ----------
     bank : ServerBank
         n servers with `sojourn.reference.ServerBank.late_jobs`.
-    most : ndarray, shape (n,)
-        Largest flow of each server, at most its rate.
+    least, most : ndarray, shape (n,)
+        Bounds of the flow of each server, from 0 to its rate.
     time : ndarray, shape (K,)
         Time after which a job is late.
     """
 
-    def __init__(self, bank: ServerBank, most: Array, time: Array) -> None:
-        self.bank, self.most, self.time = bank, most, time[:, None]
+    def __init__(self, bank: ServerBank, least: Array, most: Array, time: Array) -> None:
+        self.bank, self.least, self.most, self.time = bank, least, most, time[:, None]
+        self.most_spare = bank.spare_capacity(least)
         self.least_spare = np.where(most < bank.rate, bank.spare_capacity(most), 0.0)
         empty = bank.late_jobs(np.zeros(len(bank)), self.time).share
         self.hopeless = empty == 1.0
@@ -74,28 +77,28 @@ class LatePrices:
         start : LateFlow
             Where Newton's method starts, such as the servers at other prices.
         """
-        out, low = [], 0
+        c, out, low = price[:, None], [], 0
+        unused = (c <= self.first) | (self.hopeless & (c <= 0.0))
         for part in self.bank.banks:
             cut = np.s_[..., low : low + len(part)]
             low += len(part)
-            invert = _exponential if isinstance(part, MM1) else _by_newton
-            found = invert(
-                part, price[:, None], self.time, self.most[cut], LateFlow(*(v[cut] for v in start))
-            )
+            if isinstance(part, MM1):
+                found = _exponential(part, c, self.time)
+            else:
+                near, idle = LateFlow(*(v[cut] for v in start)), unused[cut] | self.hopeless[cut]
+                most = self.most[cut]
+                found = _by_newton(part, c, self.time, most, near, idle)
             out.append(found)
         columns = zip(*out, strict=True)
         flow, spare, response = (np.concatenate(column, axis=-1) for column in columns)
-        c = price[:, None]
-        unused = (c <= self.first) | (self.hopeless & (c <= 0.0))
         full = ~unused & (self.hopeless | (flow >= self.most) | (spare <= self.least_spare))
-        flow = np.where(unused, 0.0, np.where(full, self.most, flow))
-        spare = np.where(unused, self.bank.rate, np.where(full, self.least_spare, spare))
+        unused |= ~full & (flow <= self.least)
+        flow = np.where(unused, self.least, np.where(full, self.most, flow))
+        spare = np.where(unused, self.most_spare, np.where(full, self.least_spare, spare))
         return LateFlow(flow, spare, np.where(unused | full, 0.0, response))
 
 
-def _exponential(
-    bank: ServerBank, price: Array, time: Array, most: Array, start: LateFlow
-) -> LateFlow:
+def _exponential(bank: ServerBank, price: Array, time: Array) -> LateFlow:
     """Return M/M/1 servers at prices, in closed form."""
     from scipy.special import wrightomega  # imported here: it would slow down the import
 
@@ -118,13 +121,14 @@ def _exponential(
 
 
 def _by_newton(
-    bank: ServerBank, price: Array, time: Array, most: Array, start: LateFlow
+    bank: ServerBank, price: Array, time: Array, most: Array, start: LateFlow, idle: Mask
 ) -> LateFlow:
     """Return servers at prices, by Newton's method from `start` within a bracket.
 
     The logarithm of the marginal number of late jobs is nearly linear in the flow where this grows
     exponentially, and in the logarithm of the flow where it grows as a power. A step out of the
-    bracket is replaced by the middle, in the logarithm of x/(R - x).
+    bracket is replaced by the middle, in the logarithm of x/(R - x). No flow of an `idle` server is
+    used.
     """
     rate = bank.rate
     bounded = np.where(most < rate, bank.spare_capacity(most), FULL * rate)
@@ -159,7 +163,7 @@ def _by_newton(
             moved = np.where(inside, 0.0, middle)
             new_flow = np.where(inside, new_flow, rate * (moved / (1.0 + moved)))
             new_spare = np.where(inside, new_spare, rate / (1.0 + moved))
-            done = (missing == 0) | (high <= low * (1.0 + 1e-15)) | (high < FULL)
+            done = idle | (missing == 0) | (high <= low * (1.0 + 1e-15)) | (high < FULL)
             done |= low >= top * (1.0 - 1e-15)
         kept = missing == 0
         light = new_flow < new_spare

@@ -1,14 +1,15 @@
 """The split with the fewest late jobs, exactly, with a lower bound that needs no solver.
 
 Minimise sum f_i(x_i), f_i(x) = x P_i(T > t; x), with sum x = load and 0 <= x <= most: the used
-servers share a marginal number c of late jobs, which is one scalar root.
+servers between their bounds share a marginal number c of late jobs, which is one scalar root.
 
 *Bound.* f_i is convex, so for every split y of the load, with m_i = f_i'(x_i) and any c,
 
     sum f_i(y_i) >= sum f_i(x_i) + c (load - sum x_i) + sum (m_i - c) (y_i - x_i),
 
-and each term of the last sum is at least -(m_i - c) x_i where m_i > c, and else at least
--(c - m_i) (most_i - x_i). At the flows of the price c all these terms are rounding errors.
+and each term of the last sum is at least -(m_i - c) (x_i - least_i) where m_i > c,
+and else at least -(c - m_i) (most_i - x_i). At the flows of the price c all these terms are
+rounding errors.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...compensated_sum import EPS, exact_sum
+from ...compensated_sum import EPS, TINY, exact_sum
 from ...errors import Array
 from ...server_bank import ServerBank
 from .late_price import LateFlow, LatePrices
@@ -63,17 +64,18 @@ class LateSplits(NamedTuple):
         return LateSplits(LateFlow(*(v[rows] for v in self.servers)), *(v[rows] for v in self[1:]))
 
 
-def started(bank: ServerBank, load: Array, most: Array) -> LateSplits:
+def started(bank: ServerBank, load: Array, least: Array, most: Array) -> LateSplits:
     """Return K splits from which `fewest_late` can start: all servers are used alike."""
-    part = (load / most.sum())[:, None]
-    flow = part * most
+    room = most - least
+    part = ((load - least.sum()) / max(float(room.sum()), TINY))[:, None]
+    flow = least + np.clip(part, 0.0, 1.0) * room
     servers = LateFlow(flow, bank.spare_capacity(flow), np.zeros_like(flow))
     unknown = np.zeros_like(load)
     return LateSplits(servers, unknown, unknown, unknown)
 
 
 def fewest_late(
-    bank: ServerBank, load: Array, time: Array, most: Array, start: LateSplits
+    bank: ServerBank, load: Array, time: Array, least: Array, most: Array, start: LateSplits
 ) -> LateSplits:
     """Return the splits of fewest late jobs.
 
@@ -85,18 +87,19 @@ def fewest_late(
         Total loads.
     time : ndarray, shape (K,)
         Time after which a job is late.
-    most : ndarray, shape (n,)
-        Largest flow of each server, at most its rate.
+    least, most : ndarray, shape (n,)
+        Bounds of the flow of each server, from 0 to its rate, within which the load fits.
     start : LateSplits
         Splits near which the search starts.
     """
-    prices = LatePrices(bank, most, time)
+    prices = LatePrices(bank, least, most, time)
     low, high = np.full(load.shape, -np.inf), np.full(load.shape, np.inf)
     price, servers = start.price, start.servers
     if np.any(prices.hopeless):
         # the flow of a server at which every job is late jumps at the price 1
         price = np.zeros_like(price)
-    width = np.ones_like(load)
+    at_one = np.where(prices.hopeless, most - least, 0.0).sum(axis=-1)
+    reach = np.ones_like(load)
     for _ in range(STEPS):
         servers = prices.at(price, servers)
         residual = imbalance(bank, load, servers)
@@ -104,19 +107,22 @@ def fewest_late(
         settled = np.abs(residual) <= BALANCED * scale
         low = np.where(residual >= 0, price, low)
         high = np.where(residual <= 0, price, high)
+        # the servers at which every job is late take what is missing at the price 1
+        settled |= (price == 0) & (residual >= 0) & (residual <= at_one)
         bounded = np.isfinite(low) & np.isfinite(high)
-        settled |= bounded & (high <= low + 2 * EPS * np.abs(low))
+        width = np.where(bounded, high, 1.0) - np.where(bounded, low, 0.0)
+        settled |= width <= 2 * EPS * np.maximum(1.0, np.abs(price))
         if np.all(settled):
             break
         response = servers.response.sum(axis=-1)
         with np.errstate(all="ignore"):
             newton = price + residual / response
-            beyond = np.where(residual > 0, price + width, price - width)
+            beyond = np.where(residual > 0, price + reach, price - reach)
             middle = np.where(bounded, 0.5 * (low + high), beyond)
             inside = (newton > low) & (newton < high) & np.isfinite(newton)
-        width = np.where(inside, width, 2.0 * width)
+        reach = np.where(inside, reach, 2.0 * reach)
         price = np.where(settled, price, np.where(inside, newton, middle))
-    servers = _balanced(bank, load, most, prices, servers, price)
+    servers = _balanced(bank, load, prices, servers, price)
     return _bounded(bank, load, prices, servers, price)
 
 
@@ -132,7 +138,6 @@ def imbalance(bank: ServerBank, load: Array, servers: LateFlow) -> Array:
 def _balanced(
     bank: ServerBank,
     load: Array,
-    most: Array,
     prices: LatePrices,
     servers: LateFlow,
     price: Array,
@@ -144,7 +149,7 @@ def _balanced(
     for _ in range(2):
         residual = imbalance(bank, load, servers)[:, None]
         level = prices.hopeless & (np.abs(price) <= 4 * EPS)[:, None]
-        able = np.where(residual > 0, most - servers.flow, servers.flow)
+        able = np.where(residual > 0, prices.most - servers.flow, servers.flow - prices.least)
         weight = np.where(level, able, 0.0)
         alone = weight.sum(axis=-1, keepdims=True)
         weight = np.where(alone > 0, weight, np.minimum(servers.response, able))
@@ -165,14 +170,18 @@ def _bounded(
     late = bank.late_jobs(x, prices.time, s)
     jobs, marginal = x * late.share, late.share + x * late.slope
     c = np.exp(price)[:, None]
-    # a full server takes no more jobs whatever the price is, and its marginal number is not known
-    room = np.where(x < prices.most, np.maximum(prices.most - x, 0.0), 0.0)
+    # a flow can grow to its largest, and fall by what the others can take
+    room = np.maximum(s - prices.least_spare, 0.0)
+    missing = imbalance(bank, load, servers)
+    others = room.sum(axis=-1, keepdims=True) * (1 + 8 * EPS) + np.abs(missing)[:, None]
     above, below = np.maximum(marginal - c, 0.0), np.maximum(c - marginal, 0.0)
-    first = np.where(s > 0, above, 0.0) * x + below * room
+    # a server is at its rate only where its marginal number is below the price, or rounded to it
+    above = np.where(s > 0, above, 8 * EPS * c)
+    first = above * np.minimum(np.maximum(x - prices.least, 0.0), others) + below * room
     with np.errstate(divide="ignore", invalid="ignore"):
         small = np.where(jobs > 0, -np.log(np.maximum(late.share, 1e-300)), 0.0)
     rounding = EPS * STEEP * jobs * (1.0 + small)
-    of_load = c[:, 0] * imbalance(bank, load, servers)
+    of_load = c[:, 0] * missing
     terms = np.concatenate([jobs, -first, -rounding, of_load[:, None]], axis=-1)
     total, rest = exact_sum(terms)
     late_jobs, tail = exact_sum(jobs)

@@ -11,16 +11,16 @@ is above 1 - p is a lower bound of the percentile.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ...compensated_sum import exact_sum
+from ...compensated_sum import TINY, exact_sum
 from ...composed import as_bank
 from ...errors import Array, LoadError
-from ...server_bank import ServerBank
+from ...server_bank import ServerBank, halved
 from ...tails import check_tails
 from ...validation import as_floats, as_fraction, as_server_array, raise_at_first
 from ..flow_balance import CELLS
@@ -32,6 +32,7 @@ from .late_split import LateSplits, fewest_late, started
 CLOSER = (0.95, 0.8, 0.4)  # parts of a time at which a lower one is looked for
 FIRST_STEP, STEP_GROWTH, LAST_STEP = 4e-15, 8.0, 0.1  # relative, from a percentile to its bound
 GROWTH = 4.0  # factor by which a time grows until few enough jobs are late
+TIME_STEP = 1e-5  # relative, of differences
 MOST_DOUBLINGS = 600
 
 
@@ -121,11 +122,81 @@ def percentile_of(
     return found.reshape(x.shape[:-1])
 
 
+def server_percentiles(bank: ServerBank, flow: Array, p: float, *, of_wait: bool = False) -> Array:
+    """Return the p-th percentile of the time at each server, shape (n,); NaN where it is unused.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers with `ServerBank.late_jobs`.
+    flow : ndarray, shape (n,)
+        Load of each server.
+    p : float
+        Part of the jobs, above 0 and below 1.
+    of_wait : bool, default False
+        Whether the wait for service alone counts, without service and network delay.
+    """
+    tail, late = bank.late_waits if of_wait else bank.late_jobs, 1.0 - p
+    first = np.zeros(len(bank)) if of_wait else np.array(bank.delay)
+    unit = bank.latency(flow) - bank.delay
+    out = np.where(flow > 0, np.inf, np.nan)
+    idle = (flow > 0) & (tail(flow, first).share <= late)  # most jobs do not wait at all
+    out[idle] = first[idle]
+    rows = np.flatnonzero((flow > 0) & np.isfinite(unit) & ~idle)
+
+    def excess(time: Array, k: npt.NDArray[np.intp]) -> Array:
+        everyone = first + 1.0
+        everyone[rows[k]] = time
+        return _log_ratio(tail(flow, everyone).share[rows[k]], late)
+
+    out[rows] = _root_after(excess, first[rows], unit[rows], late)
+    return out
+
+
+def largest_flows(
+    bank: ServerBank, within: Array, p: float, *, of_wait: bool = False
+) -> tuple[Array, Array]:
+    """Return the flow up to which the p-th percentile at each server is within a time.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers with `ServerBank.late_jobs`, whose late jobs rise with the flow.
+    within : ndarray, shape (n,)
+        Times above 0.
+    p : float
+        Part of the jobs, above 0 and below 1.
+    of_wait : bool, default False
+        Whether the wait for service alone counts, without service and network delay.
+
+    Returns
+    -------
+    flow, slope : ndarray, shape (n,)
+        The flow, 0 for a server that cannot be used, and its derivative in the time.
+    """
+    tail, late = bank.late_waits if of_wait else bank.late_jobs, 1.0 - p
+    zero = np.zeros(len(bank))
+    usable = tail(zero, within).share < late
+
+    def above(flow: Array) -> Array:
+        return np.asarray(tail(flow, within).share - late)
+
+    flow = np.where(usable, halved(above, zero, bank.rate)[0], 0.0)
+    # the derivative in the time, by differences of the time at the server
+    step = TIME_STEP * np.where(usable, within if of_wait else within - bank.delay, 1.0)
+    sooner, later = (tail(flow, within + side * step).share for side in (-1.0, 1.0))
+    rise = tail(flow, within).slope
+    falls = usable & (rise > 0)
+    slope = (sooner - later) / (2.0 * step) / np.where(falls, rise, 1.0)
+    return flow, np.where(falls, slope, 0.0)
+
+
 def least_percentile(
     servers: ServerBank | Sequence[ServerBank],
     load: npt.ArrayLike,
     p: float = 0.99,
     *,
+    least: npt.ArrayLike = 0.0,
     most: npt.ArrayLike = math.inf,
 ) -> LeastPercentile:
     """Return the split whose p-th percentile over all jobs is least, for one load or many.
@@ -138,9 +209,9 @@ def least_percentile(
         Total loads above 0 and below the total rate, jobs per unit of time.
     p : float, default 0.99
         Part of the jobs, above 0 and below 1.
-    most : array_like, shape (n,) or ()
-        Largest flow of each server, default its rate. Without it the split may fill a server to
-        its rate: all its jobs are late then, which costs nothing where they are late anyway.
+    least, most : array_like, shape (n,) or ()
+        Least and largest flow of each server, default 0 and its rate. Without a largest flow the
+        split may fill a server to its rate, where its jobs are late at any flow.
 
     Returns
     -------
@@ -151,7 +222,7 @@ def least_percentile(
     LoadError
         On a load that is not above 0 and below the total rate.
     InputError
-        On servers without a probability of late jobs; on largest flows below the load together.
+        On servers without a probability of late jobs; on bounds that no split of a load keeps.
 
     Examples
     --------
@@ -162,8 +233,8 @@ def least_percentile(
     (array(0.081416), array([ 43.402,  27.673, 118.926]))
     """
     p = as_fraction("p", p, "the jobs", ends=False)
-    bank, loads, high = _checked(servers, load, most)
-    columns = [_least(bank, some, high, 1.0 - p) for some in _blocks(bank, loads)]
+    bank, loads, low, high = _checked(servers, load, least, most)
+    columns = [_least(bank, some, low, high, 1.0 - p) for some in _blocks(bank, loads)]
     return LeastPercentile(loads, *_joined(columns, loads.ndim))
 
 
@@ -172,6 +243,7 @@ def least_late_share(
     load: npt.ArrayLike,
     within: float,
     *,
+    least: npt.ArrayLike = 0.0,
     most: npt.ArrayLike = math.inf,
 ) -> LeastLateShare:
     """Return the split with the smallest share of jobs that take longer than a given time.
@@ -184,8 +256,8 @@ def least_late_share(
         Total loads above 0 and below the total rate, jobs per unit of time.
     within : float
         Time above 0 after which a job is late, its network delay included.
-    most : array_like, shape (n,) or ()
-        Largest flow of each server, default its rate.
+    least, most : array_like, shape (n,) or ()
+        Least and largest flow of each server, default 0 and its rate.
 
     Returns
     -------
@@ -196,7 +268,7 @@ def least_late_share(
     LoadError
         On a load that is not above 0 and below the total rate.
     InputError
-        On servers without a probability of late jobs; on largest flows below the load together.
+        On servers without a probability of late jobs; on bounds that no split of a load keeps.
 
     Examples
     --------
@@ -208,28 +280,32 @@ def least_late_share(
     time = as_floats("within", within)
     good = (time > 0) & np.isfinite(time) & (time.ndim == 0)
     raise_at_first("within", time, good, "is not one time above 0", "give it in units of time")
-    bank, loads, high = _checked(servers, load, most)
+    bank, loads, low, high = _checked(servers, load, least, most)
     columns = []
     for some in _blocks(bank, loads):
         times = np.full(some.shape, float(time))
-        found = fewest_late(bank, some, times, high, started(bank, some, high))
+        found = fewest_late(bank, some, times, low, high, started(bank, some, low, high))
         columns.append((*found.servers[:2], found.share, found.bound))
     return LeastLateShare(loads, *_joined(columns, loads.ndim))
 
 
 def _checked(
-    servers: ServerBank | Sequence[ServerBank], load: npt.ArrayLike, most: npt.ArrayLike
-) -> tuple[ServerBank, Array, Array]:
-    """Return the bank, the loads and the largest flows, shape (n,)."""
+    servers: ServerBank | Sequence[ServerBank],
+    load: npt.ArrayLike,
+    least: npt.ArrayLike,
+    most: npt.ArrayLike,
+) -> tuple[ServerBank, Array, Array, Array]:
+    """Return the bank, the loads and the bounds of the flows, shape (n,) each."""
     bank = as_bank(servers)
     check_tails(bank)
     loads = check_load(bank, load)
     problem, remedy = "there is nothing to split", "give a load above 0"
     raise_at_first("load", loads, loads > 0, problem, remedy, LoadError)
+    low = as_server_array("least", least, len(bank))
     high = np.minimum(as_server_array("most", most, len(bank)), bank.rate)
-    if np.any(high < bank.rate) and loads.size:
-        check_limits(np.zeros(len(bank)), high, float(loads.max()))
-    return bank, loads, high
+    for one in (loads.min(), loads.max()) if loads.size else ():
+        check_limits(low, high, float(one))
+    return bank, loads, low, high
 
 
 def _blocks(bank: ServerBank, loads: Array) -> list[Array]:
@@ -267,10 +343,29 @@ def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Arr
     full = np.where(used & (spare <= 0), flow, 0.0).sum(axis=-1) / flow.sum(axis=-1)
     first = np.where(used, bank.delay, np.inf).min(axis=-1)
     latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
-    high = np.maximum(first, 0.0) + latency - math.log(late) * (latency - 0.5 * first)
+    out, rows = np.full(first.shape, np.inf), np.flatnonzero(full <= late)
+    some = first[rows], (latency - first)[rows]
+    out[rows] = _root_after(lambda time, k: excess(time, rows[k]), *some, late)
+    return out
+
+
+def _root_after(
+    excess: Callable[[Array, npt.NDArray[np.intp]], Array], first: Array, unit: Array, late: float
+) -> Array:
+    """Return where log(P(T > t)/late) falls to 0, shape (m,), for times from `first` on.
+
+    Parameters
+    ----------
+    excess : callable
+        That logarithm, from times and the indices of their rows; see `falling_root`.
+    first, unit : ndarray, shape (m,)
+        Times up to which every job is late, and mean times after them.
+    late : float
+        Part of the jobs.
+    """
     low, at_low = first.copy(), np.full(first.shape, -math.log(late))
-    rows, at_high = np.flatnonzero(full <= late), np.zeros_like(high)
-    todo = rows
+    high, at_high = first + (1.0 - math.log(late)) * unit, np.zeros(first.shape)
+    todo = np.arange(first.size)
     for _ in range(MOST_DOUBLINGS):
         at_high[todo] = excess(high[todo], todo)
         todo = todo[at_high[todo] > 0]
@@ -278,33 +373,34 @@ def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Arr
             break
         low[todo], at_low[todo] = high[todo], at_high[todo]
         high[todo] = first[todo] + GROWTH * (high[todo] - first[todo])
-    out = np.full(first.shape, np.inf)
-    ends = (v[rows] for v in (low, high, at_low, at_high))
-    out[rows] = falling_root(lambda time, k: excess(time, rows[k]), *ends)[1]
-    out[todo] = np.inf
-    return out
+    root = falling_root(excess, low, high, at_low, at_high)[1]
+    root[todo] = np.inf
+    return root
 
 
-def _feasible(bank: ServerBank, load: Array, most: Array) -> tuple[Array, Array]:
-    """Return splits near those of least mean delay, within the largest flows, shape (K, n) each."""
+def _feasible(bank: ServerBank, load: Array, least: Array, most: Array) -> tuple[Array, Array]:
+    """Return splits near those of least mean delay, within the bounds, shape (K, n) each."""
     best = optimum(bank, load)
-    if np.all(best.flow <= most):
+    if np.all((best.flow <= most) & (best.flow >= least)):
         return best.flow, best.spare_capacity
-    flow = np.minimum(best.flow, most)
-    able = most - flow
-    part = (load - flow.sum(axis=-1)) / able.sum(axis=-1)
-    flow = flow + np.clip(part, 0.0, 1.0)[:, None] * able
+    flow = np.clip(best.flow, least, most)
+    missing = (load - flow.sum(axis=-1))[:, None]
+    able = np.where(missing > 0, most - flow, flow - least)
+    total = np.maximum(able.sum(axis=-1, keepdims=True), TINY)
+    flow = flow + np.clip(missing / total, -1.0, 1.0) * able
     return flow, bank.spare_capacity(flow)
 
 
-def _least(bank: ServerBank, load: Array, most: Array, late: float) -> tuple[Array, ...]:
+def _least(
+    bank: ServerBank, load: Array, least: Array, most: Array, late: float
+) -> tuple[Array, ...]:
     """Return flows, spare capacities, least percentiles and their lower bounds for K loads."""
-    found = started(bank, load, most)
+    found = started(bank, load, least, most)
     everyone = np.arange(load.size)
 
     def solved(time: Array, rows: npt.NDArray[np.intp]) -> LateSplits:
         nonlocal found
-        new = fewest_late(bank, load[rows], time, most, found.take(rows))
+        new = fewest_late(bank, load[rows], time, least, most, found.take(rows))
         found = found.put(rows, new)
         return new
 
@@ -312,7 +408,7 @@ def _least(bank: ServerBank, load: Array, most: Array, late: float) -> tuple[Arr
         return _log_ratio(solved(time, rows).share, late)
 
     first = float(bank.delay.min())
-    high = _percentile(bank, *_feasible(bank, load, most), late)
+    high = _percentile(bank, *_feasible(bank, load, least, most), late)
     at_high = np.minimum(excess(high, everyone), 0.0)
     low, at_low = np.full(load.shape, first), np.full(load.shape, -math.log(late))
     todo = everyone

@@ -99,11 +99,23 @@ class SharedSplit(View):
         self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
     ) -> LateJobs:
         """Return the mean probability over all jobs that a job is late, at a share."""
+        return self._mean_tail(self.bank.late_jobs, flow, time)
 
-        def of_load(power: int) -> Callable[[Array], Array]:
-            return lambda x: self.bank.late_jobs(x, time)[power]
+    def late_waits(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the mean probability over all jobs that a job waits longer than `time`."""
+        return self._mean_tail(self.bank.late_waits, flow, time)
 
-        return LateJobs(*(self._mean(of_load(power), flow, power) for power in range(3)))
+    def _mean_tail(
+        self, tail: Callable[[Array, ArrayLike], LateJobs], share: ArrayLike, time: ArrayLike
+    ) -> LateJobs:
+        """Return the mean over all jobs of a tail and of its derivatives in the share."""
+
+        def of_power(power: int) -> Callable[[Array], Array]:
+            return lambda flow: tail(flow, time)[power]
+
+        return LateJobs(*(self._mean(of_power(power), share, power) for power in range(3)))
 
     def _mean(self, function: Callable[[Array], Array], share: ArrayLike, power: int = 0) -> Array:
         """Return the mean over all jobs of a function of the flow, times a power of the load."""

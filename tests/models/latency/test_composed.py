@@ -95,7 +95,7 @@ def test_every_number_has_one_value_per_server(kind):
     bank = COMPOSED[kind]
     for name, kinds in QUANTITIES.items():
         value = getattr(bank, name)
-        if name == "late_jobs" and "" in bank.tail_kind:
+        if name in ("late_jobs", "late_waits") and "" in bank.tail_kind:
             with pytest.raises(InputError, match="has no probability of late jobs"):
                 value(*arguments(bank, kinds))
             continue

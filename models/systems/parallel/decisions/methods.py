@@ -10,6 +10,7 @@ from ..limits import limits_of
 from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
+from .percentiles import LateSplit, PercentileSplit, late_split, percentile_split
 from .weights import WholeSplit, whole_split_of
 
 
@@ -80,3 +81,89 @@ class SplitDecisions(SplitTasks):
         return whole_split_of(
             self.bank, self.names, load, total, at_most, goal, parts, limits_of(subject_to)
         )
+
+    def least_percentile(
+        self, load: float, p: float = 0.99, *, subject_to: Sequence[Limit] = ()
+    ) -> PercentileSplit:
+        """Return the split whose p-th percentile over all jobs is least.
+
+        No solver runs. At the servers jobs are served first come, first served.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0 and below the total rate, jobs per unit of time.
+        p : float, default 0.99
+            Part of the jobs, above 0 and below 1.
+        subject_to : sequence of Limit, optional
+            Limits on each server, such as `MinShare`, `MaxShare`, `MaxUtilisation` and
+            `ServerPercentile`.
+
+        Returns
+        -------
+        PercentileSplit
+
+        Raises
+        ------
+        LoadError
+            On a load that is not above 0 and below the total rate; where no split meets the limits.
+        InputError
+            On servers other than M/M/1, M/D/1, M/G/1 and M/M/c, and on limits that bound several
+            servers together, such as `Budget`.
+
+        Notes
+        -----
+        The percentile is quasi-convex in the split: bisection over the time, with the split of
+        fewest late jobs at each; see `sojourn.reference.parallel.decisions.percentile`. A server at
+        which every job is late may be filled to its rate, since its jobs cannot be later than late:
+        the mean delay is then infinite, and `MaxUtilisation` excludes it.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
+        >>> print(system.least_percentile(190, p=0.99))
+        least 99th percentile at load 190: 0.081415871, mean delay 0.0288668588; at the optimum \
+0.085395, at the equilibrium 0.100884
+          certified within 1.1e-14 (no solver)
+          server 1  share   0.2284  latency 0.0226685
+          server 2  share   0.1456  latency 0.0241101
+          server 3  share   0.6259  latency 0.0323346
+        """
+        self.bank._validated  # noqa: B018
+        return percentile_split(self.bank, self.names, load, p, limits_of(subject_to))
+
+    def least_late_share(
+        self, load: float, within: float, *, subject_to: Sequence[Limit] = ()
+    ) -> LateSplit:
+        """Return the split with the smallest share of jobs that take longer than a given time.
+
+        No solver runs. At the servers jobs are served first come, first served.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0 and below the total rate, jobs per unit of time.
+        within : float
+            Time above 0 after which a job is late, its network delay included.
+        subject_to : sequence of Limit, optional
+            Limits on each server; as for `least_percentile`.
+
+        Returns
+        -------
+        LateSplit
+
+        Raises
+        ------
+        LoadError, InputError
+            As `least_percentile`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
+        >>> round(system.least_late_share(190, within=0.1).late_share, 6)
+        0.002956
+        """
+        self.bank._validated  # noqa: B018
+        return late_split(self.bank, self.names, load, within, limits_of(subject_to))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .....reference.errors import Array, InputError
+from .....reference.errors import Array
 from .....reference.html_table import HtmlTable
+from .....reference.parallel.decisions.percentile import percentile_of
 from .....reference.parallel.decisions.several_loads import (
     SharedSplit,
     WeightedLoads,
@@ -28,14 +30,13 @@ from ....core.certificate import Bounds, bounds
 from ....core.ratio import ROUNDING, BoundedValue, within
 from ....core.solution import finite
 from ..certificate import certify_within
-from ..combined_limits import combine_limits
-from ..convex_limit import ConvexLimit
 from ..evaluation import bounded, exact_delay
 from ..limits import no_limits
 from ..linear_limit import Limit
 from ..prices import Goal, check_goal
 from ..solution import ServerSplit
 from ..splits import Limits
+from .each_server import bounds_of_flows
 
 if TYPE_CHECKING:
     from ....latency.base import Latency
@@ -218,6 +219,7 @@ def whole_split(
         share=share,
         latency=latency,
         caveats=tuple(bank.caveats(share * float(loads.load.max()), names)),
+        percentile_at=partial(percentile_of, bank, share * mean) if loads.load.size == 1 else None,
         goal=goal,
         weights=found.weights,
         total=found.total,
@@ -266,21 +268,13 @@ def _shares(bank: Latency, load: Array, limits: Sequence[Limit]) -> tuple[Array,
     least, most = np.zeros(n), np.ones(n)
     if not limits:
         return least, most
-    for i, limit in enumerate(limits):
-        together = isinstance(limit, ConvexLimit)
-        if together or not limit.linearise(bank, float(load.max()))._checked(n)._per_server:
-            problem = (
-                "bounds several servers together: the cheapest units of weight need not keep it, "
-                "and the best whole weights within it are a knapsack problem"
-            )
-            remedy = "use limits on each server, such as MinShare, MaxShare or MaxUtilisation"
-            raise InputError(f"subject_to[{i}]", limit, problem, remedy)
-    for found, one in zip(combine_limits(limits, bank, load), load.tolist(), strict=True):
-        if isinstance(found, InputError):
-            raise found
-        combined, k = found
-        least = np.maximum(least, combined.least[k] / one)
-        most = np.minimum(most, combined.most[k] / one)
+    why = (
+        "the cheapest units of weight need not keep it, and the best whole weights within it are a "
+        "knapsack problem"
+    )
+    flows = bounds_of_flows(bank, load, limits, why)
+    for (low, high), one in zip(flows, load.tolist(), strict=True):
+        least, most = np.maximum(least, low / one), np.minimum(most, high / one)
     return np.clip(least, 0.0, 1.0), np.clip(most, 0.0, 1.0)
 
 

@@ -8,8 +8,8 @@ from replaced_solvers import forbid_solvers
 
 from sojourn.models import (
     BPR,
-    MD1,
     MG1,
+    MG1PS,
     MM1,
     Budget,
     Constant,
@@ -236,21 +236,15 @@ def test_limits_that_do_not_go_together_are_refused_before_any_solver(limits, me
 
 
 @pytest.mark.parametrize(("servers", "message"), [
-    ((MM1([100.0, 80.0]), MD1([50.0])),
-     r"^servers\[2\] = 'MD1': has no percentile in closed form; use M/M/1 servers, or "
-     r"MaxUtilisation$"),
-    ((MD1([50.0]), MM1([100.0])),
-     r"^servers\[0\] = 'MD1': has no percentile in closed form; use M/M/1 servers, or "
-     r"MaxUtilisation$"),
-    ((MM1([50.0]), MG1([100.0, 50.0], 2.0)),
-     r"^servers\[1\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or "
-     r"MaxUtilisation$"),
-    ((MG1([100.0, 50.0], 1.0),),
-     r"^servers\[0\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or "
-     r"MaxUtilisation$"),
-    ((MG1([100.0, 50.0], [0.0, 1.0]),),
-     r"^servers\[0\] = 'MG1': has no percentile in closed form; use M/M/1 servers, or "
-     r"MaxUtilisation$"),
+    ((MM1([100.0, 80.0]), BPR([0.1], [50.0])),
+     r"^servers\[2\] = 'BPR': has no probability of late jobs; use MM1, MD1, MG1 or MMc servers, "
+     r"first come, first served$"),
+    ((MG1PS([50.0]), MM1([100.0])),
+     r"^servers\[0\] = 'MG1PS': has no probability of late jobs; use MM1, MD1, MG1 or MMc"),
+    ((MM1([50.0]), MG1([100.0, 50.0], 2.0, base=[0.0, 5.0], base_priority="last")),
+     r"^servers\[2\] = 'MG1': has no probability of late jobs with priorities or batches; use"),
+    ((Tandem(MM1([100.0]), MM1([90.0])),),
+     r"^servers\[0\] = 'Tandem': has no probability of late jobs; use"),
 ])  # fmt: skip
 @pytest.mark.usefixtures("no_solver")
 def test_the_percentile_names_the_server_that_has_none(servers, message):
