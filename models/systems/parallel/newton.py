@@ -51,6 +51,7 @@ NO_START = 0  # number of steps of an answer that has no valid start
 SMALL_SHARE = 1e-6  # share of the load whose last digits are the rounding error of the load
 LAST_DIGITS = 4e-15  # relative difference of prices that is a rounding error
 LEAST_CHARGE = 1e-4  # of a row that binds, relative to the price of the load
+LARGEST_CHARGE = 100.0  # of a row, the same; a solver's price beyond has no digits
 SPARE_PART = 0.9  # part of the spare capacity that one step may use
 
 Steps = npt.NDArray[np.intp]
@@ -207,8 +208,9 @@ def _first_prices(limits: Limits, flow: Array, row_prices: Array, price: Array) 
     if limits.convex is None:
         return np.zeros_like(row_prices)
     charge = row_prices * np.abs(limits.slopes(flow)).max(axis=-1)
+    known = (charge > LEAST_CHARGE * price) & (charge < LARGEST_CHARGE * price)
     convex = np.arange(row_prices.shape[1]) >= len(limits.matrix)
-    return np.where(convex & (charge > LEAST_CHARGE * price), row_prices, 0.0)
+    return np.where(convex & known, row_prices, 0.0)
 
 
 def max_steps(bank: ServerBank, *, careful: bool = False) -> int:

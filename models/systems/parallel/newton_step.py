@@ -145,8 +145,10 @@ def limited_step(
         Multiplier of the load, and minus those of the rows.
     """
     price, slope = prices(bank, x, "optimum")
-    slope = slope + limits.curvature(x, np.where(active, np.maximum(-dual[:, 1:], 0.0), 0.0))
     matrix = limits.slopes(x)
+    if limits.convex is not None:
+        row_prices = np.where(dual[:, 1:] < 0, -dual[:, 1:], _nearest_line(price, matrix, used))
+        slope = slope + limits.curvature(x, np.where(active, row_prices, 0.0))
     ones = np.ones((*matrix.shape[:-2], 1, x.shape[-1]))
     border = np.concatenate([ones, matrix], axis=-2)
     residual = np.concatenate([load_residual(load, x)[:, None], -limits.excess(x)], axis=-1)
@@ -181,6 +183,21 @@ def limited_step(
     remaining = np.abs(held * (residual - row_values(border, move)))
     scale = row_values(np.abs(border), np.abs(x) + np.abs(move))
     return Step(offered, price, dual, move, np.any(remaining > ROW_TOL * scale, axis=-1))
+
+
+def _nearest_line(price: Array, matrix: Array, used: Mask) -> Array:
+    """Return a price for each row alone, shape (K, m): a first guess.
+
+    With it the prices of the free servers are nearest to a straight line in the derivatives.
+    """
+    free, count = used[:, None, :], np.maximum(used.sum(axis=-1), 1)[:, None]
+    slopes = np.where(free, matrix, 0.0)
+    slopes = np.where(free, slopes - (slopes.sum(axis=-1) / count)[..., None], 0.0)
+    size = (slopes * slopes).sum(axis=-1)
+    rise = row_values(slopes, np.where(used, price, 0.0))
+    return np.asarray(
+        np.where(size > 0, np.maximum(-rise, 0.0) / np.where(size > 0, size, 1.0), 0.0)
+    )
 
 
 def to_first_limit(
