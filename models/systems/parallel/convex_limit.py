@@ -70,7 +70,7 @@ class ConvexLimit(Limit):
     ...         return self.at_most
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
     >>> print(system.optimum(190, subject_to=[Power(3100)]).limits[0])
-    power: binds at 3100, shadow price 4.4e-05
+    power: binds at 3100, shadow price 2.557e-05
     """
 
     name: ClassVar[str] = "convex limit"

@@ -48,7 +48,7 @@ class LateShare(ConvexLimit):
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
     >>> best = system.optimum(190.0, subject_to=[LateShare(within=0.1, at_most=0.003)])
     >>> print(best.limits[0])
-    late share: binds at 0.003, shadow price 1.0
+    late share: binds at 0.003, shadow price 2.271
     """
 
     within: float

@@ -16,6 +16,7 @@ Nothing here decides whether an answer is right: the certificate does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -175,13 +176,14 @@ def _steps_within(
     """Return the result of `polish_within` by Newton steps from the starts in turn."""
     m, todo = row_prices.shape[1], np.arange(load.size)
     x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
-    for start, careful in ((s, c) for s in starts for c in (False, True)):
+    crowds = (False,) if limits.convex is None else (False, True)
+    for crowding, start, careful in product(crowds, starts, (False, True)):
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
         first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
         price = multiplier(some, loads, first, "optimum")[:, None]
         begun = np.concatenate([price, -_first_prices(own, first, row_prices[todo], price)], axis=1)
         x[todo], taken, dual[todo] = _newton(
-            some, loads, first, valid, "optimum", own, begun, careful=careful
+            some, loads, first, valid, "optimum", own, begun, careful=careful, crowding=crowding
         )
         count[todo] += taken
         todo = todo[(taken == NO_START) | (taken == max_steps(bank, careful=careful))]
@@ -269,6 +271,7 @@ def _newton(
     dual: Array,
     *,
     careful: bool = False,
+    crowding: bool = False,
 ) -> tuple[Array, Steps, Array]:
     """Return flows, numbers of steps, and multipliers after Newton steps from K starts.
 
@@ -289,6 +292,8 @@ def _newton(
     careful : bool
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
+    crowding : bool
+        Whether active rows of the wrong sign leave where the free servers cannot meet all of them.
     """
     last = max_steps(bank, careful=careful)
     has_rows, bounded = bool(limits.bound.size), limits.bounded
@@ -351,12 +356,14 @@ def _newton(
             changes = changes | leaving.any(axis=1)
         converged = (relative_step <= tolerance) | (stalled >= MAX_STALLED)
         failed = newton.unmet if bounded else ~used.any(axis=1)
+        crowded = failed & leaving.any(axis=1) & crowding
+        failed = failed & ~crowded
         done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
         if not np.count_nonzero(going):
             break
-        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
+        release = converged | crowded | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
             entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own.slopes(x))
