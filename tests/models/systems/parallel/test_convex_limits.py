@@ -23,6 +23,7 @@ from sojourn.models.core import solve
 from sojourn.models.core.stored import stored_answers
 from sojourn.models.systems.parallel.convex_inside import least_sum
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be carried")
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD = 190.0
 
