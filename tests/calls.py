@@ -207,6 +207,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "LateShare.at_most": lambda: 0.9,
     "ServerPercentile.p": lambda: 0.9,
     "within": lambda: 5.0,
+    "late_jobs.time": lambda: 1.0,
+    "late_waits.time": lambda: 1.0,
     "utilisation": lambda: 0.9,
     "matrix": lambda: [1.0, 1.0],
     "limited_optimum.matrix": lambda: [[1.0, 0.0]],
@@ -418,8 +420,8 @@ def made_by_users(kind: type) -> bool:
 
 HOOKS = {
     *("from_fields", "linearise", "value", "check_options", "of", "to"),
-    *("check", "terms", "bound_at", "unit_at", "LateShare.cone", "Limit.cone"),
-    *("MaxGroupFlow.rows", "MaxGroupFlow.unit"),
+    *("check", "terms", "bound_at", "unit_at", "LateShare.cone"),
+    *("MaxGroupFlow.rows", "MaxGroupFlow.unit", "ServerPercentile.caveats"),
 }
 """Calls that the library alone makes, with values that it has checked before."""
 
@@ -434,6 +436,10 @@ def within(kind: type[models.Limit]) -> Callable[..., Any]:
         return system().optimum(6.0, subject_to=[kind(*given, **named)])
 
     return used
+
+
+TAILS = ("late_jobs", "late_waits")
+"""Methods that families refuse whose `tail_kind` is empty."""
 
 
 def calls() -> list[Call]:
@@ -463,6 +469,8 @@ def calls() -> list[Call]:
             if known or not any(
                 method in vars(c) and c.__module__.startswith("sojourn.") for c in thing.__mro__
             ):
+                continue
+            if method in TAILS and "" in instance(thing).tail_kind:
                 continue
             seen.add(id(static))
             bound = (

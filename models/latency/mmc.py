@@ -162,8 +162,8 @@ class MMc(Operated, Latency):
     def _chance(self, flow: Array, spare_capacity: Array) -> LateJobs:
         """Return the probability to wait, with its derivatives in the flow."""
         found = self._stations(flow, spare_capacity).wait_chance
-        each = zip(found, (1.0, self.each, self.each**2), strict=True)
-        return LateJobs(*(value / unit for value, unit in each))
+        slope, curvature = found.slope / self.each, found.curvature / self.each**2
+        return LateJobs(found.share, slope, curvature)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations in other units; see `Latency.scaled`."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ....reference import MM1, equilibrium, optimum, whole_weights
+from ....reference import MM1, equilibrium, least_percentile, optimum, whole_weights
 from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
@@ -50,3 +50,21 @@ def bench_weights(measure: Measure, size: int, who: str) -> None:
         job = partial(np.sort, rng.uniform(size=int(size * np.log2(total))))
     row = f"whole weights of {size:,} servers, total {total:,}"
     measure(job, row, who, at_most=20.0)
+
+
+@pytest.mark.parametrize("who", ["least percentile", "the optima one by one"])
+@sizes(1000, small=(20,))
+def bench_percentiles(measure: Measure, size: int, who: str) -> None:
+    """Splits of least 99th percentile over all jobs, with bounds, at many loads of three servers.
+
+    They are found together; the optima, in closed form, each by a call of its own.
+    """
+    bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
+    loads = np.linspace(0.001, 0.999, size) * 380
+
+    def one_by_one() -> None:
+        for load in loads.tolist():
+            optimum(bank, load)
+
+    job = partial(least_percentile, bank, loads) if who == "least percentile" else one_by_one
+    measure(job, f"99th percentile of 3 servers, {size:,} loads", who, rounds=5, at_most=1.5)

@@ -51,6 +51,7 @@ OURS = (
     "sojourn run scenario-1",
     "queues",
     "whole weights",
+    "least percentile",
 )
 """Values of ``who`` that are this library; the others are compared with them."""
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...compensated_sum import EPS
 from ...errors import Array
 from ...mg1 import MM1
 from ...server_bank import ServerBank
@@ -163,13 +164,14 @@ def _by_newton(
             moved = np.where(inside, 0.0, middle)
             new_flow = np.where(inside, new_flow, rate * (moved / (1.0 + moved)))
             new_spare = np.where(inside, new_spare, rate / (1.0 + moved))
-            done = idle | (missing == 0) | (high <= low * (1.0 + 1e-15)) | (high < FULL)
+            # closer to the price than its rounding error, any flow is as good
+            kept = np.abs(missing) <= 2 * EPS * (1.0 + np.abs(price))
+            done = idle | kept | (high <= low * (1.0 + 1e-15)) | (high < FULL)
             done |= low >= top * (1.0 - 1e-15)
-        kept = missing == 0
         light = new_flow < new_spare
         flow = np.where(kept, flow, np.where(light, new_flow, rate - new_spare))
         spare = np.where(kept, spare, np.where(light, bank.spare_capacity(new_flow), new_spare))
         if last:
             break
-        last = bool(np.all(done | (inside & (size < NEAR)))) or bool(np.all(kept))
+        last = bool(np.all(done | (inside & (size < NEAR))))
     return LateFlow(flow, spare, np.where(np.isfinite(response), response, 0.0))

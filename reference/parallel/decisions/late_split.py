@@ -17,12 +17,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...compensated_sum import EPS, TINY, exact_sum
 from ...errors import Array
 from ...server_bank import ServerBank
 from .late_price import LateFlow, LatePrices
 
+Rows = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 STEPS = 120  # of the search for a price; a few are usual
 BALANCED = 4 * EPS  # imbalance, relative to load and spare capacity, that is rounding error
 STEEP = 64  # rounding errors of a probability of late jobs, for each power of e that it is small by
@@ -48,7 +51,7 @@ class LateSplits(NamedTuple):
     share: Array
     bound: Array
 
-    def put(self, rows: Array, new: LateSplits) -> LateSplits:
+    def put(self, rows: Rows, new: LateSplits) -> LateSplits:
         """Return the splits with those of some of the rows replaced."""
 
         def replaced(old: Array, changed: Array) -> Array:
@@ -59,7 +62,7 @@ class LateSplits(NamedTuple):
         servers = LateFlow(*map(replaced, self.servers, new.servers))
         return LateSplits(servers, *map(replaced, self[1:], new[1:]))
 
-    def take(self, rows: Array) -> LateSplits:
+    def take(self, rows: Rows) -> LateSplits:
         """Return the splits of some of the rows."""
         return LateSplits(LateFlow(*(v[rows] for v in self.servers)), *(v[rows] for v in self[1:]))
 
@@ -100,13 +103,19 @@ def fewest_late(
         price = np.zeros_like(price)
     at_one = np.where(prices.hopeless, most - least, 0.0).sum(axis=-1)
     reach = np.ones_like(load)
+    end = servers, np.zeros_like(load)
+    ends = end, end
     for _ in range(STEPS):
         servers = prices.at(price, servers)
         residual = imbalance(bank, load, servers)
         scale = np.minimum(load, servers.spare_capacity.sum(axis=-1))
         settled = np.abs(residual) <= BALANCED * scale
-        low = np.where(residual >= 0, price, low)
-        high = np.where(residual <= 0, price, high)
+        short, long = residual >= 0, residual <= 0
+        low, high = np.where(short, price, low), np.where(long, price, high)
+        ends = (
+            _chosen(short, servers, residual, *ends[0]),
+            _chosen(long, servers, residual, *ends[1]),
+        )
         # the servers at which every job is late take what is missing at the price 1
         settled |= (price == 0) & (residual >= 0) & (residual <= at_one)
         bounded = np.isfinite(low) & np.isfinite(high)
@@ -122,8 +131,35 @@ def fewest_late(
             inside = (newton > low) & (newton < high) & np.isfinite(newton)
         reach = np.where(inside, reach, 2.0 * reach)
         price = np.where(settled, price, np.where(inside, newton, middle))
+    servers = _between(*ends, servers, settled & (np.abs(residual) > BALANCED * scale))
     servers = _balanced(bank, load, prices, servers, price)
     return _bounded(bank, load, prices, servers, price)
+
+
+def _chosen(
+    rows: Mask, servers: LateFlow, residual: Array, old: LateFlow, old_residual: Array
+) -> tuple[LateFlow, Array]:
+    """Return the servers and residuals of the chosen rows, and the old ones of the others."""
+    pairs = zip(servers, old, strict=True)
+    kept = LateFlow(*(np.where(rows[:, None], *pair) for pair in pairs))
+    return kept, np.where(rows, residual, old_residual)
+
+
+def _between(
+    low: tuple[LateFlow, Array], high: tuple[LateFlow, Array], servers: LateFlow, rows: Mask
+) -> LateFlow:
+    """Return flows between those at the ends of a bracket of prices, where the price is flat.
+
+    At neighbouring prices the flows of a server may be far apart, and all between are as good.
+    """
+    (first, short), (last, long) = low, high
+    rows = rows & (short > 0) & (long < 0)
+    if not np.any(rows):
+        return servers
+    part = np.where(rows, short / np.where(rows, short - long, 1.0), 0.0)[:, None]
+    mixed = (a + part * (b - a) for a, b in zip(first, last, strict=True))
+    pairs = zip(mixed, servers, strict=True)
+    return LateFlow(*(np.where(rows[:, None], *pair) for pair in pairs))
 
 
 def imbalance(bank: ServerBank, load: Array, servers: LateFlow) -> Array:
@@ -170,8 +206,8 @@ def _bounded(
     late = bank.late_jobs(x, prices.time, s)
     jobs, marginal = x * late.share, late.share + x * late.slope
     c = np.exp(price)[:, None]
-    # a flow can grow to its largest, and fall by what the others can take
-    room = np.maximum(s - prices.least_spare, 0.0)
+    # a flow can grow to its largest, or to the load, and fall by what the others can take
+    room = np.minimum(np.maximum(s - prices.least_spare, 0.0), load[:, None])
     missing = imbalance(bank, load, servers)
     others = room.sum(axis=-1, keepdims=True) * (1 + 8 * EPS) + np.abs(missing)[:, None]
     above, below = np.maximum(marginal - c, 0.0), np.maximum(c - marginal, 0.0)

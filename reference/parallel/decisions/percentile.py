@@ -19,10 +19,17 @@ import numpy.typing as npt
 
 from ...compensated_sum import TINY, exact_sum
 from ...composed import as_bank
-from ...errors import Array, LoadError
+from ...errors import Array, InputError, LoadError
 from ...server_bank import ServerBank, halved
 from ...tails import check_tails
-from ...validation import as_floats, as_fraction, as_server_array, raise_at_first
+from ...validation import (
+    as_floats,
+    as_fraction,
+    as_positive,
+    as_server_array,
+    as_shape,
+    raise_at_first,
+)
 from ..flow_balance import CELLS
 from ..limits import check_limits
 from ..optimum_equilibrium import check_load, optimum
@@ -31,6 +38,7 @@ from .late_split import LateSplits, fewest_late, started
 
 CLOSER = (0.95, 0.8, 0.4)  # parts of a time at which a lower one is looked for
 FIRST_STEP, STEP_GROWTH, LAST_STEP = 4e-15, 8.0, 0.1  # relative, from a percentile to its bound
+LONGEST = 1e250  # times beyond are of no use to bracket a percentile
 GROWTH = 4.0  # factor by which a time grows until few enough jobs are late
 TIME_STEP = 1e-5  # relative, of differences
 MOST_DOUBLINGS = 600
@@ -106,18 +114,29 @@ def percentile_of(
     ndarray, shape (...)
         Infinite where servers with a flow of their rate or more have more than the part 1 - p.
 
+    Raises
+    ------
+    InputError
+        On servers without a probability of late jobs; on flows that are negative or all 0.
+
     Examples
     --------
     >>> from sojourn.reference import MM1
     >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
-    >>> percentile_of(bank, [57.0, 38.0, 95.0], 0.99).round(6)
-    array(0.097212)
+    >>> float(percentile_of(bank, [57.0, 38.0, 95.0], 0.99).round(6))
+    0.097212
     """
     bank = as_bank(servers)
     check_tails(bank)
     p = as_fraction("p", p, "the jobs", ends=False)
-    x = as_floats("flow", flow)
-    s = bank.spare_capacity(x) if spare_capacity is None else as_floats("spare", spare_capacity)
+    x = _of_servers("flow", flow, len(bank))
+    good = np.isfinite(x) & (x >= 0)
+    raise_at_first("flow", x, good, "is not a flow", "give 0 or more jobs per unit of time")
+    problem, remedy = "is 0 at every server", "give at least one a flow above 0"
+    raise_at_first("flow", x.max(axis=-1), x.any(axis=-1), problem, remedy)
+    s = bank.spare_capacity(x)
+    if spare_capacity is not None:
+        s = as_shape("spare_capacity", spare_capacity, x.shape)
     found = _percentile(bank, x.reshape(-1, len(bank)), s.reshape(-1, len(bank)), 1.0 - p)
     return found.reshape(x.shape[:-1])
 
@@ -229,8 +248,8 @@ def least_percentile(
     >>> from sojourn.reference import MM1
     >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
     >>> least = least_percentile(bank, 190.0)
-    >>> least.percentile.round(6), least.flow.round(3)
-    (array(0.081416), array([ 43.402,  27.673, 118.926]))
+    >>> float(least.percentile.round(6)), least.flow.round(3)
+    (0.081416, array([ 43.402,  27.673, 118.926]))
     """
     p = as_fraction("p", p, "the jobs", ends=False)
     bank, loads, low, high = _checked(servers, load, least, most)
@@ -274,16 +293,14 @@ def least_late_share(
     --------
     >>> from sojourn.reference import MM1
     >>> bank = MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020])
-    >>> least_late_share(bank, 190.0, within=0.1).share.round(6)
-    array(0.002956)
+    >>> float(least_late_share(bank, 190.0, within=0.1).share.round(6))
+    0.002956
     """
-    time = as_floats("within", within)
-    good = (time > 0) & np.isfinite(time) & (time.ndim == 0)
-    raise_at_first("within", time, good, "is not one time above 0", "give it in units of time")
+    time = as_positive("within", within, "give a time in the unit of the delays")
     bank, loads, low, high = _checked(servers, load, least, most)
     columns = []
     for some in _blocks(bank, loads):
-        times = np.full(some.shape, float(time))
+        times = np.full(some.shape, time)
         found = fewest_late(bank, some, times, low, high, started(bank, some, low, high))
         columns.append((*found.servers[:2], found.share, found.bound))
     return LeastLateShare(loads, *_joined(columns, loads.ndim))
@@ -308,23 +325,31 @@ def _checked(
     return bank, loads, low, high
 
 
+def _of_servers(field: str, value: npt.ArrayLike, n: int) -> Array:
+    """Return numbers of shape (..., n); InputError on another number of servers."""
+    given = as_floats(field, value)
+    if given.shape[-1:] != (n,):
+        problem = f"does not have one number for each of {n} servers"
+        raise InputError(field, given.tolist(), problem, f"give shape (..., {n})")
+    return given
+
+
 def _blocks(bank: ServerBank, loads: Array) -> list[Array]:
     """Return the loads in blocks, shape (k,) each."""
     flat, size = np.atleast_1d(loads), max(1, CELLS // len(bank))
     return [flat[i : i + size] for i in range(0, flat.size, size)]
 
 
-def _joined(columns: list[tuple[Array, ...]], axes: int) -> list[Array]:
+def _joined(columns: Sequence[tuple[Array, ...]], axes: int) -> list[Array]:
     """Return the columns of all blocks; of one load without the leading axis."""
     joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
     return joined if axes else [column[0] for column in joined]
 
 
-def _late_share(bank: ServerBank, flow: Array, spare: Array, time: Array) -> Array:
-    """Return the share of late jobs of splits, shape (K,)."""
-    jobs = flow * bank.late_jobs(flow, time[:, None], spare).share
-    (late, low), (total, rest) = exact_sum(jobs), exact_sum(flow)
-    return np.asarray((late + low) / (total + rest))
+def _sum(terms: Array) -> Array:
+    """Return the sums over the last axis, rounded once."""
+    high, low = exact_sum(terms)
+    return np.asarray(high + low)
 
 
 def _log_ratio(share: Array, late: float) -> Array:
@@ -335,14 +360,19 @@ def _log_ratio(share: Array, late: float) -> Array:
 
 def _percentile(bank: ServerBank, flow: Array, spare: Array, late: float) -> Array:
     """Return the times after which the part `late` of the jobs of each split is late, (K,)."""
+    weight = flow / flow.max(axis=-1, keepdims=True)  # their sum is no overflow
+    total = _sum(weight)
 
     def excess(time: Array, rows: npt.NDArray[np.intp]) -> Array:
-        return _log_ratio(_late_share(bank, flow[rows], spare[rows], time), late)
+        share = bank.late_jobs(flow[rows], time[:, None], spare[rows]).share
+        return _log_ratio(_sum(weight[rows] * share) / total[rows], late)
 
     used = flow > 0
-    full = np.where(used & (spare <= 0), flow, 0.0).sum(axis=-1) / flow.sum(axis=-1)
+    full = np.where(used & (spare <= 0), weight, 0.0).sum(axis=-1) / total
     first = np.where(used, bank.delay, np.inf).min(axis=-1)
-    latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
+    with np.errstate(over="ignore"):
+        latency = np.where(used & (spare > 0), bank.latency(flow, spare), 0.0).max(axis=-1)
+        latency = np.minimum(latency, LONGEST)
     out, rows = np.full(first.shape, np.inf), np.flatnonzero(full <= late)
     some = first[rows], (latency - first)[rows]
     out[rows] = _root_after(lambda time, k: excess(time, rows[k]), *some, late)

@@ -41,6 +41,8 @@ def test_each_time_is_compared_with_the_intended_one(measured):
         assert ("reference, 3 servers, 10,000 loads", goal, "np.sort of loads x servers") in pairs
     row = "whole weights of 1,000 servers, total 1,000,000"
     assert (row, "whole weights", "np.sort of n log W numbers") in pairs
+    row = "99th percentile of 3 servers, 20 loads"
+    assert (row, "least percentile", "the optima one by one") in pairs
     assert {
         ("worst case certified to 1e-8, 3 servers", "model", other)
         for other in ("reference", "Clarabel alone")

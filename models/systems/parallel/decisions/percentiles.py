@@ -20,7 +20,7 @@ from .....reference.parallel.decisions.percentile import (
     least_percentile,
     percentile_of,
 )
-from .....reference.parallel.optimum_equilibrium import check_one_load, equilibrium, optimum
+from .....reference.parallel.optimum_equilibrium import equilibrium, optimum
 from .....reference.tails import check_tails, tail_caveats
 from .....reference.validation import as_fraction, as_positive
 from ....core.certificate import Bounds, bounds
@@ -60,12 +60,12 @@ class TailSplit(HtmlTable, ServerSplit):
     certificate: Bounds
     certified: bool
 
-    def _text(self, head: str) -> str:
-        """Return the text of the split under a first line."""
+    def _text(self, *head: str) -> str:
+        """Return the text of the split under its first lines."""
         verdict = "certified" if self.certified else "NOT CERTIFIED"
         proof = f"  {verdict} within {self.certificate.gap:.1e} (no solver)"
         caveats = [f"  but {caveat}" for caveat in self.caveats]
-        return "\n".join([head, *caveats, proof, *self._lines()])
+        return "\n".join([*head, *caveats, proof, *self._lines()])
 
     def _record(self, *names: str) -> dict[str, Any]:
         """Return numbers by their names, and those that all these splits have, ready for JSON."""
@@ -133,8 +133,9 @@ class PercentileSplit(TailSplit):
     def __repr__(self) -> str:
         return self._text(
             f"least {100 * self.p:g}th percentile at load {self.load:g}: {self.time:.9g}, "
-            f"mean delay {self.mean_delay:.9g}; at the optimum {self.optimum_time:.6g}, "
-            f"at the equilibrium {self.equilibrium_time:.6g}"
+            f"mean delay {self.mean_delay:.9g}",
+            f"  {self.optimum_time:.6g} at the optimum, "
+            f"{self.equilibrium_time:.6g} at the equilibrium",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class LateSplit(TailSplit):
     >>> system = ParallelServers(MM1(rate=[100, 80, 200], delay=[0.005, 0.005, 0.020]))
     >>> best = system.least_late_share(load=190, within=0.1)
     >>> round(best.late_share, 6), round(best.optimum_share, 6), best.certified
-    (0.002956, 0.00448, True)
+    (0.002956, 0.004631, True)
     """
 
     within: float
@@ -186,9 +187,9 @@ class LateSplit(TailSplit):
     def __repr__(self) -> str:
         return self._text(
             f"fewest jobs later than {self.within:g} at load {self.load:g}: "
-            f"{100 * self.late_share:.6g} %, mean delay {self.mean_delay:.9g}; "
-            f"at the optimum {100 * self.optimum_share:.4g} %, "
-            f"at the equilibrium {100 * self.equilibrium_share:.4g} %"
+            f"{100 * self.late_share:.6g} %, mean delay {self.mean_delay:.9g}",
+            f"  {100 * self.optimum_share:.4g} % at the optimum, "
+            f"{100 * self.equilibrium_share:.4g} % at the equilibrium",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,16 +202,16 @@ def percentile_split(
 ) -> PercentileSplit:
     """Return the split of least percentile; see `ParallelServers.least_percentile`."""
     p = as_fraction("p", p, "the jobs", ends=False)
-    total, least, most = _bounds(bank, load, limits)
-    found = least_percentile(bank, total, p, least=least, most=most)
+    least, most = _bounds(bank, load, limits)
+    found = least_percentile(bank, load, p, least=least, most=most)
     time = float(found.percentile)
     proof = bounds(time, min(float(found.lower), time), time, ROUNDING)
     of_optimum, of_equilibrium = (
         float(percentile_of(bank, split.flow, p, split.spare_capacity))
-        for split in (optimum(bank, total), equilibrium(bank, total))
+        for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return PercentileSplit(
-        **_fields(bank, names, total, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
         p=p,
         time=time,
         optimum_time=of_optimum,
@@ -223,21 +224,21 @@ def late_split(
 ) -> LateSplit:
     """Return the split of fewest late jobs; see `ParallelServers.least_late_share`."""
     within = as_positive("within", within, "give a time in the unit of the delays")
-    total, least, most = _bounds(bank, load, limits)
-    found = least_late_share(bank, total, within, least=least, most=most)
+    least, most = _bounds(bank, load, limits)
+    found = least_late_share(bank, load, within, least=least, most=most)
     share = float(found.share)
     proof = bounds(share, min(float(found.lower), share), share, ROUNDING)
 
     def late(flow: Array, spare_capacity: Array) -> float:
         jobs = flow * bank.late_jobs(flow, within, spare_capacity).share
-        return math.fsum(jobs.tolist()) / total
+        return math.fsum(jobs.tolist()) / load
 
     of_optimum, of_equilibrium = (
         late(split.flow, split.spare_capacity)
-        for split in (optimum(bank, total), equilibrium(bank, total))
+        for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return LateSplit(
-        **_fields(bank, names, total, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
         within=within,
         late_share=share,
         optimum_share=of_optimum,
@@ -247,14 +248,13 @@ def late_split(
 
 def _bounds(
     bank: Latency, load: float, limits: Sequence[Limit]
-) -> tuple[float, Array | float, Array | float]:
-    """Return the load and the bounds of the flows; InputError on servers without tails first."""
+) -> tuple[Array | float, Array | float]:
+    """Return the bounds of the flows; InputError on servers without tails first."""
     check_tails(bank)
-    total = check_one_load(bank, load)
     if not limits:
-        return total, 0.0, math.inf
-    ((least, most),) = bounds_of_flows(bank, np.array([total]), limits, TOGETHER)
-    return total, least, most
+        return 0.0, math.inf
+    ((least, most),) = bounds_of_flows(bank, np.array([load]), limits, TOGETHER)
+    return least, most
 
 
 def _fields(
