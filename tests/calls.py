@@ -306,6 +306,9 @@ GOOD: dict[str, Callable[[], Any]] = {
 ANSWERS: dict[type, Callable[[], Any]] = {
     models.Certificate: lambda: servers().optimum(6.0).certificate,
     models.Cone: lambda: MM1(RATE).total_cone(cp.Variable(2)),
+    models.ConvexTerms: lambda: models.LateShare(5.0, 0.9).terms(
+        MM1(RATE), np.array([3.0, 2.0]), 6.0
+    ),
     models.ControlledSplit: lambda: servers().control(6.0, 0.5),
     models.Evaluation: lambda: servers().evaluate(6.0, weights=[1, 1]),
     models.LateSplit: lambda: servers().least_late_share(6.0, 1.0),
