@@ -224,6 +224,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "Budget.at_most": lambda: 100.0,
     "GroupShare.at_most": lambda: 0.5,
     "GroupShare.servers": lambda: [0],
+    "LateShare.at_most": lambda: 0.9,
     "ServerPercentile.p": lambda: 0.9,
     "within": lambda: 5.0,
     "late_jobs.time": lambda: 1.0,
@@ -325,6 +326,9 @@ GOOD: dict[str, Callable[[], Any]] = {
 ANSWERS: dict[type, Callable[[], Any]] = {
     models.Certificate: lambda: servers().optimum(6.0).certificate,
     models.Cone: lambda: MM1(RATE).total_cone(cp.Variable(2)),
+    models.ConvexTerms: lambda: models.LateShare(5.0, 0.9).terms(
+        MM1(RATE), np.array([3.0, 2.0]), 6.0
+    ),
     models.ControlledSplit: lambda: servers().control(6.0, 0.5),
     models.Evaluation: lambda: servers().evaluate(6.0, weights=[1, 1]),
     models.LateSplit: lambda: servers().least_late_share(6.0, 1.0),
@@ -446,6 +450,7 @@ def made_by_users(kind: type) -> bool:
 
 HOOKS = {
     *("from_fields", "linearise", "value", "check_options", "of", "to"),
+    *("check", "terms", "bound_at", "unit_at", "LateShare.cone"),
     *("MaxGroupFlow.rows", "MaxGroupFlow.unit", "ServerPercentile.caveats"),
 }
 """Calls that the library alone makes, with values that it has checked before."""

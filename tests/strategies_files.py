@@ -46,6 +46,7 @@ LIMITS = (
     {"kind": "ServerPercentile", "p": 0.9, "within": 900},
     {"kind": "Budget", "price": [1, 2], "at_most": 100},
     {"kind": "GroupShare", "servers": ["a"], "at_most": 0.9, "name": "edge"},
+    {"kind": "LateShare", "within": 900, "at_most": 0.9},
     {"kind": "LinearLimit", "matrix": [[1, 0]], "bound": [50]},
 )
 VARIANTS = ({"delay": 0}, {"delay": "mean", "pay": "true", "title": "x"}, {"cv": 2})

@@ -26,6 +26,7 @@ from sojourn.models import (
     DualMode,
     GroupShare,
     InputError,
+    LateShare,
     Limit,
     LinearLimit,
     LoadError,
@@ -201,6 +202,7 @@ LIMITS = {
     "box": [MinShare(0.2), MaxShare(0.7)],
     "a row": [GroupShare([0], 0.3)],
     "rows": [GroupShare([0], 0.3), GroupShare([0, 1], 0.6), Budget([1, 2, 3], 20.0)],
+    "late jobs": [LateShare(1.0, 0.003)],
     "a server that is too slow": [ServerPercentile(0.9, [1.0, 1.0, 0.3])],
 }
 

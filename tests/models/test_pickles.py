@@ -24,6 +24,7 @@ from sojourn.models import (
     GroupShare,
     InputError,
     LatencyCheckError,
+    LateShare,
     LateWait,
     LinearLimit,
     LoadError,
@@ -82,7 +83,7 @@ BANK = reference.MM1([10.0, 5.0], [0.1, 0.2])
 LIMITS = [
     MinShare([0.1, 0.2]), MaxShare(0.9), MaxUtilisation(0.8), ServerPercentile(0.9, 5.0),
     Budget([1.0, 2.0], 20.0),
-    GroupShare([0], 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
+    GroupShare([0], 0.9), LateShare(5.0, 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
 
 
@@ -135,6 +136,7 @@ RESULTS = {
     "report": lambda: check_latency(MM1([3.0, 2.0])),
     "reference split": lambda: reference.optimum(BANK, 6.0),
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
+    "terms of a limit": lambda: LateShare(5.0, 0.9).terms(BANK, np.array([3.0, 2.0]), 6.0),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
     "reference pools": lambda: reference.staff_pools([3.0, 10.0], [12.0, 8.0], budget=9),

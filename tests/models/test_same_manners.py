@@ -14,6 +14,7 @@ from sojourn.models import (
     DualMode,
     Groups,
     InputError,
+    LateShare,
     MaxShare,
     MaxUtilisation,
     MinShare,
@@ -236,6 +237,7 @@ IDLE = {
     "MinShare": lambda system, load: MinShare(0.0),
     "MaxUtilisation": lambda system, load: MaxUtilisation(1.0),
     "Budget": lambda system, load: Budget(price=np.ones(len(system)), at_most=2 * load),
+    "LateShare": lambda system, load: LateShare(within=1.0 / system.total_rate, at_most=1.0),
 }
 
 

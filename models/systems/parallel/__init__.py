@@ -2,6 +2,7 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .convex_limit import ConvexLimit, ConvexTerms
 from .decisions.percentiles import LateSplit, PercentileSplit
 from .decisions.pools import Pools
 from .decisions.staff_targets import LateWait, MeanWait, PoolLateWait, PoolWait, ServerBudget
@@ -9,6 +10,7 @@ from .decisions.staffed import StaffedPools, StaffedServers
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
+from .late_share import LateShare
 from .limits import (
     Budget,
     GroupShare,
@@ -28,8 +30,11 @@ __all__ = [
     "Budget",
     "Certificate",
     "ControlledSplit",
+    "ConvexLimit",
+    "ConvexTerms",
     "Evaluation",
     "GroupShare",
+    "LateShare",
     "LateSplit",
     "LateWait",
     "Limit",

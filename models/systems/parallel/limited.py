@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import cvxpy as cp
@@ -16,6 +17,8 @@ from ...core.solution import Provenance
 from ...core.stored import Column
 from .certificate import accepted, certify_within, rounding_price
 from .combined_limits import CombinedLimits, Found, combine_limits
+from .convex_limit import ConvexLimit
+from .convex_program import ConvexProgram
 from .formulations import Model
 from .limits import limits_of
 from .linear_limit import Limit
@@ -67,6 +70,18 @@ class WithinLimits(Split):
         """The limits."""
         return limits_of(self.limits)
 
+    @cached_property
+    def _convex(self) -> list[ConvexLimit]:
+        """The convex ones of the limits."""
+        return [limit for limit in self.given_limits if isinstance(limit, ConvexLimit)]
+
+    def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
+        """Return the formulations, with the cones of the convex limits."""
+        forms, n = super().formulations(chosen), len(self.bank)
+        cones = [limit.cone(self.bank, cp.Variable(n), 1.0, 1.0) for limit in self._convex]
+        more = frozenset[str]().union(*(cone.kinds for cone in cones if cone is not None))
+        return {name: kinds | more for name, kinds in forms.items()}
+
     def prepare(self, points: Points) -> None:
         """Combine the limits at all loads in one pass, unless they were combined together."""
         loads = list(dict.fromkeys(load or self._idle_load for load in points[0].tolist()))
@@ -113,6 +128,10 @@ class WithinLimits(Split):
         """Load so small that all latencies are those of empty servers."""
         return IDLE_PART * float(self.bank.rate.min(initial=1 / self.unit))
 
+    def shape(self, form: str) -> Hashable:
+        """Return None with convex limits, whose cones have the numbers of the servers."""
+        return None if self._convex else super().shape(form)
+
     def pattern(self, form: str, points: Points) -> Hashable:
         """Return the servers with bounds and the rows: one program serves loads that share them.
 
@@ -127,43 +146,47 @@ class WithinLimits(Split):
     def write(self, form: str, points: Points) -> Model:
         """Return the program with the limits as constraints."""
         combined, k = self.place(float(points[0][0]))
-        low, high, kept = combined.in_program
-        matrix, numbers = combined.matrix[kept], combined.numbers.items()
+        low, high, _ = combined.in_program
+        matrix = combined.matrix[combined.kinds_in_program[0]]
+        numbers = combined.in_unit(self.unit).items()
         of_load = {name: column[k] for name, column in numbers if column.shape[1]}
         named = {
             name: cp.Parameter(own.size, name=name)
             for name, own in of_load.items()
             if combined.shared
         }
-        least, most, bound = (
-            named.get(name, of_load[name] * self.unit if name in of_load else None)
-            for name, _ in numbers
-        )
+        least, most, bound = (named.get(name, of_load.get(name)) for name, _ in numbers)
 
-        def with_limits(model: Model) -> Model:
+        def with_limits(model: Model, convex: ConvexProgram | None) -> Model:
             """Return the model, and those that follow it, with the limits."""
             flow, after = model.variable, model.next
-            rows = None if bound is None else matrix @ flow <= bound
+            cones = [] if convex is None else convex.cones(flow, self.unit)
+            sides = [matrix @ flow, *(cp.sum(cone.value) for cone in cones)]
+            rows = None if bound is None else (cp.hstack(sides) if cones else sides[0]) <= bound
             constraints = [
                 *model.problem.constraints,
                 *([] if rows is None else [rows]),
                 *([] if least is None else [flow[low] >= least]),
                 *([] if most is None else [flow[high] <= most]),
+                *(constraint for cone in cones for constraint in cone.constraints),
             ]
 
             def following(solved: Model, gap: float, enough: float) -> Model | None:
                 found = None if after is None else after(solved, gap, enough)
-                return None if found is None else with_limits(found)
+                more = None if convex is None else convex.refined(np.asarray(solved.flow.value))
+                if found is None and (more is None or gap <= enough):
+                    return None
+                return with_limits(model if found is None else found, more or convex)
 
             return replace(
                 model,
                 problem=cp.Problem(model.problem.objective, constraints),
                 limited=named,
                 rows=rows,
-                next=None if after is None else following,
+                next=None if after is None and convex is None else following,
             )
 
-        return with_limits(super().write(form, points))
+        return with_limits(super().write(form, points), combined.convex_in_program())
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the numbers of the limits, in the unit of the program."""
@@ -172,8 +195,9 @@ class WithinLimits(Split):
             return given
         values = {name: np.empty((len(points[0]), p.size)) for name, p in program.limited.items()}
         for places, combined, rows in self._each(points[0]):
+            numbers = combined.in_unit(self.unit)
             for name, column in values.items():
-                column[places] = combined.numbers[name][rows] * self.unit
+                column[places] = numbers[name][rows]
         return (*given, *((p, values[name]) for name, p in program.limited.items()))
 
     def finish(self, program: Model, returned: SolverOutput, points: Points) -> LimitedSplits:
@@ -181,7 +205,8 @@ class WithinLimits(Split):
         duals = None
         if program.rows is not None:
             # the total delay has no unit, so a multiplier has the inverse unit of its row
-            duals = np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+            units = self.place(float(points[0][0]))[0].row_units(self.unit)
+            duals = np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * units
         return self._within(points[0], self._flow(program, returned), duals)
 
     def idle(self, points: Points) -> LimitedSplits:
@@ -214,7 +239,7 @@ class WithinLimits(Split):
             found = self._certified_within(
                 loads[rows], flow[rows], combined.limits(index), of_solver
             )
-            prices = np.zeros((rows.size, len(combined.matrix)))
+            prices = np.zeros((rows.size, combined.bound.shape[1]))
             prices[:, kept] = found.pop("row_prices")
             for name, column in {**found, "row_prices": [*prices]}.items():
                 getattr(out, name)[rows] = column

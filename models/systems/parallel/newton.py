@@ -16,6 +16,7 @@ Nothing here decides whether an answer is right: the certificate does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,15 @@ from ...core.table import Mask
 from .dual_bounds import lower_bound
 from .newton_step import SINGULAR, Step, free_step, limited_step, only_best, to_first_limit
 from .prices import Goal, multiplier
-from .splits import LAST_DIGIT, ROUNDING, Limits, interior_point, load_residual, project_to_load
+from .splits import (
+    LAST_DIGIT,
+    ROUNDING,
+    Limits,
+    interior_point,
+    load_residual,
+    project_to_load,
+    weighted,
+)
 
 MAX_STEPS = 200
 MAX_STEPS_DIFFERENCES = 30  # where slopes are differences: a step is slow, and few are needed
@@ -42,6 +51,8 @@ RELEASE_EVERY = 8  # steps after which servers and rows are released before conv
 NO_START = 0  # number of steps of an answer that has no valid start
 SMALL_SHARE = 1e-6  # share of the load whose last digits are the rounding error of the load
 LAST_DIGITS = 4e-15  # relative difference of prices that is a rounding error
+LEAST_CHARGE = 1e-4  # of a row that binds, relative to the price of the load
+LARGEST_CHARGE = 100.0  # of a row, the same; a solver's price beyond has no digits
 SPARE_PART = 0.9  # part of the spare capacity that one step may use
 
 Steps = npt.NDArray[np.intp]
@@ -149,7 +160,7 @@ def polish_within(
             todo = np.flatnonzero(~(these.violation(load, x) <= ROUNDING))  # where a limit binds
             if not todo.size:
                 continue
-            m, begun = len(these.matrix), [start[todo] for start in starts]
+            m, begun = these.bound.shape[-1], [start[todo] for start in starts]
             found, price[todo], z[todo, :m], taken = _steps_within(
                 bank.at(todo), load[todo], begun, these.at(todo), row_prices[todo, :m]
             )
@@ -165,13 +176,14 @@ def _steps_within(
     """Return the result of `polish_within` by Newton steps from the starts in turn."""
     m, todo = row_prices.shape[1], np.arange(load.size)
     x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
-    for start, careful in ((s, c) for s in starts for c in (False, True)):
+    crowds = (False,) if limits.convex is None else (False, True)
+    for crowding, start, careful in product(crowds, starts, (False, True)):
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
         first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
         price = multiplier(some, loads, first, "optimum")[:, None]
-        begun = np.concatenate([price, np.zeros((todo.size, m))], axis=1)
+        begun = np.concatenate([price, -_first_prices(own, first, row_prices[todo], price)], axis=1)
         x[todo], taken, dual[todo] = _newton(
-            some, loads, first, valid, "optimum", own, begun, careful=careful
+            some, loads, first, valid, "optimum", own, begun, careful=careful, crowding=crowding
         )
         count[todo] += taken
         todo = todo[(taken == NO_START) | (taken == max_steps(bank, careful=careful))]
@@ -180,14 +192,27 @@ def _steps_within(
     for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
         row, prices = np.array([k]), row_prices[k]
         some, own, loads = bank.at(row), limits.at(row), load[row]
-        charged = some.with_extra_delay(prices @ limits.matrix)
+        charged = some.with_extra_delay(weighted(prices, own.slopes(x[row])).reshape(-1))
         of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
         mine, other = (
-            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0))[0]
+            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0), x[row])[0]
             for c in (dual[k], of_solver)
         )
         dual[k] = of_solver if other > mine else dual[k]
     return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
+
+
+def _first_prices(limits: Limits, flow: Array, row_prices: Array, price: Array) -> Array:
+    """Return the prices of rows before the first step, shape (K, m): of convex rows that bind.
+
+    They are a part of the slopes of that step. A solver's prices of other rows are not quite 0.
+    """
+    if limits.convex is None:
+        return np.zeros_like(row_prices)
+    charge = row_prices * np.abs(limits.slopes(flow)).max(axis=-1)
+    known = (charge > LEAST_CHARGE * price) & (charge < LARGEST_CHARGE * price)
+    convex = np.arange(row_prices.shape[1]) >= len(limits.matrix)
+    return np.where(convex & known, row_prices, 0.0)
 
 
 def max_steps(bank: ServerBank, *, careful: bool = False) -> int:
@@ -246,6 +271,7 @@ def _newton(
     dual: Array,
     *,
     careful: bool = False,
+    crowding: bool = False,
 ) -> tuple[Array, Steps, Array]:
     """Return flows, numbers of steps, and multipliers after Newton steps from K starts.
 
@@ -266,6 +292,8 @@ def _newton(
     careful : bool
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
+    crowding : bool
+        Whether active rows of the wrong sign leave where the free servers cannot meet all of them.
     """
     last = max_steps(bank, careful=careful)
     has_rows, bounded = bool(limits.bound.size), limits.bounded
@@ -276,7 +304,7 @@ def _newton(
         spare_capacity=bank.spare_capacity(start),
         used=(start > limits.least) & (start < limits.most),
         active=(
-            limits.excess(start) >= -ROUNDING * limits.row_scale(start)
+            (limits.excess(start) >= -ROUNDING * limits.row_scale(start)) | (dual[:, 1:] < 0)
             if has_rows
             else np.zeros((load.size, 0), dtype=bool)
         ),
@@ -284,7 +312,9 @@ def _newton(
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     )
-    tolerance = STEP_TOL_DIFFERENCES if bank.uses_finite_differences else STEP_TOL[goal]
+    # a convex row is off by the square of the last step
+    exact = not bank.uses_finite_differences and limits.convex is None
+    tolerance = STEP_TOL[goal] if exact else STEP_TOL_DIFFERENCES
     some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
         before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
@@ -326,15 +356,17 @@ def _newton(
             changes = changes | leaving.any(axis=1)
         converged = (relative_step <= tolerance) | (stalled >= MAX_STALLED)
         failed = newton.unmet if bounded else ~used.any(axis=1)
+        crowded = failed & leaving.any(axis=1) & crowding
+        failed = failed & ~crowded
         done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
         if not np.count_nonzero(going):
             break
-        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
+        release = converged | crowded | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
-            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
+            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own.slopes(x))
             changes = entering.any(axis=1) | leaving.any(axis=1)
         changed = release & changes
         if np.count_nonzero(changed):

@@ -114,9 +114,9 @@ class ParallelServers(SplitDecisions):
             families of the form e + k/(mu - x); ``"epigraph"`` writes each family in its own
             way, by tangents where the family has no cone.
         subject_to : sequence of Limit, optional
-            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `Budget`, `GroupShare`,
-            `LinearLimit` or a class of your own, see `Limit`. Their shadow prices are in
-            ``Solution.limits``.
+            `MinShare`, `MaxShare`, `MaxUtilisation`, `ServerPercentile`, `LateShare`, `Budget`,
+            `GroupShare`, `LinearLimit` or a class of your own, see `Limit` and `ConvexLimit`. Their
+            shadow prices are in ``Solution.limits``.
 
         Returns
         -------

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from .....reference.errors import Array, InputError
 from ....latency.base import Latency
 from ..combined_limits import combine_limits
+from ..convex_limit import ConvexLimit
 from ..linear_limit import Limit
 
 REMEDY = "use limits on each server, such as MinShare, MaxShare or MaxUtilisation"
@@ -36,7 +37,8 @@ def bounds_of_flows(
         Where no split meets the limits.
     """
     for i, limit in enumerate(limits):
-        if not limit.linearise(bank, float(load.max()))._checked(len(bank))._per_server:
+        together = isinstance(limit, ConvexLimit)
+        if together or not limit.linearise(bank, float(load.max()))._checked(len(bank))._per_server:
             problem = f"bounds several servers together: {why}"
             raise InputError(f"subject_to[{i}]", limit, problem, REMEDY)
     for found in combine_limits(limits, bank, load):

@@ -15,6 +15,7 @@ from sojourn.models import (
     Constant,
     GroupShare,
     InputError,
+    LateShare,
     Limit,
     LinearLimit,
     LoadError,
@@ -46,6 +47,8 @@ CASES = {
     "two rows": [LinearLimit([[1, 1, 0.5], [0.2, 1, 1]], [160.0, 170.0])],
     "many": [MinShare(0.1), MaxUtilisation(0.95), Budget([1, 2, 1], 350.0), GroupShare([0], 0.6)],
     "opposite rows": [LinearLimit([1, 0, 0], 60.0, "few"), LinearLimit([-1, -0.1, 0], -20, "used")],
+    "late share": [LateShare(0.1, 0.0018)],
+    "late shares": [LateShare(0.1, 0.01), LateShare(0.03, 0.5), MaxUtilisation(0.9)],
     "all carried": [MaxShare(1.0), Budget(1.0, 190.0)],
 }
 

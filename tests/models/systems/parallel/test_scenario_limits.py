@@ -9,6 +9,7 @@ from sojourn.models import (
     MM1,
     Budget,
     GroupShare,
+    LateShare,
     LinearLimit,
     MaxShare,
     ParallelServers,
@@ -50,6 +51,7 @@ def read(*tables, file=FILE):
     ('kind = "ServerPercentile"\np = 0.95\nwithin = 60', ServerPercentile(0.95, 0.060)),
     ('kind = "Budget"\nprice = [1, 1, 2]\nat_most = 245', Budget([1, 1, 2], 245)),
     ('kind = "GroupShare"\nservers = ["edge 1", "edge 2"]\nat_most = 0.4', GroupShare([0, 1], 0.4)),
+    ('kind = "LateShare"\nwithin = 100\nat_most = 0.003', LateShare(0.1, 0.003)),
     ('kind = "LinearLimit"\nmatrix = [[1, 1, 2], [-1, 0, -1]]\nbound = [250, -150]',
      LinearLimit([[1, 1, 2], [-1, 0, -1]], [250, -150])),
 ])  # fmt: skip
