@@ -2,6 +2,8 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .decisions.sizes.sized import SizedServers
+from .decisions.sizes.targets import MeanDelay, RateBudget, ServerDelay
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
@@ -30,9 +32,13 @@ __all__ = [
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
+    "MeanDelay",
     "MinShare",
     "ParallelServers",
+    "RateBudget",
+    "ServerDelay",
     "ServerPercentile",
+    "SizedServers",
     "Solution",
     "Tolls",
     "WholeSplit",
