@@ -1,12 +1,14 @@
 """Parallel servers: n servers, each reached over a network delay, that share one stream of jobs."""
 
 from .certificate import Certificate
+from .convex_limit import ConvexLimit, ConvexTerms
 from .control import ControlledSplit, Tolls
 from .decisions.sizes.sized import SizedServers
 from .decisions.sizes.targets import MeanDelay, RateBudget, ServerDelay
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
+from .late_share import LateShare
 from .limits import (
     Budget,
     GroupShare,
@@ -26,8 +28,11 @@ __all__ = [
     "Budget",
     "Certificate",
     "ControlledSplit",
+    "ConvexLimit",
+    "ConvexTerms",
     "Evaluation",
     "GroupShare",
+    "LateShare",
     "Limit",
     "LinearLimit",
     "MaxShare",
