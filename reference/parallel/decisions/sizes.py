@@ -280,7 +280,7 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
         total = servers.total(servers.most)
         return servers.answer(servers.most, 0.0, total, total, 0.0)
     start = (money - least) / float(np.sum(servers.price * servers.root))
-    q = _root(lambda q: _spent(servers, q), money, start)
+    q = increasing_root(lambda q: _spent(servers, q), money, start)
     spare, z = servers.at(q).spare, 1.0 / q**2
     total = servers.total(spare)
     lower = total + z * (servers.cost(spare) - money)
@@ -309,7 +309,7 @@ def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
         return servers.answer(servers.most, 0.0, cost, cost, 0.0)
     gain = target - best
     start = gain / float(np.sum(servers.price * servers.root))
-    y = _root(lambda y: _delayed(servers, y), target, start)
+    y = increasing_root(lambda y: _delayed(servers, y), target, start)
     spare, z = servers.at(1.0 / y).spare, y * y
     cost = servers.cost(spare)
     lower = cost + (servers.total(spare) - target) / z
@@ -328,7 +328,7 @@ def _delayed(servers: Servers, y: float) -> tuple[float, float]:
     return servers.total(point.spare), point.slope
 
 
-def _root(function: Callable[[float], tuple[float, float]], target: float, start: float) -> float:
+def increasing_root(function: Callable[[float], tuple[float, float]], target: float, start: float) -> float:
     """Return the number above 0 at which an increasing function has a value.
 
     Newton steps, and where one leaves the bracket, its middle on a scale of logarithms.

@@ -9,15 +9,23 @@ import numpy as np
 
 from ......reference.errors import Array, InputError
 from ......reference.mg1 import MM1
+from ......reference.parallel.decisions.late_sizes import rates_for_late_share
 from ......reference.parallel.decisions.scalable import families, server_delay
 from ......reference.parallel.decisions.sizes import SizedRates, rates_at_split, rates_for_delay
 from ......reference.validation import as_floats, as_fraction, as_server_array, raise_at_first
+from ...late_share import LateShare
 from ...limits import ServerPercentile
 from .problem import SizeProblem
 from .sized import SizedServers, sized_servers
-from .targets import NO_TIME, ServerDelay
+from .targets import NO_TIME, MeanDelay, RateBudget, ServerDelay
 
-FIELDS = {"budget": "RateBudget.money", "mean_delay": "MeanDelay.time"}
+FIELDS = {
+    "budget": "RateBudget.money",
+    "mean_delay": "MeanDelay.time",
+    "within": "LateShare.within",
+    "at_most": "LateShare.at_most",
+}
+"""Arguments of the reference as users know them."""
 
 
 def sized_at_split(problem: SizeProblem, flows: Array) -> SizedServers:
@@ -53,6 +61,9 @@ def sized_at_split(problem: SizeProblem, flows: Array) -> SizedServers:
 
 def _rates(problem: SizeProblem, flow: Array) -> SizedRates:
     """Return the rates at a flow of shape (n,), by the question that decides."""
+    own = problem.one(LateShare)
+    if own is not None:
+        return _rates_for_late_share(problem, flow, own)
     servers = (flow, problem.k, problem.delay, problem.rate_price, problem.low, problem.high)
     if problem.budget is not None:
         return rates_at_split(*servers, budget=problem.budget, opening=problem.opening_cost(flow))
@@ -65,6 +76,30 @@ def _rates(problem: SizeProblem, flow: Array) -> SizedRates:
             remedy = "add MeanDelay(time), or a target or min_rate for this server"
             raise InputError("subject_to", list(problem.targets), text, remedy)
     return rates_at_split(*servers, mean_delay=problem.mean_target or math.inf)
+
+
+def _rates_for_late_share(problem: SizeProblem, flow: Array, late: LateShare) -> SizedRates:
+    """Return the rates of least cost for a share of late jobs, beside targets of single servers."""
+    others = [t for t in problem.targets if isinstance(t, MeanDelay | RateBudget | LateShare)]
+    if len(others) > 1 or problem.delay_cost is not None:
+        problem_text = "stands beside a budget, a mean delay, a delay_cost or another LateShare"
+        remedy = "combine it with ServerDelay and ServerPercentile alone, or bound the rates"
+        raise InputError("subject_to", list(problem.targets), problem_text, remedy)
+    check_exponential(problem)
+    found = rates_for_late_share(
+        flow,
+        problem.delay,
+        problem.rate_price,
+        problem.low,
+        problem.high,
+        within=late.within,
+        at_most=late.at_most,
+    )
+    for i in np.flatnonzero((flow > 0) & (found.spare_capacity <= 0))[:1]:
+        text = f"is cheapest with no spare capacity at {problem.system.names[i]}, all late there"
+        remedy = "add a ServerDelay target or min_rate for this server, or give it a smaller share"
+        raise InputError("subject_to", list(problem.targets), text, remedy)
+    return found
 
 
 def least_rates(problem: SizeProblem, flow: Array) -> Array:

@@ -24,6 +24,7 @@ from ......reference.validation import (
     raise_at_first,
 )
 from .....core.solution import SUM
+from ...late_share import LateShare
 from ...limits import ServerPercentile
 from .targets import MeanDelay, RateBudget, ServerDelay
 
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
     from ...system import ParallelServers
 
 Minimised = Literal["delay", "cost"]
-Target = RateBudget | MeanDelay | ServerDelay | ServerPercentile
+Target = RateBudget | MeanDelay | ServerDelay | ServerPercentile | LateShare
 Kind = TypeVar("Kind", bound=Target)
-TARGETS = (MeanDelay, ServerDelay, ServerPercentile)  # bounds of delays
+TARGETS = (ServerPercentile, LateShare)  # limits of splits that are targets, too
 SINGLE = (RateBudget, MeanDelay)  # of which the smallest would hold alone
 FITS = (
     "for the least mean delay give subject_to=[RateBudget(money)]; for the least cost give a "
-    "target, such as MeanDelay(time), ServerDelay(time) or ServerPercentile(p, within), or "
-    "delay_cost="
+    "target, such as MeanDelay(time), ServerDelay(time), ServerPercentile(p, within) or "
+    "LateShare(within, at_most), or delay_cost="
 )
 SPLITS = ("optimum", "best")
 
@@ -95,7 +96,8 @@ class SizeProblem:
     @property
     def k(self) -> Array:
         """Variability (1 + cv^2)/2 of each server, shape (n,)."""
-        return np.asarray(self.bank.k)
+        variability: Any = self.bank  # the base class of banks has none
+        return np.asarray(variability.k)
 
     @property
     def delay(self) -> Array:
