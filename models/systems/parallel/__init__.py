@@ -1,8 +1,8 @@
 """Parallel servers: n servers, each reached over a network delay, that share one stream of jobs."""
 
 from .certificate import Certificate
-from .convex_limit import ConvexLimit, ConvexTerms
 from .control import ControlledSplit, Tolls
+from .convex_limit import ConvexLimit, ConvexTerms
 from .decisions.sizes.sized import SizedServers
 from .decisions.sizes.targets import MeanDelay, RateBudget, ServerDelay
 from .decisions.weights import WholeSplit

@@ -1,11 +1,11 @@
 """Rates of least cost at a given split, for a largest share of late jobs over all M/M/1 servers.
 
 With tau = t - d the time at a server until a job is late, the flow x_i has x_i exp(-s_i tau_i) late
-jobs, convex in the spare capacity s_i; all are late where tau <= 0. At the price w of a late job the
-best spare capacity is s_i = log(w x_i tau_i/p_i)/tau_i within its bounds, where the late jobs of a
-server inside them are p_i/(w tau_i). So the late jobs are piecewise linear in 1/w. For any w >= 0
-the sum of the minima of p mu + w x exp(-s tau), less w times the allowed late jobs, is at most the
-cost of any rates that allow no more (weak duality).
+jobs, convex in the spare capacity s_i; all are late where tau <= 0. At the price w of a late job
+the best spare capacity is s_i = log(w x_i tau_i/p_i)/tau_i within its bounds, where the late jobs
+of a server inside them are p_i/(w tau_i). So the late jobs are piecewise linear in 1/w. For any
+w >= 0 the sum of the minima of p mu + w x exp(-s tau), less w times the allowed late jobs, is at
+most the cost of any rates that allow no more (weak duality).
 """
 
 from __future__ import annotations

@@ -328,7 +328,9 @@ def _delayed(servers: Servers, y: float) -> tuple[float, float]:
     return servers.total(point.spare), point.slope
 
 
-def increasing_root(function: Callable[[float], tuple[float, float]], target: float, start: float) -> float:
+def increasing_root(
+    function: Callable[[float], tuple[float, float]], target: float, start: float
+) -> float:
     """Return the number above 0 at which an increasing function has a value.
 
     Newton steps, and where one leaves the bracket, its middle on a scale of logarithms.
