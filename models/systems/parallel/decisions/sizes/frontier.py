@@ -20,7 +20,7 @@ from .sized import SizedServers
 from .targets import RateBudget
 
 if TYPE_CHECKING:
-    from .....core.curve import Rows, Variable
+    from .....core.variables import Rows, Variable
     from .....frontend.curve_dataset import Curve
 
 BLOCK = 4  # budgets solved at once; an interruption loses them
@@ -62,8 +62,6 @@ class FrontierRows(Table):
         """Return the rows of K answers, K >= 0, of n servers."""
         proofs = [one.certificate for one in found]
         prices = [math.nan if one.price_of_money is None else one.price_of_money for one in found]
-        each = (np.array([getattr(one, name) for one in found]) for name in ("rate", "flow"))
-        is_open = np.array([one.open for one in found], dtype=bool)
         return cls(
             np.array([one.mean_delay for one in found]),
             np.array([proof.lower_bound for proof in proofs]),
@@ -72,8 +70,9 @@ class FrontierRows(Table):
             np.array([one.certified for one in found], dtype=bool),
             np.array([one.total_cost for one in found]),
             np.array(prices),
-            *(values.reshape(-1, n) for values in each),
-            is_open.reshape(-1, n),
+            np.array([one.rate for one in found]).reshape(-1, n),
+            np.array([one.flow for one in found]).reshape(-1, n),
+            np.array([one.open for one in found], dtype=bool).reshape(-1, n),
         )
 
 

@@ -138,7 +138,8 @@ def _budgets(found: SizedServers, price: Array, high: Array, low: Array) -> Arra
     beyond = float(np.sum(price * (found.rate - least)))
     most = float(np.sum(np.where(price > 0, price * high, 0.0))) if high.ndim else np.inf
     budgets = found.total_cost + beyond * (FRONTIER - 1.0)
-    return np.unique(np.minimum(budgets, most + found.opening_cost))
+    budgets = np.minimum(budgets, most + found.opening_cost)
+    return np.unique([*budgets, found.total_cost])
 
 
 def _drawn(scenario: Scenario[ParallelServers], found: SizedServers, data: xr.Dataset) -> Any:
