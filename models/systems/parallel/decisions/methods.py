@@ -12,7 +12,7 @@ from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
 from .sizes.frontier import frontier
-from .sizes.problem import Minimised, Target, size_problem
+from .sizes.problem import Minimised, Target, size_problem, targets_of
 from .sizes.size import answer
 from .sizes.sized import SizedServers
 from .sizes.targets import RateBudget
@@ -238,7 +238,7 @@ class SplitDecisions(SplitTasks):
             min_rate,
             split,
             "delay",
-            (RateBudget(1.0), *subject_to),
+            (RateBudget(1.0), *targets_of(subject_to)),
             None,
             opening,
             None,
