@@ -178,6 +178,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "k": lambda: [1.0, 0.5],
     "rates_at_split.budget": lambda: 30.0,
     "rates_for_late_share.at_most": lambda: 0.1,
+    "rates_for_targets.late": lambda: [(5.0, 0.1)],
     "whole_weights.total": lambda: 10,
     "totals": lambda: [10, 20],
     "judge_flow.flow": lambda: [4.0, 2.0],

@@ -4,6 +4,7 @@ from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy,
 from .control import Controlled, controlled, price_of_optimum
 from .decisions.late_sizes import rates_for_late_share
 from .decisions.sizes import SizedRates, rates_at_split
+from .decisions.tail_sizes import rates_for_targets
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
@@ -31,6 +32,7 @@ __all__ = [
     "price_of_optimum",
     "rates_at_split",
     "rates_for_late_share",
+    "rates_for_targets",
     "saturation_limit",
     "sensitivity",
     "thresholds",

@@ -124,8 +124,8 @@ class SplitDecisions(SplitTasks):
             The mean delay over all jobs, within a `RateBudget`; or the cost of rates and openings,
             within the targets or with a `delay_cost`. By default the delay if there is a budget.
         subject_to : sequence, optional
-            `RateBudget`, or targets: `MeanDelay`, `ServerDelay`, `ServerPercentile`, and
-            `LateShare` beside targets of single servers.
+            `RateBudget`, or targets: `MeanDelay`, `ServerDelay`, `ServerPercentile`,
+            `LateShare`.
         delay_cost : float, optional
             Money per job and unit of time; the cost then has ``delay_cost * load * mean_delay``.
         opening : array_like, shape (n,) or (), optional

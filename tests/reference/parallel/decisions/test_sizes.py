@@ -8,7 +8,12 @@ import pytest
 from chunks import chunks
 from scipy.optimize import brentq
 
-from sojourn.reference import InputError, rates_at_split, rates_for_late_share
+from sojourn.reference import (
+    InputError,
+    rates_at_split,
+    rates_for_late_share,
+    rates_for_targets,
+)
 from sojourn.reference.parallel.decisions.scalable import server_delay, total_delay
 from sojourn.reference.parallel.decisions.sizes import _inverse, rates_for_delay
 
@@ -169,6 +174,36 @@ def test_random_late_shares_against_a_grid(seed):
     cost = price[0] * (flow[0] + spare) + price[1] * (flow[1] + other)
     cost = cost[(rest > 0) & (other <= high[1] - flow[1])]
     assert found.lower_bound <= cost.min() <= found.cost * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("seeds", chunks(600, 30, often=30))
+def test_several_targets_at_once(seeds):
+    """Certified, met, and never cheaper than one target alone."""
+    checked = 0
+    for seed in seeds:
+        rng, (flow, _, delay, price, low, high) = random_servers(seed)
+        servers = flow, delay, price, low, high
+        pairs = [(10 ** rng.uniform(-1, 1), 10 ** rng.uniform(-4, -0.5)) for _ in range(2)]
+        mean = 10 ** rng.uniform(-1.2, 0.0)
+        try:
+            found = rates_for_targets(*servers, late=pairs, mean_delay=mean)
+        except InputError as error:
+            assert error.field in ("at_most", "mean_delay")
+            continue
+        checked += 1
+        spare = found.spare_capacity
+        assert found.upper_bound - found.lower_bound <= 1e-10 * found.cost
+        assert found.total_delay <= mean * flow.sum() * (1 + 1e-11)
+        alone = [rates_at_split(flow, 1.0, *servers[1:], mean_delay=mean)]
+        for within, share in pairs:
+            late = flow * np.exp(-spare * np.maximum(within - delay, 0.0))
+            assert late.sum() <= share * flow.sum() * (1 + 1e-11)
+            alone.append(rates_for_late_share(*servers, within=within, at_most=share))
+        assert found.upper_bound >= max(one.lower_bound for one in alone)
+        budget = rates_for_targets(*servers, late=pairs, budget=found.cost * (1 + 1e-9))
+        assert budget.total_delay <= found.total_delay * (1 + 1e-9)
+        assert budget.upper_bound - budget.lower_bound <= 1e-9 * budget.total_delay
+    assert checked >= 5
 
 
 @pytest.mark.parametrize("k", [0.5, 0.7, 1.5, 13.0, 1e4])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ......reference.errors import Array, InputError
 from ......reference.parallel.decisions.late_sizes import rates_for_late_share
 from ......reference.parallel.decisions.sizes import SizedRates, rates_at_split
+from ......reference.parallel.decisions.tail_sizes import rates_for_targets
 from ...late_share import LateShare
 from .problem import SizeProblem
 from .server_targets import check_exponential, least_rates
 from .sized import SizedServers, sized_servers
-from .targets import MeanDelay, RateBudget
 
 FIELDS = {
     "budget": "RateBudget.money",
@@ -58,42 +59,40 @@ def sized_at_split(problem: SizeProblem, flows: Array) -> SizedServers:
 
 def _rates(problem: SizeProblem, flow: Array) -> SizedRates:
     """Return the rates at a flow of shape (n,), by the question that decides."""
-    own = problem.one(LateShare)
-    if own is not None:
-        return _rates_for_late_share(problem, flow, own)
+    if problem.one(LateShare) is not None:
+        return _rates_for_late_shares(problem, flow)
     servers = (flow, problem.k, problem.delay, problem.rate_price, problem.low, problem.high)
-    if problem.budget is not None:
-        return rates_at_split(*servers, budget=problem.budget, opening=problem.opening_cost(flow))
-    if problem.delay_cost is not None:
-        return rates_at_split(*servers, money_price=1.0 / problem.delay_cost)
-    if problem.mean_target is None:
+    if problem.minimise == "cost" and problem.delay_cost is None and problem.mean_target is None:
         for i in np.flatnonzero((flow > 0) & (problem.low <= flow))[:1]:
             name = problem.system.names[i]
             text = f"do not bound the delay at {name}: its least rate is its flow"
             remedy = "add MeanDelay(time), or a target or min_rate for this server"
             raise InputError("subject_to", list(problem.targets), text, remedy)
-    return rates_at_split(*servers, mean_delay=problem.mean_target or math.inf)
+        return rates_at_split(*servers, mean_delay=math.inf)
+    return rates_at_split(*servers, **_deciding(problem, flow))
 
 
-def _rates_for_late_share(problem: SizeProblem, flow: Array, late: LateShare) -> SizedRates:
-    """Return the rates of least cost for a share of late jobs, beside targets of single servers."""
-    others = [t for t in problem.targets if isinstance(t, MeanDelay | RateBudget | LateShare)]
-    if len(others) > 1 or problem.delay_cost is not None:
-        problem_text = "stands beside a budget, a mean delay, a delay_cost or another LateShare"
-        remedy = "combine it with ServerDelay and ServerPercentile alone, or bound the rates"
-        raise InputError("subject_to", list(problem.targets), problem_text, remedy)
+def _deciding(problem: SizeProblem, flow: Array) -> dict[str, Any]:
+    """Return the budget with the openings that it pays, the mean delay or the price of money."""
+    if problem.budget is not None:
+        return {"budget": problem.budget, "opening": problem.opening_cost(flow)}
+    if problem.delay_cost is not None:
+        return {"money_price": 1.0 / problem.delay_cost}
+    return {} if problem.mean_target is None else {"mean_delay": problem.mean_target}
+
+
+def _rates_for_late_shares(problem: SizeProblem, flow: Array) -> SizedRates:
+    """Return the rates for shares of late jobs, beside whatever else decides."""
     check_exponential(problem)
-    found = rates_for_late_share(
-        flow,
-        problem.delay,
-        problem.rate_price,
-        problem.low,
-        problem.high,
-        within=late.within,
-        at_most=late.at_most,
-    )
+    servers = (flow, problem.delay, problem.rate_price, problem.low, problem.high)
+    late = [(t.within, t.at_most) for t in problem.targets if isinstance(t, LateShare)]
+    deciding = _deciding(problem, flow)
+    if deciding or len(late) > 1:
+        found = rates_for_targets(*servers, late=late, **deciding)
+    else:
+        found = rates_for_late_share(*servers, within=late[0][0], at_most=late[0][1])
     for i in np.flatnonzero((flow > 0) & (found.spare_capacity <= 0))[:1]:
         text = f"is cheapest without spare capacity at {problem.system.names[i]}"
-        remedy = "add a ServerDelay target or min_rate for this server, or give it a smaller share"
+        remedy = "add a MeanDelay or ServerDelay target, min_rate, or give it a smaller share"
         raise InputError("subject_to", list(problem.targets), text, remedy)
     return found

@@ -58,6 +58,13 @@ QUESTIONS = {
 TAILS = {
     "percentile": {"subject_to": [ServerPercentile(0.99, 0.150)]},
     "late jobs": {"subject_to": [LateShare(0.150, 0.01)]},
+    "late jobs and a mean": {"subject_to": [LateShare(0.150, 0.01), MeanDelay(0.040)]},
+    "late jobs in a budget": {"subject_to": [LateShare(0.150, 0.0025), RateBudget(250.0)]},
+    "late jobs of two times": {
+        "subject_to": [LateShare(0.150, 0.01), LateShare(0.3, 1e-4)],
+        "max_rate": 140,
+    },
+    "late jobs and a price": {"subject_to": [LateShare(0.150, 0.01)], "delay_cost": 2.0},
     "late jobs and a delay": {"subject_to": [LateShare(0.150, 0.01), ServerDelay([0.03, 1, 1])]},
 }
 
@@ -293,7 +300,11 @@ BAD = [
     ({"subject_to": [LateShare(0.015, 0.01)]}, "LateShare.at_most", "more than 0.4736842"),
     ({"subject_to": [LateShare(0.015, 0.9)]}, "subject_to", "without spare capacity at edge 2"),
     ({"subject_to": [ServerDelay([0.1, 0.1, math.inf])]}, "subject_to", "the delay at cloud"),
-    ({"subject_to": [LateShare(0.1, 0.01), MeanDelay(0.03)]}, "subject_to", "stands beside"),
+    (
+        {"subject_to": [LateShare(0.15, 0.001), RateBudget(230.0)]},
+        "RateBudget.money",
+        "than 264.089",
+    ),
     ({}, "minimise", "has no target"),
     ({"minimise": "delay"}, "minimise", "has no bound of the money"),
     ({"minimise": "delay", "delay_cost": 1.0}, "minimise", "has no bound of the money"),
