@@ -39,6 +39,7 @@ from sojourn.models.systems import parallel, routes, service_modes
 from sojourn.models.systems.parallel import anarchy_plots
 from sojourn.models.systems.parallel import certificate as certificates
 from sojourn.models.systems.parallel import plots as parallel_plots
+from sojourn.models.systems.parallel.decisions.sizes import plots as size_plots
 from sojourn.models.systems.service_modes import plots as mode_plots
 from sojourn.reference import ServerBank
 from sojourn.reference import service_modes as exact_modes
@@ -72,6 +73,7 @@ MORE = (
     measured_plot.plot_measured,
     parallel_plots.plot_curve,
     anarchy_plots.plot_anarchy,
+    size_plots.plot_frontier,
     mode_plots.plot_dual_mode,
     certificates.certify,
     local_minima.count_local_minima,
@@ -173,13 +175,23 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],
     "ParallelServers.weights.total": lambda: 10,
     "Solution.weights.total": lambda: 10,
+    "ParallelServers.size.delay_cost": lambda: 1.0,
+    "rate_price": lambda: [1.0, 2.0],
+    "budgets": lambda: [30.0, 40.0],
+    "money": lambda: 40.0,
+    "MeanDelay.time": lambda: 2.0,
+    "ServerDelay.time": lambda: [1.0, 2.0],
+    "k": lambda: [1.0, 0.5],
+    "rates_at_split.budget": lambda: 30.0,
+    "rates_for_late_share.at_most": lambda: 0.1,
+    "rates_for_targets.late": lambda: [(5.0, 0.1)],
     "whole_weights.total": lambda: 10,
     "Pools.*servers": lambda: MMc(RATE),
     "Pools.load": lambda: [12.0, 8.0],
     "Pools.staff.total": lambda: 9,
     "ParallelServers.staff.price": lambda: 3.0,
     "delay_cost": lambda: 10.0,
-    "money": lambda: 100.0,
+    "ServerBudget.money": lambda: 100.0,
     "MeanWait.time": lambda: 0.1,
     "PoolWait.time": lambda: 0.1,
     "LateWait.at_most": lambda: 0.1,
@@ -281,6 +293,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "data": three_points,
     "profile": lambda: service_modes.delay_profile(dual(), [2.0, 4.0], 11),
     "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
+    "plot_frontier.data": lambda: servers().size_frontier(6.0, [30.0, 40.0], rate_price=1.0),
     "plot_measured.bank": lambda: instance(Measured),
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
@@ -341,6 +354,10 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.WholeSplit: lambda: servers().weights(6.0, 10),
     models.StaffedPools: lambda: pools().staff([12.0, 8.0], total=9),
     models.StaffedServers: lambda: ParallelServers(MMc(RATE)).staff(6.0, price=3.0, delay_cost=9.0),
+    models.SizedServers: lambda: servers().size(6.0, rate_price=1.0, delay_cost=1.0),
+    reference.SizedRates: lambda: reference.rates_at_split(
+        [3.0, 2.0], 1.0, DELAY, 1.0, budget=30.0
+    ),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),
@@ -456,6 +473,8 @@ HOOKS = {
 """Calls that the library alone makes, with values that it has checked before."""
 
 
+SIZE_TARGETS = (models.RateBudget, models.MeanDelay, models.ServerDelay)
+"""Targets of rates."""
 STAFF_TARGETS = (
     models.LateWait,
     models.MeanWait,
@@ -470,6 +489,8 @@ def where_used(kind: type) -> Callable[..., Any]:
     """Use limits and targets in a question, since they check their values where they are used."""
     if kind in STAFF_TARGETS:
         question = partial(pools().staff, [12.0, 8.0])
+    elif kind in SIZE_TARGETS:
+        question = partial(servers().size, 6.0, rate_price=1.0)
     elif issubclass(kind, models.Limit):
         question = partial((regions if kind is routes.MaxGroupFlow else servers)().optimum, 6.0)
     else:

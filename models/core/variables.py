@@ -16,6 +16,8 @@ name:
 ``"each"``       delay of each group of users, which pictures leave out
 ``"share"``      share of the load or of a server's capacity
 ``"number"``     number of servers of each pool
+``"money"``      money per unit of time
+``"open"``       whether each server has jobs
 ===============  ==========================================================================
 """
 
@@ -55,6 +57,8 @@ Role = Literal[
     "each",
     "share",
     "number",
+    "money",
+    "open",
 ]
 Variable = tuple[Sequence[str], Any, dict[str, str]]
 """Dimensions, values and attributes of a variable, as `xarray` takes them."""

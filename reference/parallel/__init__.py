@@ -2,6 +2,7 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.late_sizes import rates_for_late_share
 from .decisions.percentile import (
     LeastLateShare,
     LeastPercentile,
@@ -9,9 +10,11 @@ from .decisions.percentile import (
     least_percentile,
     percentile_of,
 )
+from .decisions.sizes import SizedRates, rates_at_split
 from .decisions.staffed_pools import StaffedNumbers, staff_pools
 from .decisions.staffed_split import StaffedSplit, staff_split
 from .decisions.staffing import least_servers
+from .decisions.tail_sizes import rates_for_targets
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
@@ -27,6 +30,7 @@ __all__ = [
     "LeastPercentile",
     "LimitedSplit",
     "Sensitivity",
+    "SizedRates",
     "Split",
     "StaffedNumbers",
     "StaffedSplit",
@@ -44,6 +48,9 @@ __all__ = [
     "percentile_of",
     "price_of_anarchy",
     "price_of_optimum",
+    "rates_at_split",
+    "rates_for_late_share",
+    "rates_for_targets",
     "saturation_limit",
     "sensitivity",
     "staff_pools",

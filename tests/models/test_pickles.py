@@ -31,6 +31,7 @@ from sojourn.models import (
     MaxGroupFlow,
     MaxShare,
     MaxUtilisation,
+    MeanDelay,
     MeanWait,
     MinShare,
     MMc,
@@ -41,8 +42,10 @@ from sojourn.models import (
     PoolLateWait,
     Pools,
     PoolWait,
+    RateBudget,
     Routes,
     ServerBudget,
+    ServerDelay,
     ServerPercentile,
     SolverNameError,
     TunableMode,
@@ -85,6 +88,7 @@ LIMITS = [
     Budget([1.0, 2.0], 20.0),
     GroupShare([0], 0.9), LateShare(5.0, 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
+TARGETS = [RateBudget(20.0), ServerDelay([1.0, 2.0]), MeanDelay(0.5)]
 
 
 @dataclass(eq=False)
@@ -109,6 +113,8 @@ RESULTS = {
     "pools staffed": lambda: POOLS.staff([12.0, 8.0], subject_to=STAFF_TARGETS),
     "pools of a total": lambda: POOLS.staff([12.0, 8.0], total=9),
     "servers staffed": lambda: STATIONS.staff(12.0, price=3.0, delay_cost=9.0),
+    "sizes": lambda: SERVERS.size(6.0, rate_price=1.0, subject_to=TARGETS[:2]),
+    "frontier of sizes": lambda: SERVERS.size_frontier(6.0, [20.0, 30.0], rate_price=1.0),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
     "tolls": lambda: SERVERS.tolls(6.0),
@@ -145,6 +151,7 @@ RESULTS = {
     "fewest late jobs": lambda: SERVERS.least_late_share(6.0, 1.0),
     "reference percentile": lambda: reference.least_percentile(BANK, 6.0),
     "reference late jobs": lambda: reference.least_late_share(BANK, 6.0, 1.0),
+    "reference sizes": lambda: reference.rates_at_split([3.0, 2.0], 1.0, 0.1, 1.0, budget=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
@@ -152,6 +159,7 @@ RESULTS = {
     "slots": lambda: Slotted(np.array([1.0, 2.0])),
     **{f"scenario {name}": partial(load_scenario, name) for name in ("scenario-1", "dual-a")},
     **{f"target {type(t).__name__}": lambda t=t: t for t in (*STAFF_TARGETS, *MORE_TARGETS)},
+    **{f"target {type(target).__name__}": lambda target=target: target for target in TARGETS},
     **{f"limit {type(limit).__name__}": lambda limit=limit: limit for limit in LIMITS},
     **{f"family {name}": lambda name=name: FAMILIES[name] for name in WITHOUT_LAMBDAS},
     **{f"kind {kind.name}": lambda kind=kind: kind for kind in kinds()},
@@ -204,6 +212,7 @@ def held(value):
         name
         for name in names
         if name in ("write_problem", "round_to", "percentile_at")
+        if name in ("write_problem", "write_model", "round_to")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""

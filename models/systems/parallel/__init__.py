@@ -5,6 +5,8 @@ from .control import ControlledSplit, Tolls
 from .convex_limit import ConvexLimit, ConvexTerms
 from .decisions.percentiles import LateSplit, PercentileSplit
 from .decisions.pools import Pools
+from .decisions.sizes.sized import SizedServers
+from .decisions.sizes.targets import MeanDelay, RateBudget, ServerDelay
 from .decisions.staff_targets import LateWait, MeanWait, PoolLateWait, PoolWait, ServerBudget
 from .decisions.staffed import StaffedPools, StaffedServers
 from .decisions.weights import WholeSplit
@@ -41,6 +43,7 @@ __all__ = [
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
+    "MeanDelay",
     "MeanWait",
     "MinShare",
     "ParallelServers",
@@ -48,8 +51,11 @@ __all__ = [
     "PoolLateWait",
     "PoolWait",
     "Pools",
+    "RateBudget",
     "ServerBudget",
+    "ServerDelay",
     "ServerPercentile",
+    "SizedServers",
     "Solution",
     "StaffedPools",
     "StaffedServers",

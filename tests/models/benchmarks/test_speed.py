@@ -43,6 +43,7 @@ def test_each_time_is_compared_with_the_intended_one(measured):
     assert (row, "whole weights", "np.sort of n log W numbers") in pairs
     row = "99th percentile of 3 servers, 20 loads"
     assert (row, "least percentile", "the optima one by one") in pairs
+    assert ("rates of 1,000 servers within a budget", "rates", "np.sort") in pairs
     assert {
         ("worst case certified to 1e-8, 3 servers", "model", other)
         for other in ("reference", "Clarabel alone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
@@ -11,9 +12,17 @@ from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
 from .percentiles import LateSplit, PercentileSplit, late_split, percentile_split
+from .sizes.frontier import frontier
+from .sizes.problem import Minimised, Target, size_problem, targets_of
+from .sizes.size import answer
+from .sizes.sized import SizedServers
+from .sizes.targets import RateBudget
 from .staff import staff
 from .staffed import StaffedServers
 from .weights import WholeSplit, whole_split_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class SplitDecisions(SplitTasks):
@@ -228,3 +237,159 @@ class SplitDecisions(SplitTasks):
         """
         load = self.check_load(load)
         return late_split(self.bank, self.names, load, within, limits_of(subject_to))
+
+    def size(
+        self,
+        load: npt.ArrayLike,
+        *,
+        rate_price: npt.ArrayLike,
+        max_rate: npt.ArrayLike | None = None,
+        min_rate: npt.ArrayLike | None = None,
+        split: str | npt.ArrayLike = "optimum",
+        minimise: Minimised | None = None,
+        subject_to: Sequence[Target] = (),
+        delay_cost: float | None = None,
+        opening: npt.ArrayLike | None = None,
+        duration: npt.ArrayLike | None = None,
+        gap: float = 1e-6,
+    ) -> SizedServers:
+        """Return the rates of least mean delay for a budget, or of least cost for targets.
+
+        The present rates count only for ``split="optimum"``. No solver runs.
+
+        Parameters
+        ----------
+        load : array_like, shape () or (m,)
+            Total load above 0, jobs per unit of time; or m loads at which the rates are the same.
+        rate_price : array_like, shape (n,) or ()
+            Money per unit of rate, per unit of time, 0 or more.
+        max_rate, min_rate : array_like, shape (n,) or (), optional
+            Bounds of the rates. A server that no job reaches has its least rate, by default 0.
+        split : {"optimum", "best"} or array_like, shape (n,) or (m, n), default "optimum"
+            That of least mean delay at the present rates, which have to be stable; the best one
+            together with the rates; or shares of the load that sum to 1.
+        minimise : {"delay", "cost"}, optional
+            The mean delay over all jobs, within a `RateBudget`; or the cost of rates and openings,
+            within the targets or with a `delay_cost`. By default the delay if there is a budget.
+        subject_to : sequence, optional
+            `RateBudget`, or targets: `MeanDelay`, `ServerDelay`, `ServerPercentile`,
+            `LateShare`.
+        delay_cost : float, optional
+            Money per job and unit of time; the cost then has ``delay_cost * load * mean_delay``.
+        opening : array_like, shape (n,) or (), optional
+            Money per unit of time for each server that has jobs; 0 by default.
+        duration : array_like, shape (m,), optional
+            Time in which each load holds, in any unit; equal by default.
+        gap : float, default 1e-6
+            Relative distance of the bounds at which a search ends.
+
+        Returns
+        -------
+        SizedServers
+            Rates, flows, mean delay, cost, the price of money, and a certificate.
+
+        Raises
+        ------
+        InputError
+            On arguments that contradict each other; on a budget or target that no rates can meet,
+            with the least budget or the best target that can be met; on families whose rate is not
+            one number that scales the service time, and base loads and batches.
+        LoadError
+            On a load that is not above 0, or with ``split="optimum"`` not below the total rate.
+
+        Notes
+        -----
+        The coefficient of variation of a service time stays the same while the rate changes. At a
+        given split the problem is convex; see `sojourn.reference.rates_at_split`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, MeanDelay, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
+        >>> found.rate.round(2), round(found.cost, 3), found.certified
+        (array([ 93.54,  71.66, 200.74]), 265.571, True)
+        """
+        return answer(
+            size_problem(
+                self,  # type: ignore[arg-type]
+                load,
+                rate_price,
+                max_rate,
+                min_rate,
+                split,
+                minimise,
+                subject_to,
+                delay_cost,
+                opening,
+                duration,
+                gap,
+            )
+        )
+
+    def size_frontier(
+        self,
+        load: npt.ArrayLike,
+        budgets: npt.ArrayLike,
+        *,
+        rate_price: npt.ArrayLike,
+        max_rate: npt.ArrayLike | None = None,
+        min_rate: npt.ArrayLike | None = None,
+        split: str | npt.ArrayLike = "optimum",
+        subject_to: Sequence[Target] = (),
+        opening: npt.ArrayLike | None = None,
+        refine: bool | float = False,
+        gap: float = 1e-6,
+    ) -> xr.Dataset:
+        """Return the frontier of the least mean delay over budgets, each point with a certificate.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0, jobs per unit of time.
+        budgets : array_like, shape (K,)
+            Money for rates and openings, per unit of time.
+        rate_price, max_rate, min_rate, split, subject_to, opening, gap
+            As for `size`; `subject_to` has targets beside the budget.
+        refine : bool or float, default False
+            Add budgets between the given ones until straight lines show the frontier to this
+            relative accuracy; True is 0.002.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``delay`` with ``gap``, ``certified`` and ``delay_lower``, ``cost`` and
+            ``price_of_money`` over ``budget``; ``rate``, ``flow`` and ``open`` also over
+            ``server``. The attributes ``present_cost`` and ``present_delay`` are those of the
+            present rates.
+
+        Raises
+        ------
+        InputError, LoadError
+            As for `size`; on a budget that is too small, before any other is solved.
+        CurveInterruptedError
+            On Ctrl-C, with the budgets solved so far.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> data = system.size_frontier(190.0, [200.0, 230.0, 280.0], rate_price=[1, 1, 0.5])
+        >>> data.delay.values.round(4), data.present_cost, round(data.present_delay, 4)
+        (array([0.0471, 0.0363, 0.0283]), 280.0, 0.0284)
+        """
+        problem = size_problem(
+            self,  # type: ignore[arg-type]
+            load,
+            rate_price,
+            max_rate,
+            min_rate,
+            split,
+            "delay",
+            (RateBudget(1.0), *targets_of(subject_to)),
+            None,
+            opening,
+            None,
+            gap,
+        )
+        return frontier(problem, budgets, refine, answer)

@@ -1,0 +1,16 @@
+"""Sizes of servers: the method that answers each question."""
+
+from __future__ import annotations
+
+from .at_split import sized_at_split
+from .problem import SizeProblem
+from .sized import SizedServers
+
+
+def answer(problem: SizeProblem) -> SizedServers:
+    """Return the answer to a question of sizes, by the method that fits its loads and split."""
+    if problem.loads.size > 1:
+        raise NotImplementedError  # return sized_for_day(problem), of day.py
+    if problem.flows is None:
+        raise NotImplementedError  # return sized_with_split(problem), of joint.py
+    return sized_at_split(problem, problem.flows)
