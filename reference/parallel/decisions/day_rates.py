@@ -333,7 +333,7 @@ def _at_cost(servers: GivenFlows, weight: float) -> DayRates:
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     value = servers.spending(rate) + weight * math.fsum(servers.present(rate).tolist())
-    return _answer(servers, rate, weight, value, lower - error)
+    return day_answer(servers, rate, weight, value, lower - error)
 
 
 def _within_budget(servers: GivenFlows, money: float) -> DayRates:
@@ -349,13 +349,13 @@ def _within_budget(servers: GivenFlows, money: float) -> DayRates:
     if money >= largest or money == needed:
         rate, weight = (ends[1], math.inf) if money >= largest else (ends[0], 0.0)
         value = math.fsum(servers.present(rate).tolist()) / arrivals
-        return _answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
+        return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
     weight = _weight(servers, lambda rate: servers.spending(rate) - money)
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     value = math.fsum(servers.present(rate).tolist()) / arrivals
     lower = (lower - money - error - 2 * EPS * money) / weight / arrivals
-    return _answer(servers, rate, weight, value, lower)
+    return day_answer(servers, rate, weight, value, lower)
 
 
 def _within_delay(servers: GivenFlows, time: float) -> DayRates:
@@ -374,7 +374,7 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
     if time >= slowest or time == fastest:
         rate, weight = (ends[0], 0.0) if time >= slowest else (ends[1], math.inf)
         value = servers.spending(rate)
-        return _answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
+        return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
 
     def excess(rate: Array) -> float:
         return time - math.fsum(servers.present(rate).tolist()) / arrivals
@@ -383,7 +383,7 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     lower -= error + weight * time * arrivals * (1 + 2 * EPS)
-    return _answer(servers, rate, weight, servers.spending(rate), lower)
+    return day_answer(servers, rate, weight, servers.spending(rate), lower)
 
 
 FORMS: dict[str, Callable[[GivenFlows, float], DayRates]] = {
@@ -394,8 +394,10 @@ FORMS: dict[str, Callable[[GivenFlows, float], DayRates]] = {
 
 
 def _ends(servers: GivenFlows) -> tuple[Array, Array]:
-    """Return the least and the largest rates, shape (n,) each; a server without a price has its
-    largest rate, and one without a flow its least."""
+    """Return the least and the largest rates, shape (n,) each.
+
+    A server without a price has its largest rate, and one without a flow its least.
+    """
     costs, used = servers.costs, servers.used
     free = used & (costs.price == 0)
     least = np.where(free, servers.most, np.where(used, servers.least, costs.least))
@@ -421,7 +423,7 @@ def _weight(servers: GivenFlows, excess: Callable[[Array], float]) -> float:
     return math.exp(brentq(at, low, high, xtol=1e-15, rtol=4 * EPS))
 
 
-def _answer(
+def day_answer(
     servers: GivenFlows, rate: Array, weight: float, value: float, lower: float
 ) -> DayRates:
     """Return rates with their numbers."""

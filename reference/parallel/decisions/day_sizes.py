@@ -1,0 +1,410 @@
+"""One set of rates for the loads of a day, each load split anew: a certified search.
+
+Load t of m holds for the part q_t of the time and is split with the least delay at the rates, so
+that with the weight w_t = q_t (cost of delay) the cost per unit of time is
+
+    p.mu + sum_i open_i [mu_i > 0] + sum_t w_t V_t(mu),  V_t(mu) = min sum_i x_i l_i(mu_i, x_i).
+
+V_t is convex in the flows and in the rates, not in both: larger servers are more efficient. With a
+price c_t of a job at each load, weak duality bounds the cost from below by
+
+    sum_t w_t c_t L_t + sum_i (p_i mu_i + open_i [mu_i > 0] - sum_t w_t G_i(c_t, mu_i)),
+    G_i(c, mu) = max_x (c x - x l_i(mu, x)) = (sqrt(mu (c - d_i) - 1 + k_i) - sqrt(k_i))^2,
+
+and G = 0 where mu (c - d_i) <= 1, k = (1 + cv^2)/2. The utilisation x/mu alone gives x (l - d), so
+that G is a maximum of functions linear in mu: convex. The term of a server is concave in its rate,
+and its least within bounds of the rate is at one of the two ends. A box of rates thus has a bound
+in closed form, and its best prices are those of a convex program: every server is a mixture of two
+servers at the ends of its rate, with a part of the time at each. That program is solved by Newton's
+method in the parts, with the exact split at each load; it gives the prices, and the mean rates as a
+candidate. The search divides the box at the server whose mean rate falls most short of the mixture.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compensated_sum import EPS
+from ...errors import Array, LoadError
+from ...pollaczek_khinchine import PollaczekKhinchine
+from ...validation import (
+    as_floats,
+    as_integer,
+    as_positive,
+    as_server_array,
+    check_within,
+    raise_at_first,
+)
+from ..optimum_equilibrium import optimum
+from .box_newton import least_in_box
+from .day_rates import TERMS, Costs, DayRates, GivenFlows, day_answer, durations
+
+PART = 1e-12  # part of a server below which it carries no flow
+EDGE = 0.05  # least distance of a division from the ends, relative to the width
+CLOSE = 0.1  # part of the distance from the bound to the best cost that a relaxation may leave open
+
+
+class Servers(PollaczekKhinchine):
+    """Servers of which only a part is there: l(x) = d + (1 - k)/mu + k part/(part mu - x)."""
+
+    def __init__(self, rate: Array, variability: Array, delay: Array, part: Array) -> None:
+        self.rate, self.delay, self.work = rate * part, delay, part
+        self._k = variability * part
+
+    @property
+    def k(self) -> Array:
+        """Weight k of the latency, shape (n,)."""
+        return self._k
+
+
+class Response(NamedTuple):
+    """Servers at prices c of a job, shape (m, n) each.
+
+    Attributes
+    ----------
+    gain : ndarray
+        G, the largest of c x - x l(x).
+    flow, flow_slope : ndarray
+        The flow x of that gain, and its derivative in c.
+    flow_by_rate : ndarray
+        Derivative of the flow in the rate.
+    gain_by_rate, gain_bend : ndarray
+        First and second derivative of the gain in the rate.
+    """
+
+    gain: Array
+    flow: Array
+    flow_slope: Array
+    flow_by_rate: Array
+    gain_by_rate: Array
+    gain_bend: Array
+
+
+class Evaluated(NamedTuple):
+    """The cost, or its relaxation in a box, at a point.
+
+    Attributes
+    ----------
+    value : float
+    gradient : ndarray, shape (n,)
+    hessian : ndarray, shape (n, n)
+    price : ndarray, shape (m,)
+        Price of a job at each load.
+    bound : float
+        Lower bound of the cost in the box.
+    """
+
+    value: float
+    gradient: Array
+    hessian: Array
+    price: Array
+    bound: float = -math.inf
+
+
+NOWHERE = Evaluated(math.inf, np.zeros(0), np.zeros((0, 0)), np.zeros(0))
+
+
+class Node(NamedTuple):
+    """A box of rates with a lower bound of the cost in it.
+
+    Attributes
+    ----------
+    bound : float
+    order : int
+        Number of the node, so that boxes of one bound have an order.
+    low, high : ndarray, shape (n,)
+        Ends of the rates.
+    rate : ndarray, shape (n,)
+        Mean rates of the relaxation.
+    short : ndarray, shape (n,)
+        How much each server falls short of its mixture.
+    """
+
+    bound: float
+    order: int
+    low: Array
+    high: Array
+    rate: Array
+    short: Array
+
+
+class Day:
+    """The cost of a day as a function of the rates.
+
+    Parameters
+    ----------
+    load : ndarray, shape (m,)
+        Loads above 0.
+    weight : ndarray, shape (m,)
+        Delay cost times the part of the time of each load.
+    costs : Costs
+        Numbers of n servers.
+    opening : ndarray, shape (n,)
+        Money for a server with a rate above 0.
+    """
+
+    def __init__(self, load: Array, weight: Array, costs: Costs, opening: Array) -> None:
+        self.load, self.weight, self.costs, self.opening = load, weight, costs, opening
+        self.peak = float(load.max())
+
+    def money(self, rate: Array) -> Array:
+        """Return the money for the rate and opening of each server, shape (n,)."""
+        return np.where(rate > 0, self.costs.price * rate + self.opening, 0.0)
+
+    def respond(self, price: Array, rate: Array) -> Response:
+        """Return the servers of given rates at a price of a job for each load."""
+        k, above = self.costs.variability, price[:, None] - self.costs.delay
+        excess = rate * above - 1.0
+        used = excess > 0
+        excess = np.where(used, excess, 0.0)
+        root, least = np.sqrt(excess + k), np.sqrt(k)
+        spare = least / root  # spare capacity, relative to the rate
+        busy, bend = excess / (root * (root + least)), 0.5 * spare / (excess + k)
+        found = (
+            (excess / (root + least)) ** 2,
+            rate * busy,
+            rate * rate * bend,
+            busy + rate * above * bend,
+            above * busy,
+            above * above * bend,
+        )
+        return Response(*(np.where(used, number, 0.0) for number in found))
+
+    def servers(
+        self, rate: Array, there: npt.NDArray[np.bool_], part: Array | None = None
+    ) -> Servers:
+        """Return some of the servers, or of several sets of them, with a part of each."""
+        k, delay = (np.resize(a, rate.size)[there] for a in self.costs[:2])
+        return Servers(rate[there], k, delay, np.ones(k.size) if part is None else part[there])
+
+    def split(self, rate: Array, part: Array) -> tuple[float, Array]:
+        """Return the weighted jobs at the best splits, and the price of a job at each load."""
+        there = (part > PART) & (rate > 0)
+        if not float((rate * part)[there].sum()) > self.peak * (1 + 1e-12):
+            return math.inf, np.zeros(0)
+        found = optimum(self.servers(rate, there, part), self.load)
+        jobs = math.fsum((self.weight * self.load * found.mean_delay).tolist())
+        return jobs, found.multiplier
+
+    def cost(self, rate: Array) -> Evaluated:
+        """Return the cost at given rates, with its derivatives in them."""
+        jobs, price = self.split(rate, np.ones(rate.size))
+        if not math.isfinite(jobs):
+            return NOWHERE
+        at, weight = self.respond(price, rate), self.weight
+        value = math.fsum(self.money(rate).tolist()) + jobs
+        gradient = self.costs.price - weight @ at.gain_by_rate
+        by_rate = at.flow_by_rate * np.sqrt(weight / at.flow_slope.sum(axis=1))[:, None]
+        hessian = by_rate.T @ by_rate - np.diag(weight @ at.gain_bend)
+        return Evaluated(value, gradient, hessian, price)
+
+    def relaxed(self, low: Array, high: Array, part: Array) -> Evaluated:
+        """Return the relaxation of the cost in a box, with its derivatives in the parts.
+
+        Parameters
+        ----------
+        low, high : ndarray, shape (n,)
+            Ends of the rates.
+        part : ndarray, shape (n,)
+            Part of each server at its upper end.
+        """
+        weight = self.weight
+        ends, parts = np.concatenate([low, high]), np.concatenate([1.0 - part, part])
+        jobs, price = self.split(ends, parts)
+        if not math.isfinite(jobs):
+            return NOWHERE
+        at = [self.respond(price, rate) for rate in (low, high)]
+        money, gain = [self.money(rate) for rate in (low, high)], [weight @ a.gain for a in at]
+        of = [m - g for m, g in zip(money, gain, strict=True)]
+        jobs_price = weight * price * self.load
+        size = [*jobs_price.tolist(), *np.concatenate([*money, *gain]).tolist()]
+        bound = math.fsum([*jobs_price.tolist(), *np.minimum(*of).tolist()])
+        bound -= TERMS * EPS * math.fsum(size)
+        value = math.fsum(((1.0 - part) * money[0] + part * money[1]).tolist()) + jobs
+        slope = ((1.0 - part) * at[0].flow_slope + part * at[1].flow_slope).sum(axis=1)
+        change = (at[1].flow - at[0].flow) * np.sqrt(weight / slope)[:, None]
+        return Evaluated(value, of[1] - of[0], change.T @ change, price, bound)
+
+    def shortfall(self, low: Array, high: Array, part: Array, price: Array) -> Array:
+        """Return how much each server at its mean rate costs above its mixture, shape (n,)."""
+        terms = [
+            self.money(rate) - self.weight @ self.respond(price, rate).gain
+            for rate in (low, low + part * (high - low), high)
+        ]
+        return np.maximum(terms[1] - (1.0 - part) * terms[0] - part * terms[2], 0.0)
+
+
+class Search:
+    """Branch and bound over boxes of rates.
+
+    Parameters
+    ----------
+    day : Day
+        The cost.
+    low, high : ndarray, shape (n,)
+        Bounds of the rates.
+    gap : float
+        Relative distance of the best cost from its lower bound at which the search stops.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (n,)
+        The best rates.
+    cost : float
+        Their cost.
+    bound : float
+        Lower bound of the cost of all rates.
+    nodes : int
+        Number of boxes whose relaxation was solved.
+    """
+
+    def __init__(self, day: Day, low: Array, high: Array, gap: float, most_nodes: int) -> None:
+        self.day, self.low, self.high, self.gap = day, low, high, gap
+        self.rate, self.cost, self.nodes = high, math.inf, 0
+        self._propose(high)
+        for i in range(len(high)):  # all loads at one server
+            self._propose(np.where(np.arange(len(high)) == i, high, low))
+        pruned, heap = math.inf, [self._node(low, high, high, -math.inf)]
+        while heap and heap[0].bound < self.cut and self.nodes < most_nodes:
+            node = heapq.heappop(heap)
+            for low, high in halves(node):
+                child = self._node(low, high, node.rate, node.bound)
+                if child.bound < self.cut:
+                    heapq.heappush(heap, child)
+                else:
+                    pruned = min(pruned, child.bound)
+        self.bound = min([pruned, self.cost, *(node.bound for node in heap)])
+
+    @property
+    def cut(self) -> float:
+        """Bound from which no rates of a box are better by more than the gap."""
+        return self.cost * (1.0 - self.gap)
+
+    def _propose(self, rate: Array) -> None:
+        """Take the local minimiser next to some rates, if it is better."""
+        if self.day.cost(rate).value < math.inf:
+            found, at = least_in_box(self.day.cost, rate, self.low, self.high)
+            if at.value < self.cost:
+                self.rate, self.cost = found, at.value
+
+    def _node(self, low: Array, high: Array, rate: Array, bound: float) -> Node:
+        """Return a box with its bound, which is at least that of the box that it divides."""
+        self.nodes += 1
+        width = high - low
+        top = np.where(width > 0, 1.0, 0.0)
+        part = np.clip(np.divide(rate - low, width, out=0 * width, where=width > 0), 0.0, 1.0)
+
+        def relaxed(part: Array) -> Evaluated:
+            return self.day.relaxed(low, high, part)
+
+        def done(at: Evaluated) -> bool:
+            left = max(self.gap * self.cost, self.cost - at.value)
+            return at.bound >= self.cut or at.value - at.bound <= CLOSE * left
+
+        start = part if relaxed(part).value < math.inf else top
+        part, at = least_in_box(relaxed, start, 0 * top, top, done)
+        if not at.value < math.inf:  # the rates do not carry the peak
+            return Node(math.inf, self.nodes, low, high, high, width)
+        mean = low + part * width
+        if self.day.cost(mean).value < self.cost:
+            self._propose(mean)
+        short = self.day.shortfall(low, high, part, at.price)
+        return Node(max(at.bound, bound), self.nodes, low, high, mean, short)
+
+
+def halves(node: Node) -> list[tuple[Array, Array]]:
+    """Return two boxes that divide one, at the server that falls most short of its mixture."""
+    width = node.high - node.low
+    i = int(np.argmax(np.where(width > 4 * EPS * node.high, node.short, -1.0)))
+    ends = node.low[i] + EDGE * width[i], node.high[i] - EDGE * width[i]
+    there = np.arange(width.size) == i
+    middle = float(np.clip(node.rate[i], *ends))
+    below, above = np.where(there, middle, node.high), np.where(there, middle, node.low)
+    return [(node.low, below), (above, node.high)]
+
+
+def best_day(
+    load: npt.ArrayLike,
+    duration: npt.ArrayLike | None,
+    variability: npt.ArrayLike,
+    delay: npt.ArrayLike,
+    rate_price: npt.ArrayLike,
+    delay_cost: float,
+    *,
+    min_rate: npt.ArrayLike = 0.0,
+    max_rate: npt.ArrayLike = math.inf,
+    opening: npt.ArrayLike = 0.0,
+    gap: float = 1e-6,
+    most_nodes: int = 10_000,
+) -> DayRates:
+    """Return the rates of least cost where each load of the day is split anew at its best.
+
+    Parameters
+    ----------
+    load : array_like, shape (m,)
+        Total loads from 0 on, jobs per unit of time.
+    duration : array_like, shape (m,), or None
+        Part of the time in which each load holds, above 0, summing to 1; None for equal parts.
+    variability, delay, rate_price : array_like, shape (n,) or ()
+        k = (1 + cv^2)/2 of the service times, network delays, and money for a unit of rate per
+        unit of time. At a price of 0 a server needs a `max_rate`.
+    delay_cost : float
+        Money for one job during one unit of time.
+    min_rate, max_rate : array_like, shape (n,) or ()
+        Bounds of the rates.
+    opening : array_like, shape (n,) or ()
+        Money for a server with a rate above 0.
+    gap : float, default 1e-6
+        Relative distance of the cost from its lower bound at which the search stops.
+    most_nodes : int, default 10000
+        Number of boxes after which the search stops with a larger gap.
+
+    Returns
+    -------
+    DayRates
+
+    Raises
+    ------
+    LoadError
+        On loads that are negative, or not below the sum of the largest rates.
+    InputError
+        On numbers that do not fit.
+
+    Examples
+    --------
+    >>> found = best_day([20.0, 140.0], None, 1.0, [0.0, 0.3], [1.0, 0.6], 20.0, max_rate=[100, 250])
+    >>> found.rate.round(3), found.flow.round(3)
+    """
+    loads = np.atleast_1d(as_floats("load", load))
+    remedy = "give loads from 0 on, one of them above 0"
+    good = np.isfinite(loads) & (loads >= 0) & loads.any()
+    raise_at_first("load", loads, good, "is not a load of a day", remedy, LoadError)
+    given = (variability, delay, rate_price, min_rate, max_rate, opening)
+    n = max(np.size(value) for value in given)
+    costs, parts = Costs.checked(n, *given[:-1]), durations(duration, loads.size)
+    opened = as_server_array("opening", opening, n)
+    good = np.isfinite(opened) & (opened >= 0)
+    raise_at_first("opening", opened, good, "is not money for a server", "give 0 or more")
+    money = as_positive("delay_cost", delay_cost, "give money for a job and unit of time")
+    gap = check_within("gap", gap, 1e-12, 1.0, "is not a gap", "give a part such as 1e-6")
+    most = as_integer("most_nodes", most_nodes, "a number of boxes", most=10**9)
+    total, peak = math.fsum(costs.most.tolist()), float(loads.max())
+    if not peak < total:
+        problem = f"is not below the sum {total:.12g} of the largest rates"
+        raise LoadError("load", peak, problem, "give larger max_rate")
+    busy = loads > 0
+    day = Day(loads[busy], money * parts[busy], costs, opened)
+    alone = GivenFlows(np.repeat(loads[:, None], n, axis=1), parts, costs)
+    # with fewer jobs a server has a smaller rate
+    high = np.minimum(costs.most, np.maximum(alone.rates(money), costs.least))
+    found = Search(day, costs.least, high, gap, most)
+    there, flow = found.rate > 0, np.zeros((loads.size, n))
+    flow[:, there] = optimum(day.servers(found.rate, there), loads).flow
+    answer = day_answer(GivenFlows(flow, parts, costs), found.rate, money, found.cost, found.bound)
+    return replace(answer, nodes=found.nodes)
