@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.optimize import lsq_linear
 
+from ...compensated_sum import TINY
 from ...errors import Array
 
 STEPS = 60  # largest number of steps
@@ -40,8 +42,8 @@ def least_in_box(
 ) -> tuple[Array, Any]:
     """Return a local minimiser between bounds, and the function there; of a convex one, the least.
 
-    A step is Newton's with the absolute values of the curvatures, on the variables that do not
-    press against a bound, projected on the bounds and halved until the function falls.
+    A step minimises the quadratic model, with the absolute values of the curvatures, between the
+    bounds; it is halved until the function falls.
 
     Parameters
     ----------
@@ -57,21 +59,13 @@ def least_in_box(
     for _ in range(STEPS):
         if done(here):
             break
-        slope = here.gradient
-        free = ~((x <= low) & (slope >= 0) | (x >= high) & (slope <= 0))
-        if not free.any():
+        step, part = _step(here, low - x, high - x), 1.0
+        if not step.any():
             break
-        step = np.zeros(x.size)
-        curvature, axes = np.linalg.eigh(here.hessian[np.ix_(free, free)])
-        size = np.abs(curvature)
-        size = np.maximum(size, max(FLAT * float(size.max()), 1e-300))
-        step[free] = -(axes @ ((axes.T @ slope[free]) / size))
-        span = high - low
-        step, part = np.clip(step, -span, span), 1.0
         for _ in range(HALVINGS):
             new = np.clip(x + part * step, low, high)
             there = at(new)
-            if there.value <= here.value + DECREASE * float(slope @ (new - x)):
+            if there.value <= here.value + DECREASE * part * float(here.gradient @ step):
                 break
             part *= 0.5
         else:
@@ -81,3 +75,20 @@ def least_in_box(
         if not moved:
             break
     return x, here
+
+
+def _step(at: Point, low: Array, high: Array) -> Array:
+    """Return the step between bounds that minimises the quadratic model at a point.
+
+    With the curvatures a and axes Q it is the least of the norm of sqrt(a) Q' step + Q' slope /
+    sqrt(a): a least-squares problem with bounds.
+    """
+    step, free = np.zeros(low.size), low < high
+    curvature, axes = np.linalg.eigh(at.hessian[np.ix_(free, free)])
+    size = np.abs(curvature)
+    root = np.sqrt(np.maximum(size, max(FLAT * float(size.max(initial=0.0)), TINY)))
+    bounds = low[free], high[free]
+    if free.any():
+        goal = -(axes.T @ at.gradient[free]) / root
+        step[free] = lsq_linear(root[:, None] * axes.T, goal, bounds, method="bvls").x
+    return step

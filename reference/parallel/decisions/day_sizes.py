@@ -23,6 +23,7 @@ candidate. The search divides the box at the server whose mean rate falls most s
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...compensated_sum import EPS
-from ...errors import Array, LoadError
+from ...errors import Array, InputError, LoadError
 from ...pollaczek_khinchine import PollaczekKhinchine
 from ...validation import (
     as_floats,
@@ -45,6 +46,8 @@ from ..optimum_equilibrium import optimum
 from .box_newton import least_in_box
 from .day_rates import TERMS, Costs, DayRates, GivenFlows, day_answer, durations
 
+MOST_BOTH = 10  # servers with a least rate and an opening cost: each is open or not
+STABLE = 1 + 1e-13  # least total rate, relative to the largest load
 PART = 1e-12  # part of a server below which it carries no flow
 EDGE = 0.05  # least distance of a division from the ends, relative to the width
 CLOSE = 0.1  # part of the distance from the bound to the best cost that a relaxation may leave open
@@ -154,8 +157,12 @@ class Day:
         self.peak = float(load.max())
 
     def money(self, rate: Array) -> Array:
-        """Return the money for the rate and opening of each server, shape (n,)."""
-        return np.where(rate > 0, self.costs.price * rate + self.opening, 0.0)
+        """Return the money for the rate and opening of each server, shape (n,).
+
+        A server with the rate 0 has its least rate and no jobs.
+        """
+        price, least = self.costs.price, self.costs.least
+        return np.where(rate > 0, price * rate + self.opening, price * least)
 
     def respond(self, price: Array, rate: Array) -> Response:
         """Return the servers of given rates at a price of a job for each load."""
@@ -186,7 +193,7 @@ class Day:
     def split(self, rate: Array, part: Array) -> tuple[float, Array]:
         """Return the weighted jobs at the best splits, and the price of a job at each load."""
         there = (part > PART) & (rate > 0)
-        if not float((rate * part)[there].sum()) > self.peak * (1 + 1e-12):
+        if not float((rate * part)[there].sum()) > self.peak * STABLE:
             return math.inf, np.zeros(0)
         found = optimum(self.servers(rate, there, part), self.load)
         jobs = math.fsum((self.weight * self.load * found.mean_delay).tolist())
@@ -247,8 +254,8 @@ class Search:
     ----------
     day : Day
         The cost.
-    low, high : ndarray, shape (n,)
-        Bounds of the rates.
+    high : ndarray, shape (n,)
+        Largest rates.
     gap : float
         Relative distance of the best cost from its lower bound at which the search stops.
 
@@ -264,32 +271,61 @@ class Search:
         Number of boxes whose relaxation was solved.
     """
 
-    def __init__(self, day: Day, low: Array, high: Array, gap: float, most_nodes: int) -> None:
-        self.day, self.low, self.high, self.gap = day, low, high, gap
+    def __init__(self, day: Day, high: Array, gap: float, most_nodes: int) -> None:
+        self.day, self.low, self.high, self.gap = day, day.costs.least, high, gap
         self.rate, self.cost, self.nodes = high, math.inf, 0
-        self._propose(high)
+        kinds = np.unique([*day.costs, day.opening], axis=1, return_inverse=True)[1].reshape(-1)
+        self.equal = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+        self._propose(high, self.low, high)
         for i in range(len(high)):  # all loads at one server
-            self._propose(np.where(np.arange(len(high)) == i, high, low))
-        pruned, heap = math.inf, [self._node(low, high, high, -math.inf)]
+            self._propose(np.where(np.arange(len(high)) == i, high, self.low), self.low, high)
+        pruned, heap = math.inf, []
+        for low, high in self._boxes():
+            heapq.heappush(heap, self._node(low, high, high, -math.inf))
         while heap and heap[0].bound < self.cut and self.nodes < most_nodes:
             node = heapq.heappop(heap)
             for low, high in halves(node):
-                child = self._node(low, high, node.rate, node.bound)
+                child = self._node(*self._in_order(low, high), node.rate, node.bound)
                 if child.bound < self.cut:
                     heapq.heappush(heap, child)
                 else:
                     pruned = min(pruned, child.bound)
         self.bound = min([pruned, self.cost, *(node.bound for node in heap)])
+        for equal in self.equal:
+            self.rate[equal] = -np.sort(-self.rate[equal])
+
+    def _boxes(self) -> list[tuple[Array, Array]]:
+        """Return the boxes to start with.
+
+        A server with a least rate and an opening cost has its least rate and no jobs, a box at 0,
+        or it is open.
+        """
+        both = np.flatnonzero((self.low > 0) & (self.day.opening > 0))
+        boxes = []
+        for opened in itertools.product((True, False), repeat=both.size):
+            there = np.ones(self.low.size, bool)
+            there[both] = opened
+            ends = np.where(there, self.low, 0.0), np.where(there, self.high, 0.0)
+            boxes.append(self._in_order(*ends))
+        return boxes
 
     @property
     def cut(self) -> float:
         """Bound from which no rates of a box are better by more than the gap."""
         return self.cost * (1.0 - self.gap)
 
-    def _propose(self, rate: Array) -> None:
+    def _in_order(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Return the part of a box in which the rates of equal servers fall with their index."""
+        low, high = low.copy(), high.copy()
+        for equal in self.equal:
+            high[equal] = np.minimum.accumulate(high[equal])
+            low[equal] = np.maximum.accumulate(low[equal][::-1])[::-1]
+        return low, high
+
+    def _propose(self, rate: Array, low: Array, high: Array) -> None:
         """Take the local minimiser next to some rates, if it is better."""
         if self.day.cost(rate).value < math.inf:
-            found, at = least_in_box(self.day.cost, rate, self.low, self.high)
+            found, at = least_in_box(self.day.cost, rate, low, high)
             if at.value < self.cost:
                 self.rate, self.cost = found, at.value
 
@@ -297,6 +333,8 @@ class Search:
         """Return a box with its bound, which is at least that of the box that it divides."""
         self.nodes += 1
         width = high - low
+        if np.any(width < 0) or not high.sum() > self.day.peak * STABLE:
+            return Node(math.inf, self.nodes, low, high, high, width)
         top = np.where(width > 0, 1.0, 0.0)
         part = np.clip(np.divide(rate - low, width, out=0 * width, where=width > 0), 0.0, 1.0)
 
@@ -309,11 +347,10 @@ class Search:
 
         start = part if relaxed(part).value < math.inf else top
         part, at = least_in_box(relaxed, start, 0 * top, top, done)
-        if not at.value < math.inf:  # the rates do not carry the peak
-            return Node(math.inf, self.nodes, low, high, high, width)
         mean = low + part * width
         if self.day.cost(mean).value < self.cost:
-            self._propose(mean)
+            there = high > 0
+            self._propose(mean, np.where(there, self.low, 0.0), np.where(there, self.high, 0.0))
         short = self.day.shortfall(low, high, part, at.price)
         return Node(max(at.bound, bound), self.nodes, low, high, mean, short)
 
@@ -403,8 +440,14 @@ def best_day(
     alone = GivenFlows(np.repeat(loads[:, None], n, axis=1), parts, costs)
     # with fewer jobs a server has a smaller rate
     high = np.minimum(costs.most, np.maximum(alone.rates(money), costs.least))
-    found = Search(day, costs.least, high, gap, most)
+    both = np.flatnonzero((costs.least > 0) & (opened > 0))
+    if both.size > MOST_BOTH:
+        problem = f"and min_rate are above 0 at {both.size} servers"
+        remedy = f"give both to at most {MOST_BOTH}"
+        raise InputError("opening", opened[both].tolist(), problem, remedy)
+    found = Search(day, high, gap, most)
     there, flow = found.rate > 0, np.zeros((loads.size, n))
     flow[:, there] = optimum(day.servers(found.rate, there), loads).flow
-    answer = day_answer(GivenFlows(flow, parts, costs), found.rate, money, found.cost, found.bound)
+    servers, rate = GivenFlows(flow, parts, costs), np.maximum(found.rate, costs.least)
+    answer = day_answer(servers, rate, money, found.cost, found.bound)
     return replace(answer, nodes=found.nodes)
