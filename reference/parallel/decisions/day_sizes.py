@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...compensated_sum import EPS
+from ...compensated_sum import EPS, TINY
 from ...errors import Array, InputError, LoadError
 from ...pollaczek_khinchine import PollaczekKhinchine
 from ...validation import (
@@ -207,7 +207,8 @@ class Day:
         at, weight = self.respond(price, rate), self.weight
         value = math.fsum(self.money(rate).tolist()) + jobs
         gradient = self.costs.price - weight @ at.gain_by_rate
-        by_rate = at.flow_by_rate * np.sqrt(weight / at.flow_slope.sum(axis=1))[:, None]
+        slope = np.maximum(at.flow_slope.sum(axis=1), TINY)
+        by_rate = at.flow_by_rate * np.sqrt(weight / slope)[:, None]
         hessian = by_rate.T @ by_rate - np.diag(weight @ at.gain_bend)
         return Evaluated(value, gradient, hessian, price)
 
@@ -235,7 +236,7 @@ class Day:
         bound -= TERMS * EPS * math.fsum(size)
         value = math.fsum(((1.0 - part) * money[0] + part * money[1]).tolist()) + jobs
         slope = ((1.0 - part) * at[0].flow_slope + part * at[1].flow_slope).sum(axis=1)
-        change = (at[1].flow - at[0].flow) * np.sqrt(weight / slope)[:, None]
+        change = (at[1].flow - at[0].flow) * np.sqrt(weight / np.maximum(slope, TINY))[:, None]
         return Evaluated(value, of[1] - of[0], change.T @ change, price, bound)
 
     def shortfall(self, low: Array, high: Array, part: Array, price: Array) -> Array:
@@ -279,7 +280,7 @@ class Search:
         self._propose(high, self.low, high)
         for i in range(len(high)):  # all loads at one server
             self._propose(np.where(np.arange(len(high)) == i, high, self.low), self.low, high)
-        pruned, heap = math.inf, []
+        pruned, heap = math.inf, list[Node]()
         for low, high in self._boxes():
             heapq.heappush(heap, self._node(low, high, high, -math.inf))
         while heap and heap[0].bound < self.cut and self.nodes < most_nodes:
@@ -415,8 +416,11 @@ def best_day(
 
     Examples
     --------
-    >>> found = best_day([20.0, 140.0], None, 1.0, [0.0, 0.3], [1.0, 0.6], 20.0, max_rate=[100, 250])
+    >>> near, far = [0.0, 0.3], [1.0, 0.6]
+    >>> found = best_day([20.0, 140.0], None, 1.0, near, far, 20.0, max_rate=[100.0, 250.0])
     >>> found.rate.round(3), found.flow.round(3)
+    (array([100.   ,  86.495]), array([[20.   ,  0.   ],
+           [84.043, 55.957]]))
     """
     loads = np.atleast_1d(as_floats("load", load))
     remedy = "give loads from 0 on, one of them above 0"
