@@ -33,9 +33,10 @@ from scipy.optimize import brentq
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import (
+    SMALLEST,
     as_floats,
-    as_positive,
     as_server_array,
+    check_within,
     raise_at_first,
 )
 from .several_loads import PARTS_SUM
@@ -69,7 +70,7 @@ class DayRates:
         Delay cost, money for one job during one unit of time, at which the rates have the least
         cost; infinite where every rate is the largest, 0 where every rate is the least.
     nodes : int
-        Number of boxes of a search; 0 without one.
+        Number of boxes that a search has divided; 0 without a search.
     """
 
     rate: Array
@@ -244,6 +245,7 @@ def rates_for_flows(
     mean_delay: float | None = None,
     min_rate: npt.ArrayLike = 0.0,
     max_rate: npt.ArrayLike = math.inf,
+    opening: float = 0.0,
 ) -> DayRates:
     """Return the best rates of M/G/1 servers for given flows at the loads of a day.
 
@@ -268,6 +270,8 @@ def rates_for_flows(
         Largest mean delay over all jobs of the day: the money for the rates is least.
     min_rate, max_rate : array_like, shape (n,) or ()
         Bounds of the rates. The largest has to be above the flow at every load.
+    opening : float, default 0
+        Money that the budget pays besides the rates.
 
     Returns
     -------
@@ -305,8 +309,10 @@ def rates_for_flows(
         remedy = f"give one of {', '.join(given)}"
         raise InputError("minimise", list(chosen), "does not name one quantity", remedy)
     ((field, value),) = chosen.items()
-    number = as_positive(field, value, "give a number above 0")
-    return FORMS[field](servers, number)
+    number = check_within(field, value, SMALLEST, math.inf, "is not above 0", "give more")
+    if field == "budget":
+        return _within_budget(servers, number, opening)
+    return _within_delay(servers, number) if field == "mean_delay" else _at_cost(servers, number)
 
 
 def durations(duration: npt.ArrayLike | None, m: int) -> Array:
@@ -336,16 +342,18 @@ def _at_cost(servers: GivenFlows, weight: float) -> DayRates:
     return day_answer(servers, rate, weight, value, lower - error)
 
 
-def _within_budget(servers: GivenFlows, money: float) -> DayRates:
+def _within_budget(servers: GivenFlows, budget: float, opening: float) -> DayRates:
     """Return the rates of least mean delay within a budget."""
+    money = budget - opening
     arrivals = math.fsum(servers.jobs.ravel().tolist())
     ends = _ends(servers)
     needed, largest = (servers.spending(rate) for rate in ends)
     full = bool(np.any(servers.used & (ends[0] <= servers.peak)))
     if money < needed or (full and money == needed):
-        above = "above " if full else ""
-        problem = "does not pay for rates that carry the flows at every load"
-        raise InputError("budget", money, problem, f"give {above}{needed:.12g}")
+        amount = f"{needed + opening:.12g}"
+        problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
+        remedy = f"give more than {amount}" if full else f"give {amount} or more"
+        raise InputError("budget", budget, problem, remedy)
     if money >= largest or money == needed:
         rate, weight = (ends[1], math.inf) if money >= largest else (ends[0], 0.0)
         value = math.fsum(servers.present(rate).tolist()) / arrivals
@@ -354,7 +362,7 @@ def _within_budget(servers: GivenFlows, money: float) -> DayRates:
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     value = math.fsum(servers.present(rate).tolist()) / arrivals
-    lower = (lower - money - error - 2 * EPS * money) / weight / arrivals
+    lower = (lower - money - error - 2 * EPS * budget) / weight / arrivals
     return day_answer(servers, rate, weight, value, lower)
 
 
@@ -368,9 +376,10 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
     )
     endless = bool(np.any(servers.used & np.isinf(ends[1])))
     if time < fastest or (endless and time == fastest):
-        above = "above " if endless else ""
-        problem = "is below the mean delay at the largest rates"
-        raise InputError("mean_delay", time, problem, f"give {above}{fastest:.12g}")
+        problem = f"is {'not above' if endless else 'below'} that of the largest rates"
+        least = f"{fastest:.12g}"
+        remedy = f"give more than {least}" if endless else f"give {least} or more"
+        raise InputError("mean_delay", time, problem, remedy)
     if time >= slowest or time == fastest:
         rate, weight = (ends[0], 0.0) if time >= slowest else (ends[1], math.inf)
         value = servers.spending(rate)
@@ -384,13 +393,6 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
     lower, error = servers.least_cost(weight, rate)
     lower -= error + weight * time * arrivals * (1 + 2 * EPS)
     return day_answer(servers, rate, weight, servers.spending(rate), lower)
-
-
-FORMS: dict[str, Callable[[GivenFlows, float], DayRates]] = {
-    "delay_cost": _at_cost,
-    "budget": _within_budget,
-    "mean_delay": _within_delay,
-}
 
 
 def _ends(servers: GivenFlows) -> tuple[Array, Array]:

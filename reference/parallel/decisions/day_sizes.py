@@ -39,7 +39,6 @@ from ...validation import (
     as_integer,
     as_positive,
     as_server_array,
-    check_within,
     raise_at_first,
 )
 from ..optimum_equilibrium import optimum
@@ -269,12 +268,12 @@ class Search:
     bound : float
         Lower bound of the cost of all rates.
     nodes : int
-        Number of boxes whose relaxation was solved.
+        Number of boxes that the search has divided.
     """
 
     def __init__(self, day: Day, high: Array, gap: float, most_nodes: int) -> None:
         self.day, self.low, self.high, self.gap = day, day.costs.least, high, gap
-        self.rate, self.cost, self.nodes = high, math.inf, 0
+        self.rate, self.cost, self.nodes, self.order = high, math.inf, 0, itertools.count()
         kinds = np.unique([*day.costs, day.opening], axis=1, return_inverse=True)[1].reshape(-1)
         self.equal = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
         self._propose(high, self.low, high)
@@ -285,6 +284,7 @@ class Search:
             heapq.heappush(heap, self._node(low, high, high, -math.inf))
         while heap and heap[0].bound < self.cut and self.nodes < most_nodes:
             node = heapq.heappop(heap)
+            self.nodes += 1
             for low, high in halves(node):
                 child = self._node(*self._in_order(low, high), node.rate, node.bound)
                 if child.bound < self.cut:
@@ -312,8 +312,8 @@ class Search:
 
     @property
     def cut(self) -> float:
-        """Bound from which no rates of a box are better by more than the gap."""
-        return self.cost * (1.0 - self.gap)
+        """Bound of a box that is not worth dividing; a hundredth of the gap is for rounding."""
+        return self.cost / (1.0 + 0.99 * self.gap)
 
     def _in_order(self, low: Array, high: Array) -> tuple[Array, Array]:
         """Return the part of a box in which the rates of equal servers fall with their index."""
@@ -332,10 +332,9 @@ class Search:
 
     def _node(self, low: Array, high: Array, rate: Array, bound: float) -> Node:
         """Return a box with its bound, which is at least that of the box that it divides."""
-        self.nodes += 1
-        width = high - low
+        width, order = high - low, next(self.order)
         if np.any(width < 0) or not high.sum() > self.day.peak * STABLE:
-            return Node(math.inf, self.nodes, low, high, high, width)
+            return Node(math.inf, order, low, high, high, width)
         top = np.where(width > 0, 1.0, 0.0)
         part = np.clip(np.divide(rate - low, width, out=0 * width, where=width > 0), 0.0, 1.0)
 
@@ -353,7 +352,7 @@ class Search:
             there = high > 0
             self._propose(mean, np.where(there, self.low, 0.0), np.where(there, self.high, 0.0))
         short = self.day.shortfall(low, high, part, at.price)
-        return Node(max(at.bound, bound), self.nodes, low, high, mean, short)
+        return Node(max(at.bound, bound), order, low, high, mean, short)
 
 
 def halves(node: Node) -> list[tuple[Array, Array]]:
@@ -401,7 +400,7 @@ def best_day(
     gap : float, default 1e-6
         Relative distance of the cost from its lower bound at which the search stops.
     most_nodes : int, default 10000
-        Number of boxes after which the search stops with a larger gap.
+        Number of divided boxes after which the search stops with a larger gap.
 
     Returns
     -------
@@ -433,7 +432,7 @@ def best_day(
     good = np.isfinite(opened) & (opened >= 0)
     raise_at_first("opening", opened, good, "is not money for a server", "give 0 or more")
     money = as_positive("delay_cost", delay_cost, "give money for a job and unit of time")
-    gap = check_within("gap", gap, 1e-12, 1.0, "is not a gap", "give a part such as 1e-6")
+    gap = as_positive("gap", gap, "give a part such as 1e-6")
     most = as_integer("most_nodes", most_nodes, "a number of boxes", most=10**9)
     total, peak = math.fsum(costs.most.tolist()), float(loads.max())
     if not peak < total:
