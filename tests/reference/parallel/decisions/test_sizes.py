@@ -180,9 +180,7 @@ def test_the_root_of_a_server_has_all_digits(k):
             exact = mpmath.findroot(
                 lambda v, one=one: v * (1 + v) / mpmath.sqrt(v * v + 2 * k * v + k) - one, root
             )
-            nearby = mpmath.diff(
-                lambda v: v * (1 + v) / mpmath.sqrt(v * v + 2 * k * v + k), exact
-            )
+            nearby = mpmath.diff(lambda v: v * (1 + v) / mpmath.sqrt(v * v + 2 * k * v + k), exact)
         assert root == pytest.approx(float(exact), rel=1e-14)
         assert by_g == pytest.approx(float(1 / nearby), rel=1e-7)
 

@@ -161,8 +161,10 @@ def size_problem(
     low = none if min_rate is None else _amounts("min_rate", min_rate, n, "a rate")
     high = np.full(n, np.inf)
     if max_rate is not None:
-        high = as_server_array("max_rate", max_rate, n)
-        raise_at_first("max_rate", high, high >= 0, "is not a rate", "give 0 or more, or infinity")
+        most = as_floats("max_rate", max_rate)
+        good, remedy = np.asarray(most >= 0), "give 0 or more, or infinity"
+        raise_at_first("max_rate", most, good, "is not a rate", remedy)
+        high = as_server_array("max_rate", most, n)
     opens = none if opening is None else _amounts("opening", opening, n, "money per unit of time")
     _check_bounds(system, price, low, high, flows)
     targets = _targets(subject_to, n)
