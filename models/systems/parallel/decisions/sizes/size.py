@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy.typing as npt
 
 from .at_split import sized_at_split
+from .day import sized_for_day
 from .problem import Minimised, Target, size_problem
 from .sized import SizedServers
 
@@ -45,7 +46,7 @@ def size(
         gap,
     )
     if problem.loads.size > 1:
-        raise NotImplementedError  # return sized_for_day(problem), of day.py
+        return sized_for_day(problem)
     if problem.flows is None:
         raise NotImplementedError  # return sized_with_split(problem), of joint.py
     return sized_at_split(problem, problem.flows)

@@ -1,0 +1,63 @@
+"""Picture of a day: flows of the servers, their utilisation and the mean delay at each load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .....frontend.style import COLOURS, grid, load_label, panels, share_loads
+
+if TYPE_CHECKING:
+    from .sized import SizedServers
+
+MOST = len(COLOURS) - 1  # servers with a colour of their own; the last colour is of all others
+
+
+def plot_day(found: SizedServers, title: str = "") -> Figure:
+    """Plot flows stacked, utilisations and the mean delay over the time, in steps.
+
+    Parameters
+    ----------
+    found : SizedServers
+        Sizes for one load or several.
+    title : str, optional
+        Title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (flows, busy, delay) = panels((3, 2, 2), (8.0, 7.5), title)
+    m, equal = len(found.loads), np.ptp(found.duration) < 1e-12
+    edges = np.arange(m + 1.0) if equal else np.cumsum([0.0, *found.duration])
+    order = [i for i in np.argsort(-found.flow, kind="stable") if found.flow[i] > 0]
+    below = np.zeros(m)
+    for i, colour in zip(order[:MOST], COLOURS, strict=False):
+        top, label = below + found.flows[:, i], f"{found.names[i]}, rate {found.rate[i]:.4g}"
+        flows.stairs(top, edges, baseline=below, fill=True, color=colour, alpha=0.8, label=label)
+        busy.stairs(found.flows[:, i] / found.rate[i], edges, color=colour, linewidth=1.6)
+        below = top
+    if others := order[MOST:]:
+        rest, rate = found.flows[:, others].sum(axis=1), float(found.rate[others].sum())
+        style = {"fill": True, "color": COLOURS[-1], "alpha": 0.5}
+        label = f"{len(others)} others, rate {rate:.4g}"
+        flows.stairs(below + rest, edges, baseline=below, label=label, **style)
+        busy.stairs(rest / rate, edges, color=COLOURS[-1], linewidth=1.6)
+    delay.stairs(found.delays, edges, baseline=None, color=COLOURS[-1], linewidth=1.6)
+    mean = f"all jobs: {found.mean_delay:.4g}"
+    delay.axhline(found.mean_delay, color=COLOURS[0], linestyle="--", linewidth=1.2, label=mean)
+    unit = found.system.time_unit
+    flows.set(ylabel=load_label(f"1/{unit}"))
+    busy.set(ylabel="utilisation", ylim=(0, 1.02))
+    delay.set(ylabel=f"mean delay ({unit})", ylim=(0, None), xlim=(edges[0], edges[-1]))
+    delay.set_xlabel(
+        "loads in their order, each for the same time" if equal else "part of the time"
+    )
+    flows.legend(fontsize="small")
+    delay.legend(fontsize="small")
+    for axes in (flows, busy, delay):
+        grid(axes)
+    share_loads(flows, busy, delay)
+    return figure
