@@ -255,8 +255,8 @@ def test_refusals(changed, field, words):
 
 
 def test_a_late_share_that_no_rates_meet():
-    with pytest.raises(InputError, match="give more than 0.4736"):
+    with pytest.raises(InputError, match=r"give more than 0\.4736"):
         rates_for_late_share(FLOW, DELAY, PRICE, within=0.015, at_most=0.4)
-    with pytest.raises(InputError, match="give 0.130085") as caught:
+    with pytest.raises(InputError, match=r"give 0\.130085") as caught:
         rates_for_late_share(FLOW, DELAY, PRICE, 0.0, 100.0, within=0.150, at_most=0.01)
     assert caught.value.field == "at_most"

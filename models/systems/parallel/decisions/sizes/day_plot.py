@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from .....frontend.style import COLOURS, grid, load_label, panels, share_loads
+from .....frontend.style import COLOURS, grid, load_label, panels, share_loads, widths
 
 if TYPE_CHECKING:
     from .sized import SizedServers
@@ -34,24 +34,28 @@ def plot_day(found: SizedServers, title: str = "") -> Figure:
     edges = np.arange(m + 1.0) if equal else np.cumsum([0.0, *found.duration])
     order = [i for i in np.argsort(-found.flow, kind="stable") if found.flow[i] > 0]
     below = np.zeros(m)
-    for i, colour in zip(order[:MOST], COLOURS, strict=False):
+    thick = widths(min(len(order), len(COLOURS)))
+    for i, colour, width in zip(order[:MOST], COLOURS, thick, strict=False):
         top, label = below + found.flows[:, i], f"{found.names[i]}, rate {found.rate[i]:.4g}"
         flows.stairs(top, edges, baseline=below, fill=True, color=colour, alpha=0.8, label=label)
-        busy.stairs(found.flows[:, i] / found.rate[i], edges, color=colour, linewidth=1.6)
+        line = {"baseline": None, "color": colour, "linewidth": width}
+        busy.stairs(found.flows[:, i] / found.rate[i], edges, **line)
         below = top
     if others := order[MOST:]:
         rest, rate = found.flows[:, others].sum(axis=1), float(found.rate[others].sum())
         style = {"fill": True, "color": COLOURS[-1], "alpha": 0.5}
         label = f"{len(others)} others, rate {rate:.4g}"
         flows.stairs(below + rest, edges, baseline=below, label=label, **style)
-        busy.stairs(rest / rate, edges, color=COLOURS[-1], linewidth=1.6)
-    delay.stairs(found.delays, edges, baseline=None, color=COLOURS[-1], linewidth=1.6)
+        line = {"baseline": None, "color": COLOURS[-1], "linewidth": thick[-1]}
+        busy.stairs(rest / rate, edges, **line)
+    delay.stairs(found.delays, edges, baseline=None, color=COLOURS[-1], linewidth=1.8)
     mean = f"all jobs: {found.mean_delay:.4g}"
     delay.axhline(found.mean_delay, color=COLOURS[0], linestyle="--", linewidth=1.2, label=mean)
     unit = found.system.time_unit
     flows.set(ylabel=load_label(f"1/{unit}"))
     busy.set(ylabel="utilisation", ylim=(0, 1.02))
-    delay.set(ylabel=f"mean delay ({unit})", ylim=(0, None), xlim=(edges[0], edges[-1]))
+    delay.set(ylabel=f"mean delay ({unit})", xlim=(edges[0], edges[-1]))
+    delay.set_ylim(0, 1.1 * np.nanmax(found.delays))
     delay.set_xlabel(
         "loads in their order, each for the same time" if equal else "part of the time"
     )

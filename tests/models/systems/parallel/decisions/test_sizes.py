@@ -222,7 +222,7 @@ def test_text_numbers_units_and_copies():
     assert ms.cost == found.cost
     money = in_time_unit(size(**QUESTIONS["mean delay"]), 1000.0)
     assert money.objective == money.cost == pytest.approx(271.986897619955)
-    for twin in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+    for twin in (copy.deepcopy(found), pickle.loads(pickle.dumps(found))):  # noqa: S301
         assert twin.to_dict() == found.to_dict()
         assert isinstance(twin.model().problem, cp.Problem)
 
