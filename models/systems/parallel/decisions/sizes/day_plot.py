@@ -32,33 +32,26 @@ def plot_day(found: SizedServers, title: str = "") -> Figure:
     figure, (flows, busy, delay) = panels((3, 2, 2), (8.0, 7.5), title)
     m, equal = len(found.loads), np.ptp(found.duration) < 1e-12
     edges = np.arange(m + 1.0) if equal else np.cumsum([0.0, *found.duration])
-    order = [i for i in np.argsort(-found.flow, kind="stable") if found.flow[i] > 0]
+    order = np.flatnonzero(found.open)[np.argsort(-found.flow[found.open], kind="stable")]
+    bands = [(found.names[i], order[k : k + 1]) for k, i in enumerate(order[:MOST].tolist())]
+    if others := order.size - len(bands):
+        bands.append((f"{others} others", order[MOST:]))
     below = np.zeros(m)
-    thick = widths(min(len(order), len(COLOURS)))
-    for i, colour, width in zip(order[:MOST], COLOURS, thick, strict=False):
-        top, label = below + found.flows[:, i], f"{found.names[i]}, rate {found.rate[i]:.4g}"
+    for (name, servers), colour, width in zip(bands, COLOURS, widths(len(bands)), strict=False):
+        flow, rate = found.flows[:, servers].sum(axis=1), float(found.rate[servers].sum())
+        label, top = f"{name}, rate {rate:.4g}", below + flow
         flows.stairs(top, edges, baseline=below, fill=True, color=colour, alpha=0.8, label=label)
-        line = {"baseline": None, "color": colour, "linewidth": width}
-        busy.stairs(found.flows[:, i] / found.rate[i], edges, **line)
+        busy.stairs(flow / rate, edges, baseline=None, color=colour, linewidth=width)
         below = top
-    if others := order[MOST:]:
-        rest, rate = found.flows[:, others].sum(axis=1), float(found.rate[others].sum())
-        style = {"fill": True, "color": COLOURS[-1], "alpha": 0.5}
-        label = f"{len(others)} others, rate {rate:.4g}"
-        flows.stairs(below + rest, edges, baseline=below, label=label, **style)
-        line = {"baseline": None, "color": COLOURS[-1], "linewidth": thick[-1]}
-        busy.stairs(rest / rate, edges, **line)
     delay.stairs(found.delays, edges, baseline=None, color=COLOURS[-1], linewidth=1.8)
     mean = f"all jobs: {found.mean_delay:.4g}"
     delay.axhline(found.mean_delay, color=COLOURS[0], linestyle="--", linewidth=1.2, label=mean)
     unit = found.system.time_unit
     flows.set(ylabel=load_label(f"1/{unit}"))
     busy.set(ylabel="utilisation", ylim=(0, 1.02))
-    delay.set(ylabel=f"mean delay ({unit})", xlim=(edges[0], edges[-1]))
-    delay.set_ylim(0, 1.1 * np.nanmax(found.delays))
-    delay.set_xlabel(
-        "loads in their order, each for the same time" if equal else "part of the time"
-    )
+    along = "loads in their order, each for the same time" if equal else "part of the time"
+    delay.set(xlabel=along, ylabel=f"mean delay ({unit})", xlim=(edges[0], edges[-1]))
+    delay.set_ylim(0, 1.1 * float(np.nanmax(found.delays)))
     flows.legend(fontsize="small")
     delay.legend(fontsize="small")
     for axes in (flows, busy, delay):

@@ -122,7 +122,7 @@ class SizedServers(HtmlTable, ServerSplit):
     @property
     def peak_utilisation(self) -> Array:
         """Largest flow of each server divided by its rate, shape (n,); 0 without a rate."""
-        return self.flows.max(axis=0) / np.where(self.rate > 0, self.rate, 1.0)
+        return np.asarray(self.flows.max(axis=0) / np.where(self.rate > 0, self.rate, 1.0))
 
     @property
     def total_cost(self) -> float:
@@ -299,7 +299,7 @@ def sized_servers(
 
 def _quotients(delays: Array, loads: Array) -> Array:
     """Return total delays divided by loads; nan at the load 0."""
-    return np.divide(delays, loads, out=np.full(loads.size, np.nan), where=loads > 0)
+    return np.where(loads > 0, delays / np.where(loads > 0, loads, 1.0), np.nan)
 
 
 def _mean(part: Array, rows: Array) -> Array:
