@@ -288,7 +288,7 @@ def rates_for_flows(
     >>> night, day = [6.0, 4.0, 10.0], [40.5, 27.0, 67.5]
     >>> found = rates_for_flows([night, day], None, 1.0, 0.01, [1.0, 1.0, 0.5], delay_cost=20.0)
     >>> found.rate.round(3), round(found.value, 6)
-    (array([61.173, 43.927, 105.12 ]), 188.866651)
+    (array([ 60.829,  43.645, 104.659]), 229.771737)
     """
     flows = as_floats("flow", flow)
     if flows.ndim != 2 or not flows.size:

@@ -366,7 +366,7 @@ def halves(node: Node) -> list[tuple[Array, Array]]:
     return [(node.low, below), (above, node.high)]
 
 
-def best_day(
+def rates_for_day(
     load: npt.ArrayLike,
     duration: npt.ArrayLike | None,
     variability: npt.ArrayLike,
@@ -416,7 +416,7 @@ def best_day(
     Examples
     --------
     >>> near, far = [0.0, 0.3], [1.0, 0.6]
-    >>> found = best_day([20.0, 140.0], None, 1.0, near, far, 20.0, max_rate=[100.0, 250.0])
+    >>> found = rates_for_day([20.0, 140.0], None, 1.0, near, far, 20.0, max_rate=[100.0, 250.0])
     >>> found.rate.round(3), found.flow.round(3)
     (array([100.   ,  86.495]), array([[20.   ,  0.   ],
            [84.043, 55.957]]))

@@ -10,7 +10,7 @@ from chunks import chunks
 from sojourn.reference import InputError, LoadError
 from sojourn.reference.parallel.decisions.box_newton import least_in_box
 from sojourn.reference.parallel.decisions.day_rates import rates_for_flows
-from sojourn.reference.parallel.decisions.day_sizes import Evaluated, best_day
+from sojourn.reference.parallel.decisions.day_sizes import Evaluated, rates_for_day
 
 DAY = 150 * (0.55 + 0.45 * np.sin(2 * np.pi * (np.arange(24) - 8) / 24))
 DELAY, PRICE = [0.005, 0.005, 0.020], [1.0, 1.0, 0.5]
@@ -79,14 +79,14 @@ def test_one_load(variability, given, value):
     ],
 )
 def test_split_anew(delay, price, most, value):
-    found = best_day(DAY, None, 1.0, delay, price, 20.0, max_rate=most)
+    found = rates_for_day(DAY, None, 1.0, delay, price, 20.0, max_rate=most)
     assert found.value == pytest.approx(value, rel=2e-10)
     assert 0 <= 1 - found.lower_bound / found.value <= 1e-6
     assert found.flow.sum(axis=1) == pytest.approx(DAY, rel=1e-14)
 
 
 def test_night_at_the_near_server_and_the_peak_at_both():
-    found = best_day(DAY, None, 1.0, [0.0, 0.3], [1.0, 0.6], 20.0, max_rate=[100.0, 250.0])
+    found = rates_for_day(DAY, None, 1.0, [0.0, 0.3], [1.0, 0.6], 20.0, max_rate=[100.0, 250.0])
     assert found.value == pytest.approx(351.7960282010, abs=5e-11)
     assert found.lower_bound >= 351.7955
     assert found.rate == pytest.approx([100.0, 83.03583], abs=1e-4)
@@ -111,7 +111,7 @@ def test_night_at_the_near_server_and_the_peak_at_both():
     ],
 )
 def test_one_load_split_and_rates_together(load, delay, price, weight, given, value):
-    found = best_day([load], None, 1.0, delay, price, weight, **given)
+    found = rates_for_day([load], None, 1.0, delay, price, weight, **given)
     assert found.value == pytest.approx(value, abs=1e-9)
 
 
@@ -193,7 +193,7 @@ def test_split_anew_against_a_dense_grid(seeds):
         k, delay = 0.5 + rng.choice([0, 0.5, 3]) * rng.random(2), rng.uniform(0, 0.3, 2)
         price, weight = rng.uniform(0.3, 2, 2), 10 ** rng.uniform(0, 2)
         high = rng.uniform(0.6, 1.5, 2) * loads.max()
-        found = best_day(loads, duration, k, delay, price, weight, max_rate=high)
+        found = rates_for_day(loads, duration, k, delay, price, weight, max_rate=high)
         assert 0 <= 1 - found.lower_bound / found.value <= 1e-6
         low, top, best = np.zeros(2), high, math.inf
         for _ in range(6):
@@ -229,10 +229,10 @@ def test_opening_costs_against_every_subset(seeds):
             if high[there].sum() > loads.max():
                 numbers = (a[there] for a in (k, delay, price))
                 bounds = {"min_rate": least[there], "max_rate": high[there]}
-                part = best_day(loads, None, *numbers, 20.0, **bounds, gap=1e-8)
+                part = rates_for_day(loads, None, *numbers, 20.0, **bounds, gap=1e-8)
                 costs.append(part.value + opening[there].sum() + (price * least)[~there].sum())
         numbers = {"min_rate": least, "max_rate": high, "opening": opening}
-        found = best_day(loads, None, k, delay, price, 20.0, **numbers)
+        found = rates_for_day(loads, None, k, delay, price, 20.0, **numbers)
         assert found.lower_bound <= min(costs) * (1 + 1e-12)
         assert found.value == pytest.approx(min(costs), rel=1e-6)
         assert np.all(found.rate >= least)
@@ -251,7 +251,7 @@ def test_no_bound_above_a_better_answer(seeds):
         high = rng.uniform(0.3, 1.5, n) * 300 / n
         high *= max(1.0, 170 / high.sum())
         rough, fine = (
-            best_day(DAY, None, k, delay, price, 20.0, max_rate=high, gap=gap)
+            rates_for_day(DAY, None, k, delay, price, 20.0, max_rate=high, gap=gap)
             for gap in (1e-3, 1e-8)
         )
         assert rough.lower_bound <= fine.value
@@ -261,7 +261,7 @@ def test_no_bound_above_a_better_answer(seeds):
 
 
 def test_equal_servers_do_not_multiply_the_boxes():
-    found = best_day(DAY, None, 1.0, np.zeros(20), np.ones(20), 20.0, max_rate=15.0, gap=1e-9)
+    found = rates_for_day(DAY, None, 1.0, np.zeros(20), np.ones(20), 20.0, max_rate=15.0, gap=1e-9)
     assert found.nodes <= 100
     assert found.rate == pytest.approx([15.0] * 16 + [0.0] * 4)
 
@@ -272,8 +272,8 @@ def test_equal_servers_do_not_multiply_the_boxes():
 def test_hours_without_load():
     load, part = [0.0, 100.0, 40.0], [0.5, 0.2, 0.3]
     numbers = ([1.0, 2.0], [0.0, 0.1], [1.0, 0.7])
-    whole = best_day(load, part, *numbers, 20.0, max_rate=[80, 90])
-    busy = best_day(load[1:], [0.4, 0.6], *numbers, 10.0, max_rate=[80, 90])
+    whole = rates_for_day(load, part, *numbers, 20.0, max_rate=[80, 90])
+    busy = rates_for_day(load[1:], [0.4, 0.6], *numbers, 10.0, max_rate=[80, 90])
     assert whole.rate == pytest.approx(busy.rate, rel=1e-6)
     assert whole.value == pytest.approx(busy.value, rel=1e-12)
     assert np.all(whole.flow[0] == 0)
@@ -287,7 +287,7 @@ def test_hours_without_load():
 def test_many_equal_loads_are_one():
     numbers = ([1.0, 2.0], [0.0, 0.1], [1.0, 0.7])
     one, many = (
-        best_day([90.0] * m, None, *numbers, 20.0, max_rate=[80, 90], gap=1e-9) for m in (1, 7)
+        rates_for_day([90.0] * m, None, *numbers, 20.0, max_rate=[80, 90], gap=1e-9) for m in (1, 7)
     )
     assert many.value == pytest.approx(one.value, rel=1e-12)
 
@@ -298,7 +298,7 @@ def test_server_without_price_and_server_without_jobs():
         min_rate=[0.0, 5.0, 0.0],
     )  # fmt: skip
     assert found.rate == pytest.approx([45.0, 5.0, 70.0], rel=1e-14)
-    free = best_day(DAY, None, 1.0, [0.0, 0.1], [1.0, 0.0], 20.0, max_rate=[100.0, 160.0])
+    free = rates_for_day(DAY, None, 1.0, [0.0, 0.1], [1.0, 0.0], 20.0, max_rate=[100.0, 160.0])
     assert free.rate[1] == 160.0
 
 
@@ -352,12 +352,12 @@ def test_refused(change, field, remedy):
 def test_refused_days():
     numbers = (None, 1.0, [0.0, 0.1], 1.0, 20.0)
     with pytest.raises(LoadError, match="not below the sum 150 of the largest rates"):
-        best_day([150.0], *numbers, max_rate=75.0)
+        rates_for_day([150.0], *numbers, max_rate=75.0)
     for load in ([0.0, 0.0], [-1.0, 2.0], [math.nan]):
         with pytest.raises(LoadError):
-            best_day(load, *numbers)
+            rates_for_day(load, *numbers)
     with pytest.raises(InputError, match="opening"):
-        best_day([5.0], None, 1.0, np.zeros(11), 1.0, 20.0, min_rate=1.0, opening=1.0)
+        rates_for_day([5.0], None, 1.0, np.zeros(11), 1.0, 20.0, min_rate=1.0, opening=1.0)
 
 
 # ---- the search between bounds

@@ -9,7 +9,7 @@ import numpy as np
 
 from ......reference.errors import InputError
 from ......reference.parallel.decisions.day_rates import DayRates, rates_for_flows
-from ......reference.parallel.decisions.day_sizes import best_day
+from ......reference.parallel.decisions.day_sizes import rates_for_day
 from ...late_share import LateShare
 from .at_split import check_bounded, in_words_of_users
 from .problem import SizeProblem
@@ -73,7 +73,7 @@ def _rates(problem: SizeProblem) -> DayRates:
         given = list(problem.targets)
         text = "does not fit split='best' for several loads, where delays have a price"
         raise InputError("subject_to", given, text, "give delay_cost=, or the shares")
-    return best_day(
+    return rates_for_day(
         problem.loads,
         problem.duration,
         *servers,

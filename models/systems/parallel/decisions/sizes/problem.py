@@ -118,7 +118,7 @@ class SizeProblem:
     def budget(self) -> float | None:
         """Money per unit of time for rates and openings, where there is a budget."""
         found = self.one(RateBudget)
-        return None if found is None else found.checked()
+        return None if found is None else found._checked()
 
     def opening_cost(self, flows: Array) -> float:
         """Return the money for opening the servers that have jobs at some of the loads.
@@ -135,7 +135,7 @@ class SizeProblem:
     def mean_target(self) -> float | None:
         """Largest mean delay over all jobs, where there is one."""
         found = self.one(MeanDelay)
-        return None if found is None else found.checked()
+        return None if found is None else found._checked()
 
 
 def size_problem(
@@ -254,12 +254,12 @@ def _targets(given: object, n: int) -> tuple[Target, ...]:
         raise InputError("subject_to", given, problem, remedy)
     for i, target in enumerate(listed):
         if isinstance(target, SINGLE):
-            target.checked()
+            target._checked()
             if any(type(other) is type(target) for other in listed[:i]):
                 problem = f"is a second {type(target).__name__}"
                 raise InputError(f"subject_to[{i}]", target, problem, "keep the smaller one")
         elif isinstance(target, ServerDelay):
-            target.checked(n)
+            target._checked(n)
         elif not isinstance(target, TARGETS):
             raise InputError(f"subject_to[{i}]", target, "is not a target of sizes", FITS)
     return tuple(listed)

@@ -122,7 +122,7 @@ def _of_servers(
     n, out = len(question.system), []
     for target in question.targets:
         if isinstance(target, ServerDelay):
-            time = target.checked(n)[has]
+            time = target._checked(n)[has]
             some = np.isfinite(time)
             out.append(latency[some] <= time[some])
         elif isinstance(target, ServerPercentile):

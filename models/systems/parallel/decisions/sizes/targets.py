@@ -34,7 +34,7 @@ class RateBudget:
 
     money: float
 
-    def checked(self) -> float:
+    def _checked(self) -> float:
         """Return the amount of money; InputError unless it is a finite number above 0."""
         return as_positive("RateBudget.money", self.money, "give money per unit of time")
 
@@ -60,7 +60,7 @@ class MeanDelay:
 
     times: ClassVar[tuple[str, ...]] = ("time",)
 
-    def checked(self) -> float:
+    def _checked(self) -> float:
         """Return the time; InputError unless it is a finite number above 0."""
         return as_positive("MeanDelay.time", self.time, NO_TIME[1])
 
@@ -88,7 +88,7 @@ class ServerDelay:
 
     times: ClassVar[tuple[str, ...]] = ("time",)
 
-    def checked(self, n: int) -> Array:
+    def _checked(self, n: int) -> Array:
         """Return the time of each of n servers; InputError unless each is above 0."""
         time = as_floats("ServerDelay.time", self.time)
         raise_at_first("ServerDelay.time", time, np.asarray(time > 0), *NO_TIME)
