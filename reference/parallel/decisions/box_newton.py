@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.optimize import lsq_linear
 
 from ...compensated_sum import TINY
 from ...errors import Array
@@ -83,6 +82,8 @@ def _step(at: Point, low: Array, high: Array) -> Array:
     With the curvatures a and axes Q it is the least of the norm of sqrt(a) Q' step + Q' slope /
     sqrt(a): a least-squares problem with bounds.
     """
+    from scipy.optimize import lsq_linear
+
     step, free = np.zeros(low.size), low < high
     curvature, axes = np.linalg.eigh(at.hessian[np.ix_(free, free)])
     size = np.abs(curvature)

@@ -22,13 +22,12 @@ root. Weak duality bounds the answer: for every w > 0, with the jobs per unit of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
@@ -40,9 +39,9 @@ from ...validation import (
     raise_at_first,
 )
 from .several_loads import PARTS_SUM
+from .sizes import increasing_root
 
 STEPS = 100  # largest number of steps of Newton's method; a bracket halves where it fails
-LARGEST_LOG = 600.0  # of the weight of the delay
 TERMS = 16  # rounding errors of one term of a sum, in units of the last place
 
 
@@ -210,6 +209,21 @@ class GivenFlows:
         low = np.sqrt(np.minimum(k, 1.0) * at_peak * target)
         return low, np.sqrt(np.maximum(k, 1.0) * self.jobs.sum(axis=0) * target)
 
+    def slopes(self, weight: float, rate: Array) -> tuple[float, float]:
+        """Return the derivatives of `spending` and of the jobs present in the weight.
+
+        They are those at the `rates` of the weight, with the servers at their bounds fixed.
+        """
+        price, inside = self.costs.price, self.used & (rate > self.least) & (rate < self.most)
+        psi, fall = self._fall(np.where(inside, rate - self.peak, 1.0))
+        change = np.divide(psi, -weight * fall, out=np.zeros(rate.size), where=inside & (price > 0))
+        return float(price @ change), -float(psi @ change)
+
+    @cached_property
+    def size(self) -> float:
+        """Sum of sqrt(price jobs): the money for the spare capacity of M/M/1 at the weight 1."""
+        return float(np.sqrt(self.costs.price * self.jobs.sum(axis=0)).sum())
+
     def spending(self, rate: Array) -> float:
         """Return the money for the rates."""
         return math.fsum((self.costs.price * rate).tolist())
@@ -358,7 +372,14 @@ def _within_budget(servers: GivenFlows, budget: float, opening: float) -> DayRat
         rate, weight = (ends[1], math.inf) if money >= largest else (ends[0], 0.0)
         value = math.fsum(servers.present(rate).tolist()) / arrivals
         return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
-    weight = _weight(servers, lambda rate: servers.spending(rate) - money)
+
+    def spent(q: float) -> tuple[float, float]:
+        """Return the money spent at the weight q^2, and its slope."""
+        rate = servers.rates(q * q)
+        return servers.spending(rate), 2.0 * q * servers.slopes(q * q, rate)[0]
+
+    q = increasing_root(spent, money, (money - needed) / servers.size)
+    weight = q * q
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     value = math.fsum(servers.present(rate).tolist()) / arrivals
@@ -385,10 +406,15 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
         value = servers.spending(rate)
         return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
 
-    def excess(rate: Array) -> float:
-        return time - math.fsum(servers.present(rate).tolist()) / arrivals
+    def waiting(y: float) -> tuple[float, float]:
+        """Return the jobs at the servers at the weight 1/y^2, and their slope."""
+        rate = servers.rates(1.0 / (y * y))
+        slope = servers.slopes(1.0 / (y * y), rate)[1]
+        return math.fsum(servers.present(rate).tolist()), -2.0 * slope / y**3
 
-    weight = _weight(servers, excess)
+    jobs = time * arrivals
+    y = increasing_root(waiting, jobs, (jobs - fastest * arrivals) / servers.size)
+    weight = 1.0 / (y * y)
     rate = servers.rates(weight)
     lower, error = servers.least_cost(weight, rate)
     lower -= error + weight * time * arrivals * (1 + 2 * EPS)
@@ -404,25 +430,6 @@ def _ends(servers: GivenFlows) -> tuple[Array, Array]:
     free = used & (costs.price == 0)
     least = np.where(free, servers.most, np.where(used, servers.least, costs.least))
     return least, np.where(used, servers.most, costs.least)
-
-
-def _weight(servers: GivenFlows, excess: Callable[[Array], float]) -> float:
-    """Return the weight at whose rates a function, rising with the weight, is 0."""
-
-    def at(logarithm: float) -> float:
-        return excess(servers.rates(math.exp(logarithm)))
-
-    used = servers.used & (servers.costs.price > 0)
-    money, jobs = servers.costs.price[used] * servers.peak[used], servers.jobs.sum(axis=0)[used]
-    start = 2.0 * math.log(float(money.sum() / np.sqrt(servers.costs.price[used] * jobs).sum()))
-    low, high, step = start - 1.0, start + 1.0, 1.0
-    while at(low) > 0 and low > -LARGEST_LOG:
-        low, step = low - step, 2.0 * step
-    while at(high) < 0 and high < LARGEST_LOG:
-        high, step = high + step, 2.0 * step
-    if abs(low) > LARGEST_LOG or abs(high) > LARGEST_LOG:  # next to a bound of what can be met
-        return math.exp(math.copysign(LARGEST_LOG, low))
-    return math.exp(brentq(at, low, high, xtol=1e-15, rtol=4 * EPS))
 
 
 def day_answer(
