@@ -100,6 +100,7 @@ RESULTS = {
     "evaluation": lambda: SERVERS.evaluate(6.0, share=[0.5, 0.5]),
     "whole weights": lambda: SERVERS.weights(6.0, 10),
     "sizes": lambda: SERVERS.size(6.0, rate_price=1.0, subject_to=TARGETS[:2]),
+    "sizes of a day": lambda: SERVERS.size([0.0, 6.0], rate_price=1.0, delay_cost=3.0),
     "frontier of sizes": lambda: SERVERS.size_frontier(6.0, [20.0, 30.0], rate_price=1.0),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
@@ -130,6 +131,9 @@ RESULTS = {
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
+    "reference sizes of a day": lambda: reference.rates_for_day(
+        [3.0, 6.0], None, 1.0, 0.1, 1.0, 1.0
+    ),
     "reference sizes": lambda: reference.rates_at_split([3.0, 2.0], 1.0, 0.1, 1.0, budget=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
