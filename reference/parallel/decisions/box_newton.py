@@ -85,11 +85,14 @@ def _step(at: Point, low: Array, high: Array) -> Array:
     from scipy.optimize import lsq_linear
 
     step, free = np.zeros(low.size), low < high
+    if not free.any():
+        return step
+    slope, bounds = at.gradient[free], (low[free], high[free])
     curvature, axes = np.linalg.eigh(at.hessian[np.ix_(free, free)])
     size = np.abs(curvature)
-    root = np.sqrt(np.maximum(size, max(FLAT * float(size.max(initial=0.0)), TINY)))
-    bounds = low[free], high[free]
-    if free.any():
-        goal = -(axes.T @ at.gradient[free]) / root
-        step[free] = lsq_linear(root[:, None] * axes.T, goal, bounds, method="bvls").x
+    # a direction without curvature goes to its bound
+    flat = max(float(size.max()), float(np.abs(slope).max() / (bounds[1] - bounds[0]).max()))
+    root = np.sqrt(np.maximum(size, max(FLAT * flat, TINY)))
+    goal = -(axes.T @ slope) / root
+    step[free] = lsq_linear(root[:, None] * axes.T, goal, bounds, method="bvls").x
     return step

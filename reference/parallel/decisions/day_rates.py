@@ -32,7 +32,7 @@ import numpy.typing as npt
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import (
-    SMALLEST,
+    as_float,
     as_floats,
     as_server_array,
     check_within,
@@ -42,6 +42,7 @@ from .several_loads import PARTS_SUM
 from .sizes import increasing_root
 
 STEPS = 100  # largest number of steps of Newton's method; a bracket halves where it fails
+SMALLEST, LARGEST = 1e-30, 1e30  # sizes of numbers whose products do not overflow
 TERMS = 16  # rounding errors of one term of a sum, in units of the last place
 
 
@@ -119,9 +120,7 @@ class Costs(NamedTuple):
         given |= {"min_rate": min_rate, "max_rate": max_rate}
         arrays = {field: as_server_array(field, value, n) for field, value in given.items()}
         for field, array in arrays.items():
-            good = (array >= (0.5 if field == "variability" else 0.0)) & ~np.isnan(array)
-            good &= np.isfinite(array) | (field == "max_rate")
-            raise_at_first(field, array, good, "is not a number that fits", "give one from 0 on")
+            check_sizes(field, array, 0.5 if field == "variability" else 0.0, field == "max_rate")
         most, least = arrays["max_rate"], arrays["min_rate"]
         problem = "is below the smallest rate of the server"
         raise_at_first("max_rate", most, most >= least, problem, "give bounds in order")
@@ -308,8 +307,7 @@ def rates_for_flows(
     if flows.ndim != 2 or not flows.size:
         problem = "is not a row of flows for each load"
         raise InputError("flow", flows.tolist(), problem, "give shape (loads, servers)")
-    good = np.isfinite(flows) & (flows >= 0)
-    raise_at_first("flow", flows, good, "is not a flow", "give numbers from 0 on")
+    check_sizes("flow", flows)
     if not flows.any():
         raise InputError("flow", flows.tolist(), "has no jobs", "give flows above 0")
     costs = Costs.checked(flows.shape[1], variability, delay, rate_price, min_rate, max_rate)
@@ -323,10 +321,25 @@ def rates_for_flows(
         remedy = f"give one of {', '.join(given)}"
         raise InputError("minimise", list(chosen), "does not name one quantity", remedy)
     ((field, value),) = chosen.items()
-    number = check_within(field, value, SMALLEST, math.inf, "is not above 0", "give more")
+    number = check_amount(field, value, endless=field == "mean_delay")
+    check_sizes("opening", np.array(as_float("opening", opening)))
     if field == "budget":
         return _within_budget(servers, number, opening)
     return _within_delay(servers, number) if field == "mean_delay" else _at_cost(servers, number)
+
+
+def check_sizes(field: str, array: Array, least: float = 0.0, endless: bool = False) -> None:
+    """Raise InputError at the first number that is negative, or whose products would overflow."""
+    good = (array == 0) | (array >= SMALLEST) & ((array <= LARGEST) | endless & np.isinf(array))
+    remedy = f"give one from {least:g}, at most {LARGEST:g}"
+    raise_at_first(field, array, good & (array >= least), "is not a number that fits", remedy)
+
+
+def check_amount(field: str, value: object, *, endless: bool = False) -> float:
+    """Return a number above 0, or raise InputError; see `check_sizes`."""
+    remedy = f"give one from {SMALLEST:g} to {LARGEST:g}"
+    most = math.inf if endless else LARGEST
+    return check_within(field, value, SMALLEST, most, "is not an amount above 0", remedy)
 
 
 def durations(duration: npt.ArrayLike | None, m: int) -> Array:
@@ -340,7 +353,8 @@ def durations(duration: npt.ArrayLike | None, m: int) -> Array:
     if duration is None:
         return np.full(m, 1.0 / m)
     time = np.atleast_1d(as_floats("duration", duration))
-    good, remedy = time > 0, "give parts above 0, and leave out loads that never hold"
+    good = (time >= SMALLEST) & (time <= 1.0 + PARTS_SUM)
+    remedy = "give parts above 0, and leave out loads that never hold"
     raise_at_first("duration", time, good, "is not a part of the time", remedy)
     if time.shape != (m,) or not abs(math.fsum(time.tolist()) - 1.0) <= PARTS_SUM:
         problem = f"is not {m} parts of the time that sum to 1"

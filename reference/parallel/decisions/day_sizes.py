@@ -31,21 +31,33 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...compensated_sum import EPS, TINY
+from ...compensated_sum import EPS
 from ...errors import Array, InputError, LoadError
 from ...pollaczek_khinchine import PollaczekKhinchine
 from ...validation import (
     as_floats,
     as_integer,
-    as_positive,
     as_server_array,
+    check_within,
     raise_at_first,
 )
 from ..optimum_equilibrium import optimum
 from .box_newton import least_in_box
-from .day_rates import TERMS, Costs, DayRates, GivenFlows, day_answer, durations
+from .day_rates import (
+    LARGEST,
+    SMALLEST,
+    TERMS,
+    Costs,
+    DayRates,
+    GivenFlows,
+    check_amount,
+    check_sizes,
+    day_answer,
+    durations,
+)
 
 MOST_BOTH = 10  # servers with a least rate and an opening cost: each is open or not
+LEAST_GAP = 1e-12  # next to the rounding errors of the bounds
 STABLE = 1 + 1e-13  # least total rate, relative to the largest load
 PART = 1e-12  # part of a server below which it carries no flow
 EDGE = 0.05  # least distance of a division from the ends, relative to the width
@@ -206,8 +218,7 @@ class Day:
         at, weight = self.respond(price, rate), self.weight
         value = math.fsum(self.money(rate).tolist()) + jobs
         gradient = self.costs.price - weight @ at.gain_by_rate
-        slope = np.maximum(at.flow_slope.sum(axis=1), TINY)
-        by_rate = at.flow_by_rate * np.sqrt(weight / slope)[:, None]
+        by_rate = at.flow_by_rate * _root(weight, at.flow_slope.sum(axis=1))[:, None]
         hessian = by_rate.T @ by_rate - np.diag(weight @ at.gain_bend)
         return Evaluated(value, gradient, hessian, price)
 
@@ -235,7 +246,7 @@ class Day:
         bound -= TERMS * EPS * math.fsum(size)
         value = math.fsum(((1.0 - part) * money[0] + part * money[1]).tolist()) + jobs
         slope = ((1.0 - part) * at[0].flow_slope + part * at[1].flow_slope).sum(axis=1)
-        change = (at[1].flow - at[0].flow) * np.sqrt(weight / np.maximum(slope, TINY))[:, None]
+        change = (at[1].flow - at[0].flow) * _root(weight, slope)[:, None]
         return Evaluated(value, of[1] - of[0], change.T @ change, price, bound)
 
     def shortfall(self, low: Array, high: Array, part: Array, price: Array) -> Array:
@@ -245,6 +256,11 @@ class Day:
             for rate in (low, low + part * (high - low), high)
         ]
         return np.maximum(terms[1] - (1.0 - part) * terms[0] - part * terms[2], 0.0)
+
+
+def _root(weight: Array, slope: Array) -> Array:
+    """Return the square root of weights over slopes; 0 where a slope is lost in rounding."""
+    return np.sqrt(np.divide(weight, slope, out=0.0 * slope, where=slope > 0))
 
 
 class Search:
@@ -423,16 +439,17 @@ def rates_for_day(
     """
     loads = np.atleast_1d(as_floats("load", load))
     remedy = "give loads from 0 on, one of them above 0"
-    good = np.isfinite(loads) & (loads >= 0) & loads.any()
+    good = (loads == 0) | (loads >= SMALLEST) & (loads <= LARGEST)
+    good &= loads.any()
     raise_at_first("load", loads, good, "is not a load of a day", remedy, LoadError)
-    given = (variability, delay, rate_price, min_rate, max_rate, opening)
-    n = max(np.size(value) for value in given)
-    costs, parts = Costs.checked(n, *given[:-1]), durations(duration, loads.size)
+    given = {"variability": variability, "delay": delay, "rate_price": rate_price}
+    given |= {"min_rate": min_rate, "max_rate": max_rate, "opening": opening}
+    n = max(as_floats(field, value).size for field, value in given.items())
+    costs, parts = Costs.checked(n, *[*given.values()][:-1]), durations(duration, loads.size)
     opened = as_server_array("opening", opening, n)
-    good = np.isfinite(opened) & (opened >= 0)
-    raise_at_first("opening", opened, good, "is not money for a server", "give 0 or more")
-    money = as_positive("delay_cost", delay_cost, "give money for a job and unit of time")
-    gap = as_positive("gap", gap, "give a part such as 1e-6")
+    check_sizes("opening", opened)
+    money = check_amount("delay_cost", delay_cost)
+    gap = check_within("gap", gap, LEAST_GAP, 1.0, "is not a gap", "give a part such as 1e-6")
     most = as_integer("most_nodes", most_nodes, "a number of boxes", most=10**9)
     total, peak = math.fsum(costs.most.tolist()), float(loads.max())
     if not peak < total:

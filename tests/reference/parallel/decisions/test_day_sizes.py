@@ -338,7 +338,7 @@ FLOW = [[60.0, 40.0], [30.0, 20.0]]
         ({"delay_cost": None, "mean_delay": 0.01}, "mean_delay", "give more than 0.01"),
         ({"flow": [[0.0, 0.0]]}, "flow", "above 0"),
         ({"flow": [1.0, 2.0]}, "flow", "shape (loads, servers)"),
-        ({"flow": [[1.0, -2.0]]}, "flow[0][1]", "from 0 on"),
+        ({"flow": [[1.0, -2.0]]}, "flow[0][1]", "give one from 0"),
     ],
 )
 def test_refused(change, field, remedy):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ......reference.errors import InputError
 from ......reference.parallel.decisions.day_rates import DayRates, rates_for_flows
-from ......reference.parallel.decisions.day_sizes import rates_for_day
+from ......reference.parallel.decisions.day_sizes import LEAST_GAP, rates_for_day
 from ...late_share import LateShare
 from .at_split import check_bounded, in_words_of_users
 from .problem import SizeProblem
@@ -81,5 +81,5 @@ def _rates(problem: SizeProblem) -> DayRates:
         min_rate=problem.low,
         max_rate=problem.high,
         opening=problem.opening,
-        gap=problem.gap,
+        gap=float(np.clip(problem.gap, LEAST_GAP, 1.0)),
     )
