@@ -9,8 +9,9 @@ from chunks import chunks
 
 from sojourn.reference import InputError, LoadError
 from sojourn.reference.parallel.decisions.box_newton import least_in_box
+from sojourn.reference.parallel.decisions.day_cost import Evaluated
 from sojourn.reference.parallel.decisions.day_rates import rates_for_flows
-from sojourn.reference.parallel.decisions.day_sizes import Evaluated, rates_for_day
+from sojourn.reference.parallel.decisions.day_sizes import rates_for_day
 
 DAY = 150 * (0.55 + 0.45 * np.sin(2 * np.pi * (np.arange(24) - 8) / 24))
 DELAY, PRICE = [0.005, 0.005, 0.020], [1.0, 1.0, 0.5]

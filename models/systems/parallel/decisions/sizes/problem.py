@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ......reference.errors import Array, InputError, LoadError
-from ......reference.parallel.decisions.day_rates import durations
+from ......reference.parallel.decisions.day_numbers import durations
 from ......reference.parallel.decisions.scalable import check_scalable
 from ......reference.parallel.optimum_equilibrium import check_load, optimum
 from ......reference.validation import (
