@@ -86,10 +86,13 @@ def durations(duration: npt.ArrayLike | None, m: int) -> Array:
     if duration is None:
         return np.full(m, 1.0 / m)
     time = np.atleast_1d(as_floats("duration", duration))
+    whole, remedy = f"is not {m} parts of the time that sum to 1", "give a part for each load"
+    if time.shape != (m,):
+        raise InputError("duration", time.tolist(), whole, remedy)
     good = (time >= SMALLEST) & (time <= 1.0 + PARTS_SUM)
-    remedy = "give parts above 0, and leave out loads that never hold"
-    raise_at_first("duration", time, good, "is not a part of the time", remedy)
-    if time.shape != (m,) or not abs(math.fsum(time.tolist()) - 1.0) <= PARTS_SUM:
-        problem = f"is not {m} parts of the time that sum to 1"
-        raise InputError("duration", time.tolist(), problem, "give a part for each load")
-    return time / math.fsum(time.tolist())
+    other = "give parts above 0 that sum to 1, and leave out loads that never hold"
+    raise_at_first("duration", time, good, "is not a part of the time", other)
+    total = math.fsum(time.tolist())
+    if not abs(total - 1.0) <= PARTS_SUM:
+        raise InputError("duration", time.tolist(), whole, remedy)
+    return np.asarray(time / total)

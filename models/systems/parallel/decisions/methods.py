@@ -12,7 +12,7 @@ from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
 from .sizes.frontier import frontier
-from .sizes.problem import Minimised, Target, size_problem
+from .sizes.problem import Minimised, Target, size_problem, targets_of
 from .sizes.size import answer
 from .sizes.sized import SizedServers
 from .sizes.targets import RateBudget
@@ -161,7 +161,7 @@ class SplitDecisions(SplitTasks):
         >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
         >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
         >>> found.rate.round(2), round(found.cost, 3), found.certified
-        (array([ 96.98,  75.48, 197.75]), 271.341, True)
+        (array([ 93.54,  71.66, 200.74]), 265.571, True)
         """
         return answer(
             size_problem(
@@ -229,7 +229,7 @@ class SplitDecisions(SplitTasks):
         >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
         >>> data = system.size_frontier(190.0, [200.0, 230.0, 280.0], rate_price=[1, 1, 0.5])
         >>> data.delay.values.round(4), data.present_cost, round(data.present_delay, 4)
-        (array([0.0478, 0.0363, 0.0285]), 280.0, 0.0284)
+        (array([0.0471, 0.0363, 0.0283]), 280.0, 0.0284)
         """
         problem = size_problem(
             self,  # type: ignore[arg-type]
@@ -239,7 +239,7 @@ class SplitDecisions(SplitTasks):
             min_rate,
             split,
             "delay",
-            (RateBudget(1.0), *subject_to),
+            (RateBudget(1.0), *targets_of(subject_to)),
             None,
             opening,
             None,

@@ -243,7 +243,7 @@ def test_servers_without_flow_or_price():
         ({"budget": 200.0, "price": [1, 0, 1]}, "price[1]", "needs a largest rate"),
         ({"budget": 200.0, "price": [1, -1, 1]}, "price[1]", "-1.0"),
         ({"budget": 200.0, "flow": [1, math.inf, 1]}, "flow[1]", "inf"),
-        ({"budget": 200.0, "flow": 0.0}, "flow", "is 0 at all servers"),
+        ({"budget": 200.0, "flow": [0, 0, 0]}, "flow", "is 0 at all servers"),
         ({"budget": 200.0, "k": 0.4}, "k", "0.4"),
     ],
 )

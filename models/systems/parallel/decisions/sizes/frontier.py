@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ......reference.errors import Array, InputError
+from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
 from ......reference.validation import as_floats, raise_at_first
 from .....core.curve import CurvePlan
 from .....core.table import Mask, Table
@@ -118,7 +119,7 @@ def frontier(
     from .....frontend.curve_dataset import Curve  # xarray takes long to import
 
     money = np.atleast_1d(as_floats("budgets", budgets))
-    good = (money > 0) & np.isfinite(money)
+    good = (money >= LEAST_AMOUNT) & (money <= LARGEST_AMOUNT)
     raise_at_first("budgets", money, good, "is no amount of money", "give a number above 0")
     if money.ndim != 1 or not money.size:
         remedy = "give one amount of money or several"

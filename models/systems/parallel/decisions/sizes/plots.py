@@ -7,8 +7,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ......reference.errors import Array
+from ......reference.validation import as_shape
 from .....frontend.style import COLOURS, curve_of, grid, log_delay, mark, panels, share_loads
 from ...plots import MOST_LINES
+
+FAR = 10.0  # multiple of the largest delay up to which a point is drawn
 
 
 def plot_frontier(
@@ -25,7 +29,7 @@ def plot_frontier(
     title : str, optional
         Title of the figure.
     chosen : tuple of float, optional
-        Cost and mean delay of a point to mark, in the units of the data.
+        Cost and mean delay of a point to mark, in the units of the data, where it is near.
 
     Returns
     -------
@@ -36,12 +40,11 @@ def plot_frontier(
     figure, (above, below) = panels((3, 2), (8.0, 7.0), title)
     above.plot(data["budget"], data["delay"], color=COLOURS[0], linewidth=1.8, label="least delay")
     if "present_delay" in data.attrs:
-        point = data.attrs["present_cost"], data.attrs["present_delay"]
-        low, high = data["budget"].values[[0, -1]]
-        if low <= point[0] <= high:
-            above.plot(*point, "s", color=COLOURS[6], label="present rates, at their optimum")
+        point = np.array([data.attrs["present_cost"], data.attrs["present_delay"]])
+        _mark_point(data, above, point, "s", COLOURS[6], "present rates, at their optimum")
     if chosen is not None:
-        above.plot(*chosen, "o", color=COLOURS[1], label="these sizes", zorder=5)
+        point = as_shape("chosen", chosen, (2,))
+        _mark_point(data, above, point, "o", COLOURS[1], "these sizes")
     log_delay(above, data["delay"])
     above.legend(fontsize="small")
     grid(above)
@@ -50,6 +53,15 @@ def plot_frontier(
         _openings(data, axes, named=axes is above)
     share_loads(above, below)
     return figure
+
+
+def _mark_point(
+    data: xr.Dataset, axes: Axes, point: Array, style: str, colour: str, label: str
+) -> None:
+    """Mark a cost and a mean delay, unless it is far from the frontier."""
+    low, high = data["budget"].values[[0, -1]]
+    if low <= point[0] <= high and 0.0 < point[1] <= FAR * float(data["delay"].max()):
+        axes.plot(*point, style, color=colour, label=label, zorder=5)
 
 
 def _rates(data: xr.Dataset, axes: Axes) -> None:

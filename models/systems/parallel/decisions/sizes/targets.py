@@ -8,9 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ......reference.errors import Array
-from ......reference.validation import as_floats, as_positive, as_server_array, raise_at_first
+from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
+from ......reference.validation import as_floats, as_server_array, check_within, raise_at_first
 
 NO_TIME = ("is not a time above 0", "give it in the unit of the delays")
+
+
+def as_amount(field: str, value: object, remedy: str) -> float:
+    """Return an amount above 0 as a float; InputError on others, and where products overflow."""
+    problem = f"is not a number above 0, from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    return check_within(field, value, LEAST_AMOUNT, LARGEST_AMOUNT, problem, remedy)
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,14 @@ class RateBudget:
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0]))
     >>> system.size(90.0, rate_price=[1.0, 2.0], subject_to=[RateBudget(200.0)]).rate.round(3)
-    array([90.446, 54.777])
+    array([85.512, 57.244])
     """
 
     money: float
 
     def _checked(self) -> float:
         """Return the amount of money; InputError unless it is a finite number above 0."""
-        return as_positive("RateBudget.money", self.money, "give money per unit of time")
+        return as_amount("RateBudget.money", self.money, "give money per unit of time")
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class MeanDelay:
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0]))
     >>> round(system.size(90.0, rate_price=[1.0, 2.0], subject_to=[MeanDelay(0.05)]).cost, 3)
-    187.035
+    183.732
     """
 
     time: float
@@ -62,7 +69,7 @@ class MeanDelay:
 
     def _checked(self) -> float:
         """Return the time; InputError unless it is a finite number above 0."""
-        return as_positive("MeanDelay.time", self.time, NO_TIME[1])
+        return as_amount("MeanDelay.time", self.time, NO_TIME[1])
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,7 @@ def test_picture():
     ("change", "field", "words"),
     [
         ({"duration": np.full(24, 1.0)}, "duration", "sum to 1"),
+        ({"duration": np.full(24, 2.0)}, "duration[0]", "sum to 1"),
         ({"duration": [-0.5, *np.full(23, 1.5 / 23)]}, "duration[0]", "part of the time"),
         ({"duration": [0.5, 0.5]}, "duration", "24 parts"),
         ({"delay_cost": None, "subject_to": [LateShare(0.1, 0.01)]}, "subject_to[0]", "one load"),
