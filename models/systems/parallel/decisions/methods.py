@@ -153,7 +153,9 @@ class SplitDecisions(SplitTasks):
         Notes
         -----
         The coefficient of variation of a service time stays the same while the rate changes. At a
-        given split the problem is convex; see `sojourn.reference.rates_at_split`.
+        given split the problem is convex; see `sojourn.reference.rates_at_split`, and
+        for several loads `sojourn.reference.rates_for_flows`. With ``split="best"`` several loads
+        are each split anew, for a `delay_cost`; see `sojourn.reference.rates_for_day`.
 
         Examples
         --------
