@@ -185,6 +185,12 @@ GOOD: dict[str, Callable[[], Any]] = {
     "rates_at_split.budget": lambda: 30.0,
     "rates_for_late_share.at_most": lambda: 0.1,
     "rates_for_targets.late": lambda: [(5.0, 0.1)],
+    "rates_for_flows.flow": lambda: [[3.0, 2.0], [6.0, 1.0]],
+    "rates_for_flows.delay_cost": lambda: 1.0,
+    "rates_for_day.load": lambda: [3.0, 6.0],
+    "rates_for_day.delay_cost": lambda: 1.0,
+    "duration": lambda: [0.5, 0.5],
+    "variability": lambda: [1.0, 0.5],
     "whole_weights.total": lambda: 10,
     "Pools.*servers": lambda: MMc(RATE),
     "Pools.load": lambda: [12.0, 8.0],
@@ -358,6 +364,7 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     reference.SizedRates: lambda: reference.rates_at_split(
         [3.0, 2.0], 1.0, DELAY, 1.0, budget=30.0
     ),
+    reference.DayRates: lambda: reference.rates_for_day([3.0, 6.0], None, 1.0, DELAY, 1.0, 1.0),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),

@@ -2,6 +2,8 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.day_rates import DayRates, rates_for_flows
+from .decisions.day_sizes import rates_for_day
 from .decisions.late_sizes import rates_for_late_share
 from .decisions.percentile import (
     LeastLateShare,
@@ -26,6 +28,7 @@ from .worst_case import WorstCase, worst_case
 __all__ = [
     "CandidateWorstCase",
     "Controlled",
+    "DayRates",
     "LeastLateShare",
     "LeastPercentile",
     "LimitedSplit",
@@ -49,6 +52,8 @@ __all__ = [
     "price_of_anarchy",
     "price_of_optimum",
     "rates_at_split",
+    "rates_for_day",
+    "rates_for_flows",
     "rates_for_late_share",
     "rates_for_targets",
     "saturation_limit",

@@ -114,6 +114,7 @@ RESULTS = {
     "pools of a total": lambda: POOLS.staff([12.0, 8.0], total=9),
     "servers staffed": lambda: STATIONS.staff(12.0, price=3.0, delay_cost=9.0),
     "sizes": lambda: SERVERS.size(6.0, rate_price=1.0, subject_to=TARGETS[:2]),
+    "sizes of a day": lambda: SERVERS.size([0.0, 6.0], rate_price=1.0, delay_cost=3.0),
     "frontier of sizes": lambda: SERVERS.size_frontier(6.0, [20.0, 30.0], rate_price=1.0),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
@@ -151,6 +152,9 @@ RESULTS = {
     "fewest late jobs": lambda: SERVERS.least_late_share(6.0, 1.0),
     "reference percentile": lambda: reference.least_percentile(BANK, 6.0),
     "reference late jobs": lambda: reference.least_late_share(BANK, 6.0, 1.0),
+    "reference sizes of a day": lambda: reference.rates_for_day(
+        [3.0, 6.0], None, 1.0, 0.1, 1.0, 1.0
+    ),
     "reference sizes": lambda: reference.rates_at_split([3.0, 2.0], 1.0, 0.1, 1.0, budget=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),

@@ -260,7 +260,8 @@ class SplitDecisions(SplitTasks):
         Parameters
         ----------
         load : array_like, shape () or (m,)
-            Total load above 0, jobs per unit of time; or m loads at which the rates are the same.
+            Total load above 0, jobs per unit of time; or a profile of m loads, such as those of the
+            hours of a day, at which the rates are the same. Some of them can be 0.
         rate_price : array_like, shape (n,) or ()
             Money per unit of rate, per unit of time, 0 or more.
         max_rate, min_rate : array_like, shape (n,) or (), optional
@@ -279,7 +280,7 @@ class SplitDecisions(SplitTasks):
         opening : array_like, shape (n,) or (), optional
             Money per unit of time for each server that has jobs; 0 by default.
         duration : array_like, shape (m,), optional
-            Time in which each load holds, in any unit; equal by default.
+            Part of the time in which each load holds, above 0, summing to 1; equal by default.
         gap : float, default 1e-6
             Relative distance of the bounds at which a search ends.
 
@@ -300,7 +301,9 @@ class SplitDecisions(SplitTasks):
         Notes
         -----
         The coefficient of variation of a service time stays the same while the rate changes. At a
-        given split the problem is convex; see `sojourn.reference.rates_at_split`.
+        given split the problem is convex; see `sojourn.reference.rates_at_split`, and
+        for several loads `sojourn.reference.rates_for_flows`. With ``split="best"`` several loads
+        are each split anew, for a `delay_cost`; see `sojourn.reference.rates_for_day`.
 
         Examples
         --------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -38,11 +40,8 @@ def sized_at_split(problem: SizeProblem, flows: Array) -> SizedServers:
     """
     problem = replace(problem, low=np.maximum(problem.low, least_rates(problem, flows[0])))
     load, weight = float(problem.loads[0]), problem.delay_cost
-    try:
+    with in_words_of_users():
         found = _rates(problem, flows[0])
-    except InputError as error:
-        field = FIELDS.get(error.field, error.field)
-        raise InputError(field, error.value, error.problem, error.remedy) from None
     lower, upper, price = found.lower_bound, found.upper_bound, found.money_price
     opening = problem.opening_cost(flows)
     of_delay = problem.minimise == "delay"
@@ -57,17 +56,32 @@ def sized_at_split(problem: SizeProblem, flows: Array) -> SizedServers:
     )
 
 
+@contextmanager
+def in_words_of_users() -> Iterator[None]:
+    """Raise errors of the reference with the fields that users know."""
+    try:
+        yield
+    except InputError as error:
+        field = FIELDS.get(error.field, error.field)
+        raise type(error)(field, error.value, error.problem, error.remedy) from None
+
+
+def check_bounded(problem: SizeProblem, flow: Array) -> None:
+    """Raise InputError at the first server, with a flow of shape (n,), whose delay has no bound."""
+    for i in np.flatnonzero((flow > 0) & (problem.low <= flow))[:1]:
+        name = problem.system.names[i]
+        text = f"do not bound the delay at {name}: its least rate is its flow"
+        remedy = "add MeanDelay(time), or a target or min_rate for this server"
+        raise InputError("subject_to", list(problem.targets), text, remedy)
+
+
 def _rates(problem: SizeProblem, flow: Array) -> SizedRates:
     """Return the rates at a flow of shape (n,), by the question that decides."""
     if problem.one(LateShare) is not None:
         return _rates_for_late_shares(problem, flow)
     servers = (flow, problem.k, problem.delay, problem.rate_price, problem.low, problem.high)
     if problem.minimise == "cost" and problem.delay_cost is None and problem.mean_target is None:
-        for i in np.flatnonzero((flow > 0) & (problem.low <= flow))[:1]:
-            name = problem.system.names[i]
-            text = f"do not bound the delay at {name}: its least rate is its flow"
-            remedy = "add MeanDelay(time), or a target or min_rate for this server"
-            raise InputError("subject_to", list(problem.targets), text, remedy)
+        check_bounded(problem, flow)
         return rates_at_split(*servers, mean_delay=math.inf)
     return rates_at_split(*servers, **_deciding(problem, flow))
 

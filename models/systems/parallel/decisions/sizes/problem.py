@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ......reference.errors import Array, InputError, LoadError
+from ......reference.parallel.decisions.day_numbers import durations
 from ......reference.parallel.decisions.scalable import check_scalable
 from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
 from ......reference.parallel.optimum_equilibrium import check_load, optimum
@@ -193,21 +194,11 @@ def _loads(load: npt.ArrayLike, duration: npt.ArrayLike | None) -> tuple[Array, 
     loads = np.atleast_1d(given)
     if not loads.size:
         raise LoadError("load", [], "is an empty list", "give one load or several")
-    good = (given >= LEAST_AMOUNT) & (given <= LARGEST_AMOUNT)
+    # a part of the day can be without jobs, but not the whole day
+    good = (given >= LEAST_AMOUNT) & (given <= LARGEST_AMOUNT) | (given == 0) & loads.any()
     remedy = f"give loads from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
     raise_at_first("load", given, good, "is no load", remedy, LoadError)
-    if duration is None:
-        return loads, np.full(loads.size, 1.0 / loads.size)
-    time = np.atleast_1d(as_floats("duration", duration))
-    if time.shape != loads.shape:
-        problem = f"is not one number for each of {loads.size} loads"
-        raise InputError("duration", time.tolist(), problem, "give a time for each load")
-    good = (time >= 0) & np.isfinite(time)
-    raise_at_first("duration", time, good, "is not a time", "give a number, 0 or more")
-    if not np.any(time > 0):
-        raise InputError("duration", time.tolist(), "is 0 at all loads", "give times above 0")
-    scaled = time / time.max()
-    return loads, scaled / math.fsum(scaled.tolist())
+    return loads, durations(duration, loads.size)
 
 
 def _flows(system: ParallelServers, loads: Array, split: Any) -> Array | None:

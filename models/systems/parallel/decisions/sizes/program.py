@@ -73,6 +73,8 @@ def size_model(question: SizeProblem, flows: Array, rate: Array) -> SizeModel:
     targets = question.targets
     for part, flow in zip(question.duration.tolist(), flows / unit, strict=True):
         has = np.flatnonzero(flow > 0)
+        if not has.size:
+            continue
         at_server, cones = _latency(scaled[has], flow[has], question.k[has], rate[has] / unit)
         latency = question.delay[has] + at_server / unit
         total += part * unit * (flow[has] @ latency)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .at_split import sized_at_split
+from .day import sized_for_day
 from .problem import SizeProblem
 from .sized import SizedServers
 
@@ -10,7 +11,7 @@ from .sized import SizedServers
 def answer(problem: SizeProblem) -> SizedServers:
     """Return the answer to a question of sizes, by the method that fits its loads and split."""
     if problem.loads.size > 1:
-        raise NotImplementedError  # return sized_for_day(problem), of day.py
+        return sized_for_day(problem)
     if problem.flows is None:
         raise NotImplementedError  # return sized_with_split(problem), of joint.py
     return sized_at_split(problem, problem.flows)

@@ -22,6 +22,8 @@ from .problem import Minimised, SizeProblem
 from .program import SizeModel, size_model
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ...system import ParallelServers
 
 FIXED_CV = (
@@ -46,7 +48,9 @@ class SizedServers(HtmlTable, ServerSplit):
     loads, duration : tuple of float
         The loads, and the part of the time in which each holds.
     flows : ndarray, shape (m, n)
-        Flow of each server at each of the m loads.
+        Flow of each server at each of the m loads; above 0 where the load uses the server.
+    delays : ndarray, shape (m,)
+        Mean delay of a job at each load; nan at the load 0.
     rate : ndarray, shape (n,)
         Rate of each server; 0 for a server that is not needed.
     spare_capacity : ndarray, shape (n,)
@@ -93,6 +97,7 @@ class SizedServers(HtmlTable, ServerSplit):
     loads: tuple[float, ...]
     duration: tuple[float, ...]
     flows: Array
+    delays: Array
     rate: Array
     spare_capacity: Array
     open: npt.NDArray[np.bool_]
@@ -112,7 +117,12 @@ class SizedServers(HtmlTable, ServerSplit):
     def times(self) -> tuple[str, ...]:
         """Names of the attributes that are times."""
         of_delay = ("objective", "certificate") if self.minimise == "delay" else ()
-        return ("latency", "mean_delay", "price_of_money", *of_delay)
+        return ("latency", "mean_delay", "delays", "price_of_money", *of_delay)
+
+    @property
+    def peak_utilisation(self) -> Array:
+        """Largest flow of each server divided by its rate, shape (n,); 0 without a rate."""
+        return np.asarray(self.flows.max(axis=0) / np.where(self.rate > 0, self.rate, 1.0))
 
     @property
     def total_cost(self) -> float:
@@ -126,8 +136,11 @@ class SizedServers(HtmlTable, ServerSplit):
         price = self.price_of_money
         prices = [] if price is None else [f"  {price:.6g} of mean delay per unit of money"]
         caveats = [f"  but {caveat}" for caveat in self.caveats]
+        ends = f"{np.nanmin(self.delays):.6g} to {np.nanmax(self.delays):.6g}"
+        busy = f"utilisation up to {self.peak_utilisation.max():.4g}"
+        day = [f"  mean delay at the loads {ends}, {busy}"] if several else []
         rows = self._lines("rate", self.rate)
-        return "\n".join([head, *caveats, f"  {self.proof}", *prices, *rows])
+        return "\n".join([head, *caveats, f"  {self.proof}", *prices, *day, *rows])
 
     @property
     def proof(self) -> str:
@@ -136,6 +149,22 @@ class SizedServers(HtmlTable, ServerSplit):
         source = f"{self.nodes} boxes split" if self.nodes else "closed form"
         what = "mean delay" if self.minimise == "delay" else "cost"
         return f"least {what} {verdict} within {self.certificate.gap:.1e} ({source})"
+
+    def plot(self, title: str = "") -> Figure:
+        """Plot flows, utilisations and delays over the loads, in their order.
+
+        Parameters
+        ----------
+        title : str, optional
+            Title of the figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from .day_plot import plot_day
+
+        return plot_day(self, title)
 
     def model(self) -> SizeModel:
         """Return the CVXPY problem of the rates at these flows, to which constraints can be added.
@@ -164,9 +193,11 @@ class SizedServers(HtmlTable, ServerSplit):
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; infinite numbers are None."""
         columns = {
-            name: getattr(self, name).tolist() for name in ("rate", "spare_capacity", "open")
+            name: getattr(self, name).tolist()
+            for name in ("rate", "spare_capacity", "open", "peak_utilisation")
         }
-        several = {"flows": self.flows.tolist()} if len(self.loads) > 1 else {}
+        day = {"flows": self.flows.tolist(), "delays": [*map(finite_or_none, self.delays)]}
+        several = day if len(self.loads) > 1 else {}
         numbers = ("mean_delay", "cost", "opening_cost", "total_cost", "objective")
         optional = ("delay_cost", "price_of_money")
         return {
@@ -222,7 +253,8 @@ def sized_servers(
     """
     part = problem.duration[:, None]
     flow, load = _mean(part, flows), problem.mean_load
-    delays = _mean(part, total_delay(flows, rate, problem.k, problem.delay))
+    at_loads = total_delay(flows, rate, problem.k, problem.delay)
+    delays = _mean(part, at_loads)
     mean = math.fsum(delays.tolist()) / load
     is_open = flows.max(axis=0) > 0
     cost = math.fsum((problem.rate_price * rate).tolist())
@@ -247,6 +279,7 @@ def sized_servers(
         loads=tuple(problem.loads.tolist()),
         duration=tuple(problem.duration.tolist()),
         flows=flows,
+        delays=_quotients(at_loads.sum(axis=1), problem.loads),
         rate=rate,
         spare_capacity=rate - flows.max(axis=0),
         open=is_open,
@@ -262,6 +295,11 @@ def sized_servers(
         system=sized,
         write_model=partial(size_model, problem, flows, rate),
     )
+
+
+def _quotients(delays: Array, loads: Array) -> Array:
+    """Return total delays divided by loads; nan at the load 0."""
+    return np.where(loads > 0, delays / np.where(loads > 0, loads, 1.0), np.nan)
 
 
 def _mean(part: Array, rows: Array) -> Array:

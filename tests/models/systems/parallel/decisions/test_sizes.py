@@ -334,8 +334,8 @@ BAD = [
     ({"delay_cost": 1.0, "split": [0.5, 0.4, 0.2]}, "split", "another number than 1"),
     ({"delay_cost": 1.0, "split": [0.5, 60, 0.2]}, "split[1]", "60"),
     ({"delay_cost": 1.0, "gap": 0.0}, "gap", "relative"),
-    ({"delay_cost": 1.0, "duration": [1, 2]}, "duration", "each of 1 loads"),
-    ({"delay_cost": 1.0, "duration": [0]}, "duration", "is 0 at all"),
+    ({"delay_cost": 1.0, "duration": [1, 2]}, "duration", "1 parts"),
+    ({"delay_cost": 1.0, "duration": [0]}, "duration[0]", "not a part of the time"),
     ({"delay_cost": 1.0, "duration": [-1]}, "duration[0]", "-1.0"),
 ]
 
