@@ -12,7 +12,8 @@ import numpy.typing as npt
 from .bank_fields import store, whole
 from .composed import Composed, MixedBank, RowIndex, computed_rows, same_rows
 from .errors import Array
-from .server_bank import Operation, ServerBank
+from .server_bank import ServerBank
+from .tails import APPROXIMATION, EXACT, NO_TAIL
 
 
 class BankRows(Composed):
@@ -81,6 +82,13 @@ class BankRows(Composed):
         """True: each bank was checked before it became a row."""
         return True
 
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """Kind of the tail of each server, n words: of all rows, that which is least known."""
+        kinds = np.reshape(self.flat.tail_kind, self._shape)
+        order = [NO_TAIL, APPROXIMATION, EXACT]
+        return tuple(next(k for k in order if k in column) for column in kinds.T)
+
     def at(self, rows: RowIndex) -> Self:
         """Return the banks of some of the rows.
 
@@ -124,8 +132,8 @@ class BankRows(Composed):
     def _join(self, values: list[Any], kind: str) -> Any:
         """Return the value of the flat bank, one row for each bank."""
         (value,) = values
-        if kind == "point":
-            return Operation(*(self._join([field], "rate") for field in value))
+        if kind in ("point", "late"):
+            return type(value)(*(self._join([field], "rate") for field in value))
         return value.reshape(*value.shape[:-1], *self._shape)
 
 

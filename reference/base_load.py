@@ -36,6 +36,7 @@ from .compensated_sum import exact_sum
 from .errors import Array, InputError
 from .pollaczek_khinchine import PollaczekKhinchine
 from .server_bank import ArrayLike
+from .tails import EXACT, NO_TAIL
 from .validation import as_server_array, list_or_none, raise_at_first
 
 EQUAL, LAST = "equal", "last"
@@ -181,6 +182,16 @@ class SharedServers(PollaczekKhinchine):
         """
         one_queue = self.base_priority is None or self.base_priority == EQUAL
         return np.broadcast_to(one_queue & (self._before == 0.0), self.rate.shape)
+
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """See `ServerBank.tail_kind`: one queue, first come, first served, jobs one by one."""
+        return tuple(np.where(self.has_exponential_times, self._law_kind, NO_TAIL).tolist())
+
+    @property
+    def _law_kind(self) -> Any:
+        """How well the law of the service time is known: `tail_kind`, shape (n,) or ()."""
+        return EXACT
 
     @cached_property
     def _before(self) -> Any:

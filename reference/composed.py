@@ -19,7 +19,7 @@ import numpy.typing as npt
 from .bank_fields import whole
 from .errors import Array, InputError
 from .joined_fields import concatenated, one_a_server
-from .server_bank import ArrayLike, Operation, ServerBank
+from .server_bank import ArrayLike, ServerBank
 from .validation import check_instance, list_or_none
 
 OPERATING = frozenset({"at_latency", "at_marginal", "at_player"})
@@ -270,9 +270,9 @@ class MixedBank(Composed):
 
     def _join(self, values: list[Any], kind: str) -> Any:
         """Join the values of the banks along the last axis."""
-        if kind == "point":
+        if kind in ("point", "late"):
             fields = zip(*values, strict=True)
-            return Operation(*(np.concatenate(field, axis=-1) for field in fields))
+            return type(values[0])(*(np.concatenate(field, axis=-1) for field in fields))
         return np.concatenate(values, axis=-1)
 
 

@@ -26,9 +26,11 @@ OTHER_NUMBERS = (
     "at_latency",
     "at_marginal",
     "at_player",
+    "late_jobs",
 )
 CONVERSIONS = ("scaled", "in_unit")  # methods whose arguments are factors above 0
 TRANSFORMATIONS = ("take", "with_extra_delay", "scaled", "in_unit", "with_tangents_at", "caveats")
+Checks = Mapping[str, Callable[[str, Any, int], Any]]
 GUARDED = {*BOUNDED, *OTHER_NUMBERS, *TRANSFORMATIONS}
 """Methods of banks whose arguments are one number a server, or are named in `CHECKS`."""
 
@@ -75,12 +77,15 @@ def _guarded(name: str, method: Callable[..., Any], fields: tuple[str, ...]) -> 
     bounded = name in BOUNDED
     compute = _infinite_when_full(method) if bounded else method
     needs_no_check = _is_factor if name in CONVERSIONS else _is_plain
+    checks = FACTORS if name in CONVERSIONS else CHECKS
 
     def checked_call(self: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         n = len(self)
-        checked = (_checked(field, value, n) for field, value in zip(fields, given, strict=False))
+        checked = (
+            _checked(field, value, n, checks) for field, value in zip(fields, given, strict=False)
+        )
         given = (*checked, *given[len(fields) :])
-        named = {field: _checked(field, value, n) for field, value in named.items()}
+        named = {field: _checked(field, value, n, checks) for field, value in named.items()}
         check_broadcast({**dict(zip(fields, given, strict=False)), **named})
         with np.errstate(all="ignore"):
             return compute(self, *given, **named)
@@ -115,10 +120,10 @@ def _is_factor(value: Any) -> bool:
     return type(value) is float and 0.0 < value < math.inf
 
 
-def _checked(field: str, value: Any, n: int) -> Any:
+def _checked(field: str, value: Any, n: int, checks: Checks) -> Any:
     """Return an argument of a method of n servers as the method takes it."""
-    if field in CHECKS:
-        return CHECKS[field](field, value, n)
+    if field in checks:
+        return checks[field](field, value, n)
     if value is None and field == "spare_capacity":
         return None
     is_float_array = type(value) is np.ndarray and value.dtype.char == "d"
@@ -158,10 +163,11 @@ def _factor(field: str, value: Any, _: int) -> float:
     return as_positive(field, value, "give by how much to multiply")
 
 
-CHECKS: Mapping[str, Callable[[str, Any, int], Any]] = {
+CHECKS: Checks = {
     "players": lambda _, value, __: check_players(value),
     "index": as_index,
     "names": lambda field, value, n: as_names(field, "server", value, n),
-    **dict.fromkeys(("rate", "time", "unit"), _factor),
 }
 """Checks of arguments that are not one number a server, by the argument's name."""
+FACTORS: Checks = dict.fromkeys(("rate", "time", "unit"), _factor)
+"""Checks of the arguments of conversions."""

@@ -13,7 +13,9 @@ import numpy as np
 
 from .bank_fields import constant
 from .base_load import SharedServers
+from .deterministic_wait import deterministic_wait
 from .errors import Array
+from .tails import APPROXIMATION, EXACT, LateJobs, after_wait, exponential_late
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,6 +81,9 @@ class MM1(OneVariability):
 
     _one_cv = 1.0
 
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        return exponential_late(at_server, spare_capacity)
+
 
 class MD1(OneVariability):
     """M/D/1 servers in numbers, by NumPy; `sojourn.models.MD1` adds the cones of CVXPY.
@@ -121,6 +126,9 @@ class MD1(OneVariability):
     """
 
     _one_cv = 0.0
+
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        return deterministic_late(self, flow, at_server, spare_capacity)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -176,3 +184,50 @@ class MG1(SharedServers):
     def variability(self) -> Array:
         """Variability (1 + cv^2)/2 of the service time, shape (n,)."""
         return np.asarray((1.0 + self.cv**2) / 2.0)
+
+    @property
+    def _law_kind(self) -> Any:
+        return np.where(self.cv == 0, EXACT, APPROXIMATION)
+
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        """See `ServerBank._late`: exact where cv is 0.
+
+        Elsewhere the tail of the wait is the exponential rho e^{-rho w/E[W]}, and the service time
+        has the mean and the cv: a constant and an exponential time up to cv = 1, one of two
+        exponential times of equal weight in the mean beyond. For cv = 1 it is the tail of M/M/1.
+        Each x P is convex, as that of the true tail is.
+        """
+        mu, cv, k = self.service_rate, self.cv, self.variability
+        chance = LateJobs((self.base + flow) / mu, 1.0 / mu, np.zeros(()))
+        wide = cv > 1
+        ratio = np.sqrt(np.where(wide, cv**2 - 1.0, 0.0) / (cv**2 + 1.0))
+        slow = np.where(wide, 1.0 / ((cv**2 + 1.0) * (1.0 + ratio)), 0.0)
+        constant_part = np.where(wide, 0.0, 1.0 - cv) / mu
+        left = at_server - constant_part
+        served = np.where(wide, 2.0 * (1.0 - slow), 1.0 / np.where(cv > 0, cv, 1.0)) * mu
+        point = chance, spare_capacity / k, 1.0 / k, np.where(left > 0, left, 1.0 / mu)
+        found = after_wait(served, *point)
+        if np.any(wide):
+            second = after_wait(np.where(wide, 2.0 * slow, 1.0) * mu, *point)
+            pairs = zip(found, second, strict=True)
+            found = LateJobs(*((1.0 - slow) * f + slow * s for f, s in pairs))
+        full = zip(found, (1.0, 0.0, 0.0), strict=True)
+        found = LateJobs(*(np.where(left > 0, v, none) for v, none in full))
+        if np.all(cv > 0):
+            return found
+        exact = deterministic_late(self, flow, at_server, spare_capacity)
+        return LateJobs(*(np.where(cv > 0, *pair) for pair in zip(found, exact, strict=True)))
+
+
+def deterministic_late(
+    servers: SharedServers, flow: Array, at_server: Array, spare_capacity: Array
+) -> LateJobs:
+    """Return the late jobs of servers of constant service times; see `ServerBank._late`."""
+    mu = servers.service_rate
+    wait = at_server * mu - 1.0
+    waits = wait >= 0
+    found = deterministic_wait(
+        (servers.base + flow) / mu, spare_capacity / mu, np.where(waits, wait, 0.0)
+    )
+    parts = zip(found, (1.0, 0.0, 0.0), (1.0, mu, mu * mu), strict=True)
+    return LateJobs(*(np.where(waits, v / unit, none) for v, none, unit in parts))

@@ -23,6 +23,7 @@ from .finite_differences import curvature, difference_error_bound, flow_at, inte
 from .guards import guard
 from .joined_fields import agrees, joined_fields, one_a_server
 from .pickling import state, stored_attributes
+from .tails import NO_TAIL, LateJobs, check_tails
 from .validation import check_choice
 
 ArrayLike = npt.ArrayLike
@@ -67,6 +68,8 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "at_marginal": ("time", "point"),
     "at_player": ("time", "plain", "point"),
     "difference_error_bound": ("time", "rate", "rate", "rate", "total"),
+    "tail_kind": ("words",),
+    "late_jobs": ("rate", "time", "spare_capacity", "late"),
 }
 """Properties and methods of every bank: the kind of each argument, and last the kind of the value.
 
@@ -76,6 +79,8 @@ Those that are sums or differences of others are left out. The kinds:
   shape (..., n) in that unit.
 - ``"spare_capacity"``: an array as of ``"rate"``, or None.
 - ``"point"``: an `Operation`.
+- ``"late"``: `sojourn.reference.tails.LateJobs`.
+- ``"words"``: a tuple of n strings.
 - ``"part"``: an array of shape (n,) without a unit.
 - ``"plain"``: an argument that is the same for all servers, such as the number of players.
 - ``"any"``, ``"all"``: one bool for the bank, true where it is true of any or of all of its parts.
@@ -342,6 +347,60 @@ class ServerBank(ABC):
         rate = np.where(finite, self.rate, 1.0)
         work = self.marginal(flow) - self.delay + flow * self.marginal_slope(flow)
         return np.where(finite, -work / rate, 0.0)
+
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """How well `late_jobs` is known, n words: "exact", "approximation", or "" for not at all.
+
+        A family that gives `_late` gives this, too.
+        """
+        return (NO_TAIL,) * len(self)
+
+    def late_jobs(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the probability that a job is late at each server, with its derivatives.
+
+        A job is late if its time at a server, the network delay included, is longer than `time`.
+        The probability P rises with the flow x, and x P is convex in it.
+
+        Parameters
+        ----------
+        flow : array_like, shape (..., n)
+            Load x of each server, jobs per unit of time.
+        time : array_like, shape (..., n) or ()
+            Time after which a job is late; up to the delay all jobs are.
+        spare_capacity : array_like, shape (..., n), optional
+            ``rate - flow``, where it is known better than by subtraction.
+
+        Returns
+        -------
+        LateJobs
+            At and above the rate all jobs are late.
+
+        Raises
+        ------
+        InputError
+            On a family without this probability; see `tail_kind`.
+        """
+        check_tails(self)
+        flow, spare_capacity = self._point(flow, spare_capacity)
+        at_server = np.asarray(time, dtype=np.float64) - self.delay
+        flow, at_server, spare_capacity = np.broadcast_arrays(flow, at_server, spare_capacity)
+        some = (at_server > 0) & (spare_capacity > 0)
+        ever = np.isfinite(at_server)
+        with np.errstate(all="ignore"):
+            found = self._late(
+                np.where(some, flow, 0.0),
+                np.where(some & ever, at_server, 1.0 / self.rate),
+                np.where(some, spare_capacity, self.rate),
+            )
+        filled = zip(found, (1.0, 0.0, 0.0), strict=True)
+        return LateJobs(*(np.where(some, np.where(ever, v, 0.0), full) for v, full in filled))
+
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        """Return `late_jobs` at flows below the rate and times above the delay, less the delay."""
+        raise NotImplementedError
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the same servers with delays longer by `delay`, shape (n,)."""

@@ -19,6 +19,7 @@ from ...reference.compensated_sum import exact_product
 from ...reference.composed import Composed, MixedBank, View
 from ...reference.errors import Array, InputError
 from ...reference.server_bank import Operation, ServerBank
+from ...reference.tails import LateJobs
 from ...reference.validation import check_choice
 from .cone import Cone, in_solver_unit, parameters_in_cones, tangent_count
 from .cone_numbers import CONE_METHODS, FUNCTIONS, ConeNumbers, numbers_of_parts
@@ -415,6 +416,10 @@ class Scaled(ComposedLatency, View):
             flow, spare_capacity, slope = values[0]
             rate = self._factors["rate"]
             return Operation(flow * rate, spare_capacity * rate, slope / self._factors["slope"])
+        if kind == "late":
+            share, slope, curvature = values[0]
+            rate = self._factors["rate"]
+            return LateJobs(share, slope / rate, curvature / rate**2)
         return super()._join([value * self._factors[kind] for value in values], kind)
 
 

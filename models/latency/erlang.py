@@ -26,10 +26,12 @@ import numpy as np
 from ...reference.compensated_sum import TINY
 from ...reference.errors import Array
 from ...reference.pollaczek_khinchine import log_excess
+from ...reference.tails import LateJobs
 
 STIRLING = 30.0  # number of servers from which Stirling's series replaces the gamma function
 MIN_PRICE = 1e-300  # smaller positive prices count as this one, against underflow
 MAX_PRICE = 1e290  # larger prices count as this one, against overflow
+SMALLEST_LOAD = 1e-100  # offered load below which ratios to it are those at this load
 MAX_STEPS = 200  # of Newton's method: a dozen are usual, more where bisection steps are needed
 LAST_STEP = 1e-6  # relative step after which one more step reaches rounding error
 
@@ -101,6 +103,21 @@ class Stations:
         """Logarithm of the mean wait, shape (..., n)."""
         per_loss = self.servers / self.denominator / self.spare_capacity
         return np.asarray(np.log(per_loss) + self.log_loss)
+
+    @cached_property
+    def wait_chance(self) -> LateJobs:
+        """Probability C to wait, and its derivatives in the load, each of shape (..., n)."""
+        a, d, c, loss = self.load, self.spare_capacity, self.servers, self.loss
+        chance = c * loss / self.denominator
+        ratio = np.maximum(a, SMALLEST_LOAD)
+        q = (1.0 - loss) / self.denominator
+        first = d / ratio + q
+        second = (d * d - c) / ratio / ratio + (2.0 * d * q - loss) / ratio + q * (2.0 * q - loss)
+        # one server: C is a; two: C'' is 1 at no load, where the quotient is 0/0
+        one = c == 1
+        return LateJobs(
+            chance, np.where(one, 1.0, chance * first), np.where(one, 0.0, chance * second)
+        )
 
     @property
     def log_states(self) -> Array:

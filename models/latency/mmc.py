@@ -12,6 +12,7 @@ from ...reference.bank_fields import DRAINED, check_servers
 from ...reference.compensated_sum import TINY, exact_product
 from ...reference.errors import Array
 from ...reference.server_bank import Operated, Operation
+from ...reference.tails import EXACT, LateJobs, after_wait
 from ...reference.validation import LARGEST, raise_at_first
 from .base import ArrayLike, Latency
 from .erlang import Stations, at_price, log_full_probability
@@ -141,6 +142,18 @@ class MMc(Operated, Latency):
     def at_player(self, excess: ArrayLike, players: float) -> Operation:
         """Return the operating point at a player's cost; see `ServerBank.at_player`."""
         return self._operate(excess, 1.0 / players)
+
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """See `ServerBank.tail_kind`."""
+        return (EXACT,) * len(self)
+
+    def _late(self, flow: Array, at_server: Array, spare_capacity: Array) -> LateJobs:
+        """Return the late jobs: a service, after a wait of tail C e^{-(c rate - x) w}."""
+        found = self._stations(flow, spare_capacity).wait_chance
+        each = zip(found, (1.0, self.each, self.each**2), strict=True)
+        chance = LateJobs(*(value / unit for value, unit in each))
+        return after_wait(self.each, chance, spare_capacity, np.ones(()), at_server)
 
     def scaled(self, rate: float, time: float) -> Self:
         """Return the stations in other units; see `Latency.scaled`."""

@@ -10,6 +10,7 @@ import numpy as np
 from ...reference.bank_fields import whole
 from ...reference.composed import INVERSES
 from ...reference.errors import Array, InputError
+from ...reference.tails import NO_TAIL, LateJobs
 from ...reference.validation import check_instance
 from .base import ArrayLike, ComposedLatency, Latency
 from .cone_numbers import numbers_of_parts
@@ -107,6 +108,17 @@ class Tandem(ComposedLatency):
         """Whether the second server of each pair has the smaller full load, shape (n,)."""
         first = np.nan_to_num(self.first.full_load, nan=np.inf)
         return np.asarray(self.second.full_load < first)
+
+    @property
+    def tail_kind(self) -> tuple[str, ...]:
+        """Empty words: the tail of a sum is not the sum of the tails."""
+        return (NO_TAIL,) * len(self)
+
+    def late_jobs(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Raise InputError; see `tail_kind`."""
+        return Latency.late_jobs(self, flow, time, spare_capacity)
 
     def with_extra_delay(self, delay: ArrayLike) -> Self:
         """Return the pairs with longer delays; see `ServerBank.with_extra_delay`."""

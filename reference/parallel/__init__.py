@@ -2,6 +2,8 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.late_sizes import rates_for_late_share
+from .decisions.sizes import SizedRates, rates_at_split
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
 from .limits import LimitedSplit, limited_optimum
 from .optimum_equilibrium import Split, equilibrium, optimum
@@ -15,6 +17,7 @@ __all__ = [
     "Controlled",
     "LimitedSplit",
     "Sensitivity",
+    "SizedRates",
     "Split",
     "Thresholds",
     "WholeWeights",
@@ -26,6 +29,8 @@ __all__ = [
     "optimum",
     "price_of_anarchy",
     "price_of_optimum",
+    "rates_at_split",
+    "rates_for_late_share",
     "saturation_limit",
     "sensitivity",
     "thresholds",

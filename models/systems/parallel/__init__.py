@@ -2,9 +2,13 @@
 
 from .certificate import Certificate
 from .control import ControlledSplit, Tolls
+from .convex_limit import ConvexLimit, ConvexTerms
+from .decisions.sizes.sized import SizedServers
+from .decisions.sizes.targets import MeanDelay, RateBudget, ServerDelay
 from .decisions.weights import WholeSplit
 from .evaluation import Evaluation
 from .game_curves import control_curve, players_curve
+from .late_share import LateShare
 from .limits import (
     Budget,
     GroupShare,
@@ -24,15 +28,22 @@ __all__ = [
     "Budget",
     "Certificate",
     "ControlledSplit",
+    "ConvexLimit",
+    "ConvexTerms",
     "Evaluation",
     "GroupShare",
+    "LateShare",
     "Limit",
     "LinearLimit",
     "MaxShare",
     "MaxUtilisation",
+    "MeanDelay",
     "MinShare",
     "ParallelServers",
+    "RateBudget",
+    "ServerDelay",
     "ServerPercentile",
+    "SizedServers",
     "Solution",
     "Tolls",
     "WholeSplit",

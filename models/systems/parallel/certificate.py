@@ -35,7 +35,15 @@ from .dual_bounds import (
     total_delay,
 )
 from .prices import Goal, check_goal, multiplier
-from .splits import RESIDUE_SHARE, Limits, clip, compensated_sum, load_residual, project_to_load
+from .splits import (
+    RESIDUE_SHARE,
+    Limits,
+    clip,
+    compensated_sum,
+    load_residual,
+    project_to_load,
+    weighted,
+)
 
 
 @dataclass(frozen=True)
@@ -272,7 +280,9 @@ def certify_within(
     c, z = np.where(usable, price, 0.0), np.where(usable[:, None], np.maximum(row_prices, 0.0), 0.0)
     upper, error = np.full_like(load, np.inf), np.zeros_like(load)
     with np.errstate(all="ignore"):
-        lower = np.where(usable, lower_bound(bank, load, c, limits, z), 0.0)
+        # the best of the flows for the tangents of convex rows
+        touch = others[-1] if others else flow
+        lower = np.where(usable, lower_bound(bank, load, c, limits, z, touch), 0.0)
         for candidate in (flow, *others):
             x, valid = project_to_load(bank, load, candidate, trim=False, limits=limits)
             split = exact_split(bank, load, x, limits)
@@ -304,7 +314,8 @@ def _limits_error(
     binding = (split.flow <= limits.least * (1 + SUM_ERROR)) | (
         split.flow >= limits.most * (1 - SUM_ERROR)
     )
-    bound_price = np.abs(price[:, None] - row_prices @ limits.matrix - bank.marginal(*split))
+    charge = weighted(row_prices, limits.slopes(split.flow))
+    bound_price = np.abs(price[:, None] - charge - bank.marginal(*split))
     of_bounds = EPS * np.where(binding, bound_price * split.flow, 0.0).sum(axis=-1)
     # one rounding for each product: in the row of the split, and in z' b of the lower bound
     charged = np.count_nonzero(row_prices, axis=-1)[:, None]

@@ -12,9 +12,13 @@ from ....reference.errors import Array, LoadError
 from ....reference.parallel.limits import LIMIT_TOL, cheapest
 from ...core.table import Mask
 from ...latency.base import Latency
+from .convex_inside import can_bind, split_inside
+from .convex_limit import ConvexLimit, ConvexRows
+from .convex_program import ConvexProgram
 from .inequalities import (
     Indices,
     Inequality,
+    Together,
     bounds_error,
     bounds_meet,
     bounds_of,
@@ -27,7 +31,7 @@ from .inside_limits import splits_inside
 from .limits import limits_of
 from .linear_limit import Limit
 from .solution import ShadowPrice
-from .splits import Limits, clip
+from .splits import TINY_BOUND, Limits, clip
 
 # bounds of flows above which one compilation for all loads takes longer than a program for each
 MAX_PARAMETERS = 1000
@@ -48,8 +52,8 @@ class CombinedLimits:
         Total loads, jobs per unit of time.
     least, most : ndarray, shape (K, n)
         Bounds of the flows.
-    matrix : ndarray, shape (m, n)
-        Rows of all limits.
+    matrix : ndarray, shape (m - p, n)
+        Rows of all linear limits; p convex ones follow them.
     bound : ndarray, shape (K, m)
         Bounds of the rows.
     largest : ndarray, shape (K, m)
@@ -58,6 +62,8 @@ class CombinedLimits:
         Which rows can bind; every split meets the others, and they are left out.
     inside : ndarray, shape (K, n)
         Splits that meet all limits.
+    convex : ConvexRows
+        The convex limits.
     """
 
     bank: Latency
@@ -70,6 +76,7 @@ class CombinedLimits:
     largest: Array
     kept: Mask
     inside: Array
+    convex: ConvexRows
 
     def at(self, rows: Indices) -> CombinedLimits:
         """Return the limits at some of the loads."""
@@ -82,14 +89,20 @@ class CombinedLimits:
             largest=self.largest[rows],
             kept=self.kept[rows],
             inside=self.inside[rows],
+            convex=self.convex.at(rows),
         )
 
     def limits(self, rows: Indices) -> Limits:
         """Return the limits at some of the loads, with the rows that can bind at any of all K."""
-        kept = self.in_program[2]
-        bound = self.numbers["bound"][rows]
-        inside = self.inside[rows]
-        return Limits(self.least[rows], self.most[rows], self.matrix[kept], bound, inside)
+        linear, convex = self.kinds_in_program
+        return Limits(
+            self.least[rows],
+            self.most[rows],
+            self.matrix[linear],
+            self.numbers["bound"][rows],
+            self.inside[rows],
+            self.convex.only(convex).at(rows) if convex.size else None,
+        )
 
     @cached_property
     def _tight(self) -> Mask:
@@ -103,11 +116,46 @@ class CombinedLimits:
         low, high, rows = (np.flatnonzero(mask.any(axis=0)) for mask in masks)
         return low, high, rows
 
+    @cached_property
+    def kinds_in_program(self) -> tuple[Indices, Indices]:
+        """Indices of the linear rows, and of the convex limits, that can bind at any load."""
+        rows, linear = self.in_program[2], len(self.matrix)
+        return rows[rows < linear], rows[rows >= linear] - linear
+
     @property
     def shared(self) -> bool:
-        """Whether the loads share a program; with very many bounds each has one of its own."""
+        """Whether the loads share a program.
+
+        Each has one of its own with very many bounds, or where a convex limit can bind.
+        """
         low, high, _ = self.in_program
-        return low.size + high.size <= MAX_PARAMETERS
+        return low.size + high.size <= MAX_PARAMETERS and not self.kinds_in_program[1].size
+
+    def row_units(self, unit: float) -> Array:
+        """Return what the bound of each row in a program is multiplied by, shape (m,).
+
+        That of a convex limit becomes a number of size 1. `unit` is the unit of time of the
+        program.
+        """
+        linear, convex = self.kinds_in_program
+        return np.append(np.full(linear.size, unit), 1.0 / self._sizes[0, convex])
+
+    @cached_property
+    def _sizes(self) -> Array:
+        """Size of the bound of each convex limit, shape (K, p): its value inside where it is 0."""
+        size = np.abs(self.convex.bound)
+        if not size.all():
+            value = np.abs(self.convex.terms(self.inside).value).sum(axis=-1)
+            size = np.where(size > 0, size, np.maximum(value, TINY_BOUND))
+        return size
+
+    def convex_in_program(self, k: int) -> ConvexProgram | None:
+        """Return the convex limits that can bind at the load k, or None without any."""
+        rows = self.kinds_in_program[1]
+        if not rows.size:
+            return None
+        own, at = self.convex.only(rows).at([k]), slice(k, k + 1)
+        return ConvexProgram.of(own, self._sizes[k, rows], self.least[at], self.most[at])
 
     @cached_property
     def pattern(self) -> tuple[bytes, ...]:
@@ -143,13 +191,24 @@ class CombinedLimits:
             Multipliers of the rows; 0 for those that are left out.
         """
         load, all_least, all_most = float(self.load[0]), self.least[0], self.most[0]
-        marginal = self.bank.marginal(clip(self.bank, optimum))
-        bound_price = price - row_prices @ self.matrix - marginal
+        charge, linear_rows = row_prices[: len(self.matrix)] @ self.matrix, len(self.matrix)
+        if self.convex.limits:
+            slope = self.convex.terms(optimum[None])[1][0]
+            charge = charge + row_prices[linear_rows:] @ slope
+        bound_price = price - charge - self.bank.marginal(clip(self.bank, optimum))
         of_most = np.where(optimum >= all_most, np.maximum(bound_price, 0.0), 0.0)
         at_least = (optimum <= all_least) & (all_least > 0)
         of_least = np.where(at_least, np.maximum(-bound_price, 0.0), 0.0)
-        row_price, shadow_prices = np.maximum(row_prices, 0.0), []
+        row_price, shadow_prices = np.maximum(row_prices[:linear_rows], 0.0), []
+        of_convex = iter(np.maximum(row_prices[linear_rows:], 0.0) / load)
         for limit in self.given:
+            if isinstance(limit, ConvexLimit):
+                unit, value = limit.unit_at(load), limit.value(self.bank, flow, load)
+                bound, own = np.asarray(limit.bound_at(load) / unit), next(of_convex) * abs(unit)
+                shadow_prices.append(
+                    ShadowPrice(limit.name, bound, value, np.asarray(own), limit.of_time, "row")
+                )
+                continue
             linear = limit.linearise(self.bank, load)._checked(len(self.bank))
             if linear._per_server:
                 least, most = (bounds[0] for bounds in Inequality.of([linear]).flow_bounds)
@@ -204,7 +263,9 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: Array) -> list[
     """
     given, found = limits_of(limits), dict[int, Found]()
     errors: dict[int, LoadError] = {}
-    for places, linear in inequalities(given, bank, load, errors):
+    convex = ConvexRows.of(given, bank, load)
+    rows = [limit for limit in given if not isinstance(limit, ConvexLimit)]
+    for places, linear in inequalities(rows, bank, load, errors):
         least, most = bounds_of(linear, bank, places.size)
         met = np.logical_and.reduce(bounds_meet(load[places], least, most))
         for k in np.flatnonzero(~met).tolist():
@@ -218,12 +279,14 @@ def combine_limits(limits: Sequence[Limit], bank: Latency, load: Array) -> list[
             load[places[within]],
             least[within],
             most[within],
+            convex.at(places[within]),
         )
         found |= {int(places[within[k]]): (combined, k) for k in np.flatnonzero(possible).tolist()}
         rest = within[~possible]
         if rest.size:
             here = [one.at(rest) for one in linear]
-            named = contradictions(here, bank, load[places[rest]])
+            at, own = load[places[rest]], convex.at(places[rest])
+            named = contradictions(Together(bank, at, here, own))
             errors |= dict(zip(places[rest].tolist(), named, strict=True))
     return [errors[k] if k in errors else found[k] for k in range(load.size)]
 
@@ -235,6 +298,7 @@ def _combined(
     load: Array,
     least: Array,
     most: Array,
+    convex: ConvexRows,
 ) -> tuple[CombinedLimits, Mask]:
     """Return the limits at K loads, and whether any split meets them, shape (K,)."""
     matrix, bound = rows_of(linear, bank, load.size)
@@ -247,5 +311,14 @@ def _combined(
     for pattern, rows in patterns(kept) if load.size else ():
         bounds = (least[rows], most[rows], matrix[pattern], bound[rows][:, pattern])
         inside[rows], possible[rows] = splits_inside(bank, load[rows], *bounds)
-    combined = CombinedLimits(bank, given, load, least, most, matrix, bound, largest, kept, inside)
+    if convex.limits:
+        binding = can_bind(convex, least, most)
+        columns = (kept, binding), (bound, convex.bound), (largest, np.zeros(binding.shape))
+        kept, bound, largest = (np.concatenate(pair, axis=1) for pair in columns)
+    combined = CombinedLimits(
+        bank, given, load, least, most, matrix, bound, largest, kept, inside, convex
+    )
+    for k in np.flatnonzero(possible & kept[:, len(matrix) :].any(axis=1)).tolist():
+        own = combined.at(np.array([k])).limits(np.array([0]))
+        inside[k], possible[k], _ = split_inside(own, float(load[k]), inside[k])
     return combined, possible

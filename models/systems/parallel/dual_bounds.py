@@ -15,6 +15,8 @@ optimum whatever c and z are: they need not be optimal, only inserted. The minim
 where its marginal delay f_i' is c - (A' z)_i, clipped to its bounds. For the multipliers of the
 optimum the bound is the optimum itself (Boyd and Vandenberghe, *Convex optimization*, section
 5.5); at flows that are off by e, the bound and the delay are off by the order of e^2.
+A convex row h(x) <= b is at least as tight as its tangent at any flows, which takes its place in A
+and b; at the flows of the optimum the two have the same multiplier.
 
 **Upper bound of the optimum.** The delay of any feasible split: the given flow, with the rounding
 residual of its sum moved to one server.
@@ -44,7 +46,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
-from .splits import Limits, clip, compensated_sum, load_residual
+from .splits import Limits, clip, compensated_sum, load_residual, weighted
 
 EPS = float(np.finfo(float).eps)
 SUM_ERROR = 8 * EPS  # relative rounding error of a sum of products, or of an operating point
@@ -143,6 +145,7 @@ def lower_bound(
     price: Array,
     limits: Limits | None = None,
     row_prices: Array | None = None,
+    touch: Array | None = None,
 ) -> Array:
     """Return a lower bound of the optimal mean delay from any multipliers, shape (...).
 
@@ -160,6 +163,8 @@ def lower_bound(
         Limits that the splits meet.
     row_prices : ndarray, shape (..., m), optional
         Multipliers z >= 0 of the rows of the limits.
+    touch : ndarray, shape (..., n), optional
+        Any flows, at which tangents take the place of convex rows.
     """
     if limits is None:
         return _dual_value(bank, load, price)
@@ -171,8 +176,12 @@ def lower_bound(
     )
     if row_prices is None or not row_prices.any():
         return _dual_value(bank, load, price, ends)
-    charge, income = row_prices @ limits.matrix, compensated_sum(row_prices * limits.bound)
-    return _dual_value(bank, load, price, ends, charge, income)
+    if limits.convex is None or touch is None:
+        charge, income = row_prices @ limits.matrix, compensated_sum(row_prices * limits.bound)
+        return _dual_value(bank, load, price, ends, charge, -income[..., None])
+    x = clip(bank, touch)
+    charge, cost = weighted(row_prices, limits.slopes(x)), row_prices * limits.excess(x)
+    return _dual_value(bank, load, price, ends, charge, cost, Point(x, bank.spare_capacity(x)))
 
 
 def _dual_value(
@@ -181,7 +190,8 @@ def _dual_value(
     price: Array,
     ends: tuple[Point, Point] | None = None,
     charge: Array | None = None,
-    income: Array | None = None,
+    row_cost: Array | None = None,
+    origin: Point | None = None,
 ) -> Array:
     """Return the dual function divided by the load, shape (...); minus infinity where undefined.
 
@@ -193,8 +203,10 @@ def _dual_value(
         Least and largest operating point of each server; by default empty and full.
     charge : ndarray, shape (..., n), optional
         A' z: charge for a job at each server.
-    income : ndarray, shape (...), optional
-        z' b: the sum of charges that the limits allow.
+    row_cost : ndarray, shape (..., m), optional
+        Terms of z' (A x - b) at the origin.
+    origin : Point, optional
+        Operating points from which charges count; by default empty servers.
     """
     own = price[..., None] if charge is None else price[..., None] - charge
     best = bank.at_marginal(np.maximum((own - bank.delay) - bank.service, 0.0))
@@ -211,8 +223,13 @@ def _dual_value(
         # the minimiser is inexact: lower its value by what the differences may be wrong by
         own, *bounds = (np.broadcast_to(a, cost.shape) for a in (own, least, most))
         cost = cost - bank.difference_error_bound(own, point.flow, *bounds)
-    if charge is not None and income is not None:
-        cost = np.concatenate([cost, charge * point.flow, -income[..., None]], axis=-1)
+    if charge is not None and row_cost is not None:
+        moved = point.flow
+        if origin is not None:  # differences of the smaller of flow and spare capacity
+            by_spare_capacity = origin.spare_capacity - point.spare_capacity
+            full = point.spare_capacity < point.flow
+            moved = np.where(full, by_spare_capacity, point.flow - origin.flow)
+        cost = np.concatenate([cost, charge * moved, row_cost], axis=-1)
     bound = lagrangian(bank, load, price, point, cost) / load
     return np.where(np.isfinite(bound), bound, -np.inf)
 

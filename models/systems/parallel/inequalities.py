@@ -12,8 +12,11 @@ from ....reference.errors import Array, LoadError
 from ....reference.parallel.limits import LIMIT_TOL, cheapest
 from ...core.table import Mask
 from ...latency.base import Latency
+from .convex_inside import split_inside
+from .convex_limit import ConvexRows
 from .inside_limits import splits_inside
 from .linear_limit import Limit, LinearLimit, load_dependence
+from .splits import Limits
 
 REMEDY = "relax one of them"
 Indices = npt.NDArray[np.intp]
@@ -159,54 +162,105 @@ def bounds_error(
     return LoadError("subject_to", names, problem, REMEDY)
 
 
-def contradictions(linear: Sequence[Inequality], bank: Latency, load: Array) -> list[LoadError]:
+class Together(NamedTuple):
+    """Linear inequalities and convex limits of a bank at K loads.
+
+    Attributes
+    ----------
+    bank : Latency
+        n servers.
+    load : ndarray, shape (K,)
+        Total loads, jobs per unit of time.
+    linear : list of Inequality
+        The linear limits.
+    convex : ConvexRows
+        The convex ones.
+    """
+
+    bank: Latency
+    load: Array
+    linear: list[Inequality]
+    convex: ConvexRows
+
+    def only(self, chosen: Mask, rows: Indices) -> Together:
+        """Return the chosen limits, the convex ones first, at some of the loads."""
+        p = len(self.convex.limits)
+        linear = [own.at(rows) for own, kept in zip(self.linear, chosen[p:], strict=True) if kept]
+        convex = self.convex.only(np.flatnonzero(chosen[:p])).at(rows)
+        return Together(self.bank, self.load[rows], linear, convex)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the limits."""
+        return [own.name for own in (*self.linear, *self.convex.limits)]
+
+    def inside(self) -> tuple[Array, Mask, Array]:
+        """Return splits that meet the limits, and whether any does.
+
+        Returns
+        -------
+        tuple of ndarray
+            The splits, shape (K, n); whether they meet the limits, (K,); with convex limits the
+            splits of least relative excess, (K, n).
+        """
+        least, most = bounds_of(self.linear, self.bank, self.load.size)
+        possible: Mask = np.logical_and.reduce(bounds_meet(self.load, least, most))
+        inside, best, rows = np.zeros_like(least), np.zeros_like(least), np.flatnonzero(possible)
+        matrix, bound = rows_of(self.linear, self.bank, self.load.size)
+        if rows.size:
+            bounds = (least[rows], most[rows], matrix, bound[rows])
+            inside[rows], possible[rows] = splits_inside(self.bank, self.load[rows], *bounds)
+        if self.convex.limits:
+            bounds = (least, most, matrix, np.append(bound, self.convex.bound, axis=1), inside)
+            limits = Limits(*bounds, self.convex)
+            for k in np.flatnonzero(possible).tolist():
+                own, load = limits.at(np.array([k])), float(self.load[k])
+                inside[k], possible[k], best[k] = split_inside(own, load, inside[k])
+        return inside, possible, best
+
+
+def contradictions(given: Together) -> list[LoadError]:
     """Return the error of limits that no split meets, at each of K loads.
 
     It names a smallest set of limits in contradiction: without any one of them there is a split.
     """
-    kept = np.ones((load.size, len(linear)), dtype=bool)
-    for j in range(len(linear)):
+    kept = np.ones((given.load.size, len(given.names)), dtype=bool)
+    for j in range(kept.shape[1]):
+        others = np.arange(kept.shape[1]) != j
         for pattern, rows in patterns(kept):
-            others = [own.at(rows) for i, own in enumerate(linear) if pattern[i] and i != j]
-            kept[rows[~_possible(others, bank, load[rows])], j] = False
+            kept[rows[~given.only(pattern & others, rows).inside()[1]], j] = False
     errors = dict[int, LoadError]()
     for pattern, rows in patterns(kept):
-        here = [own.at(rows) for own, chosen in zip(linear, pattern, strict=True) if chosen]
-        errors |= zip(rows.tolist(), _contradictions(here, bank, load[rows]), strict=True)
-    return [errors[k] for k in range(load.size)]
+        named = _contradictions(given.only(pattern, rows))
+        errors |= zip(rows.tolist(), named, strict=True)
+    return [errors[k] for k in range(given.load.size)]
 
 
-def _contradictions(kept: Sequence[Inequality], bank: Latency, load: Array) -> Iterator[LoadError]:
+def _contradictions(kept: Together) -> Iterator[LoadError]:
     """Yield the error that names limits in contradiction, at each of K loads."""
-    names, (matrix, bound) = [own.name for own in kept], rows_of(kept, bank, load.size)
-    remedy = REMEDY if len(names) > 1 else "relax it or lower the load"
-    if bound.shape[1] != 1:
+    bank, load, linear, convex = kept
+    matrix, bound = rows_of(linear, bank, load.size)
+    remedy = REMEDY if len(kept.names) > 1 else "relax it or lower the load"
+    if bound.shape[1] + len(convex.limits) != 1:
         for total in load.tolist():
             problem = f"cannot be met together by any split of the load {total:.6g}"
-            yield LoadError("subject_to", names, problem, remedy)
+            yield LoadError("subject_to", kept.names, problem, remedy)
         return
-    own = next(own for own in kept if not own.per_server)
-    lowest = cheapest(*bounds_of(kept, bank, load.size), matrix[0], load)[1]
-    numbers = np.broadcast_arrays(lowest, bound[:, 0], own.unit[:, 0])
-    for least, allowed, unit in zip(*(column.tolist() for column in numbers), strict=True):
-        worse, better = ("less", "at most") if unit > 0 else ("more", "at least")
+    if convex.limits:
+        name, unit, bound = convex.limits[0].name, convex.unit, convex.bound
+        lowest = convex.terms(kept.inside()[2]).value[:, 0].sum(axis=-1)
+    else:
+        own = next(own for own in linear if not own.per_server)
+        name, unit = own.name, own.unit
+        lowest = cheapest(*bounds_of(linear, bank, load.size), matrix[0], load)[1]
+    numbers = np.broadcast_arrays(lowest, bound[:, 0], unit[:, 0])
+    for least, allowed, one in zip(*(column.tolist() for column in numbers), strict=True):
+        worse, better = ("less", "at most") if one > 0 else ("more", "at least")
         problem = (
-            f"leave the {own.name} no {worse} than {least / unit:.6g} "
-            f"where it is to be {better} {allowed / unit:.6g}"
+            f"leave the {name} no {worse} than {least / one:.6g} "
+            f"where it is to be {better} {allowed / one:.6g}"
         )
-        yield LoadError("subject_to", names, problem, remedy)
-
-
-def _possible(linear: Sequence[Inequality], bank: Latency, load: Array) -> Mask:
-    """Return whether any split meets the limits, at each of K loads."""
-    least, most = bounds_of(linear, bank, load.size)
-    possible: Mask = np.logical_and.reduce(bounds_meet(load, least, most))
-    rows = np.flatnonzero(possible)
-    if rows.size:
-        matrix, bound = rows_of(linear, bank, load.size)
-        bounds = (least[rows], most[rows], matrix, bound[rows])
-        possible[rows] = splits_inside(bank, load[rows], *bounds)[1]
-    return possible
+        yield LoadError("subject_to", kept.names, problem, remedy)
 
 
 def patterns(kept: Mask) -> list[tuple[Mask, Indices]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from ...core.solution import Provenance
 from ...core.stored import Column
 from .certificate import accepted, certify_within, rounding_price
 from .combined_limits import CombinedLimits, Found, combine_limits
+from .convex_limit import ConvexLimit
+from .convex_program import ConvexProgram
 from .formulations import Model
 from .limits import limits_of
 from .linear_limit import Limit
@@ -66,6 +68,14 @@ class WithinLimits(Split):
     def given_limits(self) -> Sequence[Limit]:
         """The limits."""
         return limits_of(self.limits)
+
+    def formulations(self, chosen: str) -> Mapping[str, frozenset[str]]:
+        """Return the formulations, with the cones of the convex limits."""
+        convex = [limit for limit in self.given_limits if isinstance(limit, ConvexLimit)]
+        forms, n = super().formulations(chosen), len(self.bank)
+        cones = [limit.cone(self.bank, cp.Variable(n), 1.0, 1.0) for limit in convex]
+        more = frozenset[str]().union(*(cone.kinds for cone in cones if cone is not None))
+        return {name: kinds | more for name, kinds in forms.items()}
 
     def prepare(self, points: Points) -> None:
         """Combine the limits at all loads in one pass, unless they were combined together."""
@@ -127,43 +137,51 @@ class WithinLimits(Split):
     def write(self, form: str, points: Points) -> Model:
         """Return the program with the limits as constraints."""
         combined, k = self.place(float(points[0][0]))
-        low, high, kept = combined.in_program
-        matrix, numbers = combined.matrix[kept], combined.numbers.items()
+        low, high, _ = combined.in_program
+        matrix, numbers = combined.matrix[combined.kinds_in_program[0]], combined.numbers.items()
+        units, convex = combined.row_units(self.unit), combined.convex_in_program(k)
         of_load = {name: column[k] for name, column in numbers if column.shape[1]}
         named = {
             name: cp.Parameter(own.size, name=name)
             for name, own in of_load.items()
             if combined.shared
         }
+        scales = {"least": self.unit, "most": self.unit, "bound": units}
         least, most, bound = (
-            named.get(name, of_load[name] * self.unit if name in of_load else None)
+            named.get(name, of_load[name] * scales[name] if name in of_load else None)
             for name, _ in numbers
         )
 
-        def with_limits(model: Model) -> Model:
+        def with_limits(model: Model, convex: ConvexProgram | None) -> Model:
             """Return the model, and those that follow it, with the limits."""
             flow, after = model.variable, model.next
-            rows = None if bound is None else matrix @ flow <= bound
+            cones = [] if convex is None else convex.cones(flow, self.unit)
+            sides = [matrix @ flow, *(cp.sum(cone.value) for cone in cones)]
+            rows = None if bound is None else (cp.hstack(sides) if cones else sides[0]) <= bound
             constraints = [
                 *model.problem.constraints,
                 *([] if rows is None else [rows]),
                 *([] if least is None else [flow[low] >= least]),
                 *([] if most is None else [flow[high] <= most]),
+                *(constraint for cone in cones for constraint in cone.constraints),
             ]
 
             def following(solved: Model, gap: float, enough: float) -> Model | None:
                 found = None if after is None else after(solved, gap, enough)
-                return None if found is None else with_limits(found)
+                more = None if convex is None else convex.refined(solved.flow.value)
+                if found is None and (more is None or gap <= enough):
+                    return None
+                return with_limits(model if found is None else found, more or convex)
 
             return replace(
                 model,
                 problem=cp.Problem(model.problem.objective, constraints),
                 limited=named,
                 rows=rows,
-                next=None if after is None else following,
+                next=None if after is None and convex is None else following,
             )
 
-        return with_limits(super().write(form, points))
+        return with_limits(super().write(form, points), convex)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the numbers of the limits, in the unit of the program."""
@@ -181,7 +199,8 @@ class WithinLimits(Split):
         duals = None
         if program.rows is not None:
             # the total delay has no unit, so a multiplier has the inverse unit of its row
-            duals = np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * self.unit
+            units = self.place(float(points[0][0]))[0].row_units(self.unit)
+            duals = np.maximum(np.nan_to_num(returned.dual(program.rows)), 0.0) * units
         return self._within(points[0], self._flow(program, returned), duals)
 
     def idle(self, points: Points) -> LimitedSplits:

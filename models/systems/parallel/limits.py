@@ -28,6 +28,7 @@ from ....reference.validation import (
 )
 from ...core.registry import Registry
 from ...latency.base import Latency
+from .late_share import LateShare
 from .linear_limit import Limit, LinearLimit, LoadDependence
 
 
@@ -372,6 +373,7 @@ REGISTRY: Registry[type[Limit]] = Registry(
             ServerPercentile,
             Budget,
             GroupShare,
+            LateShare,
             LinearLimit,
         )
     },

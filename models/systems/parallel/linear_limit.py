@@ -23,9 +23,9 @@ class Limit(ABC):
     To write a limit of your own, derive a class, preferably a frozen dataclass with the numbers of
     the limit as its fields, and give it the method `linearise`: from the bank and the load to a
     `LinearLimit`, the inequality ``matrix @ flow <= bound``. A limit that is not linear in the
-    flows at a fixed load cannot be written. Everything else follows: the solver, the certificate,
-    the shadow price in ``Solution.limits`` and, with `register_limit`, the table ``[[limits]]`` of
-    a scenario file.
+    flows at a fixed load derives from `ConvexLimit`; one that is not convex cannot be written.
+    Everything else follows: the solver, the certificate, the shadow price in ``Solution.limits``
+    and, with `register_limit`, the table ``[[limits]]`` of a scenario file.
 
     A limit from below is a row with negative signs: ``-flow <= -bound``. Give the `LinearLimit` a
     ``bound_per_unit`` where the limit has a unit of its own, such as a share.
@@ -77,6 +77,18 @@ class Limit(ABC):
         InputError
             On numbers that do not fit the servers.
         """
+
+    def check(self, bank: Latency, load: float) -> None:
+        """Raise InputError where the limit does not fit the servers.
+
+        Parameters
+        ----------
+        bank : Latency
+            The n servers.
+        load : float
+            A total load, jobs per unit of time.
+        """
+        self.linearise(bank, load)._checked(len(bank))
 
     def value(self, bank: Latency, flow: Array, load: float) -> Array:
         """Return the quantity that the limit bounds, at a split, in the limit's own unit.

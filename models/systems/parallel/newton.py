@@ -27,7 +27,15 @@ from ...core.table import Mask
 from .dual_bounds import lower_bound
 from .newton_step import SINGULAR, Step, free_step, limited_step, only_best, to_first_limit
 from .prices import Goal, multiplier
-from .splits import LAST_DIGIT, ROUNDING, Limits, interior_point, load_residual, project_to_load
+from .splits import (
+    LAST_DIGIT,
+    ROUNDING,
+    Limits,
+    interior_point,
+    load_residual,
+    project_to_load,
+    weighted,
+)
 
 MAX_STEPS = 200
 MAX_STEPS_DIFFERENCES = 30  # where slopes are differences: a step is slow, and few are needed
@@ -149,7 +157,7 @@ def polish_within(
             todo = np.flatnonzero(~(these.violation(load, x) <= ROUNDING))  # where a limit binds
             if not todo.size:
                 continue
-            m, begun = len(these.matrix), [start[todo] for start in starts]
+            m, begun = these.bound.shape[-1], [start[todo] for start in starts]
             found, price[todo], z[todo, :m], taken = _steps_within(
                 bank.at(todo), load[todo], begun, these.at(todo), row_prices[todo, :m]
             )
@@ -169,7 +177,10 @@ def _steps_within(
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
         first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
         price = multiplier(some, loads, first, "optimum")[:, None]
-        begun = np.concatenate([price, np.zeros((todo.size, m))], axis=1)
+        # the prices of convex rows are a part of the slopes of the first step
+        linear = m if limits.convex is None else len(limits.matrix)
+        guess = np.where(np.arange(m) < linear, 0.0, row_prices[todo])
+        begun = np.concatenate([price, -guess], axis=1)
         x[todo], taken, dual[todo] = _newton(
             some, loads, first, valid, "optimum", own, begun, careful=careful
         )
@@ -180,10 +191,10 @@ def _steps_within(
     for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
         row, prices = np.array([k]), row_prices[k]
         some, own, loads = bank.at(row), limits.at(row), load[row]
-        charged = some.with_extra_delay(prices @ limits.matrix)
+        charged = some.with_extra_delay(weighted(prices, own.slopes(x[row])).reshape(-1))
         of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
         mine, other = (
-            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0))[0]
+            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0), x[row])[0]
             for c in (dual[k], of_solver)
         )
         dual[k] = of_solver if other > mine else dual[k]
@@ -276,7 +287,7 @@ def _newton(
         spare_capacity=bank.spare_capacity(start),
         used=(start > limits.least) & (start < limits.most),
         active=(
-            limits.excess(start) >= -ROUNDING * limits.row_scale(start)
+            (limits.excess(start) >= -ROUNDING * limits.row_scale(start)) | (dual[:, 1:] < 0)
             if has_rows
             else np.zeros((load.size, 0), dtype=bool)
         ),
@@ -284,7 +295,9 @@ def _newton(
         smallest=np.full(load.shape, np.inf),
         stalled=np.zeros(load.shape, dtype=np.intp),
     )
-    tolerance = STEP_TOL_DIFFERENCES if bank.uses_finite_differences else STEP_TOL[goal]
+    # a convex row is off by the square of the last step
+    exact = not bank.uses_finite_differences and limits.convex is None
+    tolerance = STEP_TOL[goal] if exact else STEP_TOL_DIFFERENCES
     some, loads, own, going = bank, load, limits, valid
     for step in range(1, last + 1):
         before, rows = rows, rows.only(going & (rows.spare_capacity > 0).all(axis=1))
@@ -334,7 +347,7 @@ def _newton(
         release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
-            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own)
+            entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own.slopes(x))
             changes = entering.any(axis=1) | leaving.any(axis=1)
         changed = release & changes
         if np.count_nonzero(changed):

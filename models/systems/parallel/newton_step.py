@@ -7,6 +7,9 @@ offered price, c - (A' z)_i, with the response 1/slope_i:
 
     move_i = (offered_i - price_i) / slope_i.
 
+A convex row h(x) = sum h_i(x_i) has the derivatives a = h'(x) at the flows, and adds z h_i'' to the
+slope of server i.
+
 Inserted into the load and the rows, this leaves a system with one unknown for each multiplier: a
 single number without rows, cost O(n), and an (m + 1) x (m + 1) matrix with m rows, cost O(n m^2).
 """
@@ -21,7 +24,7 @@ from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
 from .prices import Goal, common_price, prices, responses
-from .splits import ROUNDING, Limits, load_residual
+from .splits import ROUNDING, Limits, load_residual, row_values, weighted
 
 LEAST_SLOPE = 1e-12  # times the price over the load: flatter servers count as this steep
 ROW_TOL = 1e-14  # relative residual of a row above which the free servers cannot meet it
@@ -142,7 +145,10 @@ def limited_step(
         Multiplier of the load, and minus those of the rows.
     """
     price, slope = prices(bank, x, "optimum")
-    border = np.concatenate([np.ones((1, x.shape[-1])), limits.matrix])
+    slope = slope + limits.curvature(x, np.where(active, np.maximum(-dual[:, 1:], 0.0), 0.0))
+    matrix = limits.slopes(x)
+    ones = np.ones((*matrix.shape[:-2], 1, x.shape[-1]))
+    border = np.concatenate([ones, matrix], axis=-2)
     residual = np.concatenate([load_residual(load, x)[:, None], -limits.excess(x)], axis=-1)
     held = np.concatenate([np.ones_like(active[:, :1]), active], axis=-1)
     least_slope = LEAST_SLOPE * np.where(used, price, 0.0).max(axis=-1) / load
@@ -165,14 +171,15 @@ def limited_step(
         return out
 
     dual = np.where(held, dual, 0.0)
-    price_error = np.einsum("kqn,kn->kq", right, root * (price - dual @ border))
+    price_error = np.einsum("kqn,kn->kq", right, root * (price - weighted(dual, border)))
     dual = dual + dual_change(residual, price_error)
-    offered = dual @ border
+    offered = weighted(dual, border)
     move = (offered - price) * response
     for _ in range(2):  # rounding leaves residuals, for example where all servers have one price
-        move = move + (dual_change(held * (residual - move @ border.T)) @ border) * response
-    remaining = np.abs(held * (residual - move @ border.T))
-    scale = (np.abs(x) + np.abs(move)) @ np.abs(border).T
+        missing = held * (residual - row_values(border, move))
+        move = move + weighted(dual_change(missing), border) * response
+    remaining = np.abs(held * (residual - row_values(border, move)))
+    scale = row_values(np.abs(border), np.abs(x) + np.abs(move))
     return Step(offered, price, dual, move, np.any(remaining > ROW_TOL * scale, axis=-1))
 
 
@@ -193,7 +200,7 @@ def to_first_limit(
     """
     bound = np.where(move > 0, limits.most, limits.least)
     to_bound = np.where(used & (move != 0), (bound - x) / np.where(move != 0, move, 1.0), np.inf)
-    rise = move @ limits.matrix.T
+    rise = row_values(limits.slopes(x), move)
     distance = np.maximum(-limits.excess(x), 0.0) / np.where(rise > 0, rise, 1.0)
     to_row = np.where(~active & (rise > 0), distance, np.inf)
     first = np.minimum(to_bound.min(axis=1), to_row.min(axis=1, initial=np.inf))
@@ -202,7 +209,7 @@ def to_first_limit(
 
 
 def only_best(
-    entering: Mask, leaving: Mask, price_error: Array, row_dual: Array, limits: Limits
+    entering: Mask, leaving: Mask, price_error: Array, row_dual: Array, matrix: Array
 ) -> tuple[Mask, Mask]:
     """Return the one server or row whose release lowers the delay most per job.
 
@@ -216,10 +223,10 @@ def only_best(
         Offered price less the price of each server.
     row_dual : ndarray, shape (K, m)
         Minus the multipliers of the rows.
-    limits : Limits
-        Bounds of the flows, and rows.
+    matrix : ndarray, shape (m, n) or (K, m, n)
+        Derivatives of the rows in the flows.
     """
-    of_rows = row_dual * np.abs(limits.matrix).max(axis=1, initial=0.0)
+    of_rows = row_dual * np.abs(matrix).max(axis=-1, initial=0.0)
     of_servers = np.where(entering, np.abs(price_error), 0.0)
     gains = np.concatenate([of_servers, np.where(leaving, of_rows, 0.0)], axis=1)
     best = np.arange(gains.shape[1]) == gains.argmax(axis=1)[:, None]

@@ -88,7 +88,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         )
 
     def check(limit: Limit) -> None:
-        limit.linearise(system.bank, 0.5 * min(system.total_rate, 2.0))._checked(len(system))
+        limit.check(system.bank, 0.5 * min(system.total_rate, 2.0))
 
     kept = limits(given.get("limits", []), {s.name: s.replicas for s in listed}, units, check)
     return Described(

@@ -1,4 +1,4 @@
-"""Splits of the load near given flows, and the linear limits that a split may have to meet.
+"""Splits of the load near given flows, and the limits that a split may have to meet.
 
 The flows that a solver returns do not sum to the load exactly, and may violate a bound by the
 solver's tolerance. The functions here return nearby flows that are feasible up to rounding.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from ....reference.compensated_sum import EPS, FEW_TERMS, exact_sum
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask, Rows
+
+if TYPE_CHECKING:
+    from .convex_limit import ConvexRows
 
 ROUNDING = 2 * EPS  # relative rounding error of a load or a budget that is a sum of floats
 LAST_DIGIT = 0.5 * EPS  # part of a load below which a residual is its own rounding error
@@ -30,22 +34,25 @@ PASSES = 3  # the residual of the load is distributed this often, each time up t
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """Linear limits of a split: bounds of each flow, and rows ``matrix @ flow <= bound``.
+    """Limits of a split: bounds of each flow, rows ``matrix @ flow <= bound``, and convex rows.
 
-    The shapes are those of limits that all splits have; limits that differ between K splits have
+    A convex row is a sum of convex functions of the flows below a bound; the p convex rows follow
+    the m - p linear ones. The shapes are those of limits that all splits have; limits that differ between K splits have
     one more axis in front, but for the matrix.
 
     Attributes
     ----------
     least, most : ndarray, shape (n,) or (K, n)
         Bounds of the flow of each server, jobs per unit of time.
-    matrix : ndarray, shape (m, n)
-        Coefficients of the rows.
+    matrix : ndarray, shape (m - p, n)
+        Coefficients of the linear rows.
     bound : ndarray, shape (m,) or (K, m)
         Bounds of the rows.
     inside : ndarray, shape (n,) or (K, n)
         A split that meets all limits, and the rows strictly where a split can; unused where there
         are no rows.
+    convex : ConvexRows, optional
+        The convex rows, of K splits.
     """
 
     least: Array
@@ -53,6 +60,7 @@ class Limits:
     matrix: Array
     bound: Array
     inside: Array
+    convex: ConvexRows | None = None
 
     @classmethod
     @lru_cache(64)
@@ -71,7 +79,8 @@ class Limits:
             return self
         own = (values[rows] for values in (self.least, self.most, self.bound, self.inside))
         least, most, bound, inside = own
-        return Limits(least, most, self.matrix, bound, inside)
+        convex = None if self.convex is None else self.convex.at(rows)
+        return Limits(least, most, self.matrix, bound, inside, convex)
 
     @property
     def without_rows(self) -> Limits:
@@ -79,13 +88,37 @@ class Limits:
         return Limits(self.least, self.most, self.matrix[:0], self.bound[..., :0], self.inside)
 
     def excess(self, flow: Array) -> Array:
-        """Return ``matrix @ flow - bound``, exact to the last digit, shape (..., m)."""
-        side = np.broadcast_to(-self.bound[..., None], (*flow.shape[:-1], len(self.matrix), 1))
-        return compensated_sum(np.concatenate([self.matrix * flow[..., None, :], side], axis=-1))
+        """Return the value of each row less its bound, exact to the last digit, shape (..., m).
+
+        The value of a linear row is ``matrix @ flow``.
+        """
+        terms = self.matrix * flow[..., None, :]
+        if self.convex is not None:
+            terms = np.concatenate([terms, self.convex.terms(flow).value], axis=-2)
+        side = np.broadcast_to(-self.bound[..., None], (*terms.shape[:-1], 1))
+        return compensated_sum(np.concatenate([terms, side], axis=-1))
+
+    def slopes(self, flow: Array) -> Array:
+        """Return the derivatives of the rows in the flows, shape (m, n), or (..., m, n)."""
+        if self.convex is None:
+            return self.matrix
+        slope = self.convex.terms(flow).slope
+        matrix = np.broadcast_to(self.matrix, (*slope.shape[:-2], *self.matrix.shape))
+        return np.concatenate([matrix, slope], axis=-2)
+
+    def curvature(self, flow: Array, row_prices: Array) -> Array | float:
+        """Return the second derivatives of the rows, summed with prices (..., m), shape (..., n).
+
+        They are 0 where all rows are linear.
+        """
+        if self.convex is None:
+            return 0.0
+        return weighted(row_prices[..., len(self.matrix) :], self.convex.terms(flow).curvature)
 
     def row_scale(self, flow: Array) -> Array:
         """Return the size of the terms of each row, shape (..., m): the unit of rounding errors."""
-        return np.asarray(np.maximum(np.abs(flow) @ np.abs(self.matrix).T, np.abs(self.bound)))
+        size = row_values(np.abs(self.slopes(flow)), np.abs(flow))
+        return np.asarray(np.maximum(size, np.abs(self.bound)))
 
     def violation(self, load: Array, flow: Array) -> Array:
         """Return the largest violation of a limit or of sum x = load by flows, shape (...).
@@ -98,6 +131,18 @@ class Limits:
         unit = np.where(self.bound != 0, np.abs(self.bound), self.row_scale(flow))
         over = (self.excess(flow) / np.maximum(unit, TINY_BOUND)).max(axis=-1, initial=0.0)
         return np.asarray(np.maximum(off / load, over))
+
+
+def row_values(matrix: Array, flow: Array) -> Array:
+    """Return the value of each row, shape (..., m), of a matrix (m, n) or of one a split."""
+    return flow @ matrix.T if matrix.ndim == 2 else np.einsum("...mn,...n->...m", matrix, flow)
+
+
+def weighted(row_prices: Array, matrix: Array) -> Array:
+    """Return the sum of rows times prices, shape (..., n), of a matrix (m, n) or of one a split."""
+    if matrix.ndim == 2:
+        return np.asarray(row_prices @ matrix)
+    return np.asarray(np.einsum("...m,...mn->...n", row_prices, matrix))
 
 
 def compensated_sum(terms: Array) -> Array:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ...composed import View
 from ...errors import Array, InputError, LoadError
 from ...server_bank import ArrayLike, ServerBank
+from ...tails import LateJobs
 from ...validation import as_fractions
 from ..optimum_equilibrium import check_load
 
@@ -93,6 +94,16 @@ class SharedSplit(View):
     def marginal_slope(self, flow: ArrayLike) -> Array:
         """Return the derivative of the marginal delay in the share."""
         return self._mean(self.bank.marginal_slope, flow, 1)
+
+    def late_jobs(
+        self, flow: ArrayLike, time: ArrayLike, spare_capacity: ArrayLike | None = None
+    ) -> LateJobs:
+        """Return the mean probability over all jobs that a job is late, at a share."""
+
+        def of_load(power: int) -> Callable[[Array], Array]:
+            return lambda x: self.bank.late_jobs(x, time)[power]
+
+        return LateJobs(*(self._mean(of_load(power), flow, power) for power in range(3)))
 
     def _mean(self, function: Callable[[Array], Array], share: ArrayLike, power: int = 0) -> Array:
         """Return the mean over all jobs of a function of the flow, times a power of the load."""

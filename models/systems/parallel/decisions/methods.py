@@ -10,6 +10,9 @@ from ..limits import limits_of
 from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
+from .sizes.problem import Minimised, Target
+from .sizes.size import size
+from .sizes.sized import SizedServers
 from .weights import WholeSplit, whole_split_of
 
 
@@ -79,4 +82,91 @@ class SplitDecisions(SplitTasks):
         self.bank._validated  # noqa: B018
         return whole_split_of(
             self.bank, self.names, load, total, at_most, goal, parts, limits_of(subject_to)
+        )
+
+    def size(
+        self,
+        load: npt.ArrayLike,
+        *,
+        rate_price: npt.ArrayLike,
+        max_rate: npt.ArrayLike | None = None,
+        min_rate: npt.ArrayLike | None = None,
+        split: str | npt.ArrayLike = "optimum",
+        minimise: Minimised | None = None,
+        subject_to: Sequence[Target] = (),
+        delay_cost: float | None = None,
+        opening: npt.ArrayLike | None = None,
+        duration: npt.ArrayLike | None = None,
+        gap: float = 1e-6,
+    ) -> SizedServers:
+        """Return the rates of least mean delay for a budget, or of least cost for targets.
+
+        The present rates count only for ``split="optimum"``. No solver runs.
+
+        Parameters
+        ----------
+        load : array_like, shape () or (m,)
+            Total load above 0, jobs per unit of time; or m loads at which the rates are the same.
+        rate_price : array_like, shape (n,) or ()
+            Money per unit of rate, per unit of time, 0 or more.
+        max_rate, min_rate : array_like, shape (n,) or (), optional
+            Bounds of the rates. A server that no job reaches has its least rate, by default 0.
+        split : {"optimum", "best"} or array_like, shape (n,) or (m, n), default "optimum"
+            That of least mean delay at the present rates, which have to be stable; the best one
+            together with the rates; or shares of the load that sum to 1.
+        minimise : {"delay", "cost"}, optional
+            The mean delay over all jobs, within a `RateBudget`; or the cost of rates and openings,
+            within the targets or with a `delay_cost`. By default the delay if there is a budget.
+        subject_to : sequence, optional
+            `RateBudget`, or targets: `MeanDelay`, `ServerDelay`, `ServerPercentile`, and
+            `LateShare` beside targets of single servers.
+        delay_cost : float, optional
+            Money per job and unit of time; the cost then has ``delay_cost * load * mean_delay``.
+        opening : array_like, shape (n,) or (), optional
+            Money per unit of time for each server that has jobs; 0 by default.
+        duration : array_like, shape (m,), optional
+            Time in which each load holds, in any unit; equal by default.
+        gap : float, default 1e-6
+            Relative distance of the bounds at which a search ends.
+
+        Returns
+        -------
+        SizedServers
+            Rates, flows, mean delay, cost, the price of money, and a certificate.
+
+        Raises
+        ------
+        InputError
+            On arguments that contradict each other; on a budget or target that no rates can meet,
+            with the least budget or the best target that can be met; on families whose rate is not
+            one number that scales the service time, and base loads and batches.
+        LoadError
+            On a load that is not above 0, or with ``split="optimum"`` not below the total rate.
+
+        Notes
+        -----
+        The coefficient of variation of a service time stays the same while the rate changes. At a
+        given split the problem is convex; see `sojourn.reference.rates_at_split`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, MeanDelay, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
+        >>> found.rate.round(2), round(found.cost, 3), found.certified
+        (array([ 96.98,  75.48, 197.75]), 271.341, True)
+        """
+        return size(
+            self,  # type: ignore[arg-type]
+            load,
+            rate_price,
+            max_rate,
+            min_rate,
+            split,
+            minimise,
+            subject_to,
+            delay_cost,
+            opening,
+            duration,
+            gap,
         )

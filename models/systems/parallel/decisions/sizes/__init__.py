@@ -1,0 +1,1 @@
+"""Sizes of servers: their rates, at a given split of the load or together with it."""

@@ -1,0 +1,300 @@
+"""The checked arguments of `ParallelServers.size`, as one record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ......reference.errors import Array, InputError, LoadError
+from ......reference.parallel.decisions.scalable import check_scalable
+from ......reference.parallel.optimum_equilibrium import check_load, optimum
+from ......reference.validation import (
+    as_floats,
+    as_fractions,
+    as_loads,
+    as_positive,
+    as_server_array,
+    check_choice,
+    list_or_none,
+    raise_at_first,
+)
+from .....core.solution import SUM
+from ...late_share import LateShare
+from ...limits import ServerPercentile
+from .targets import MeanDelay, RateBudget, ServerDelay
+
+if TYPE_CHECKING:
+    from .....latency.base import Latency
+    from ...system import ParallelServers
+
+Minimised = Literal["delay", "cost"]
+Target = RateBudget | MeanDelay | ServerDelay | ServerPercentile | LateShare
+Kind = TypeVar("Kind", bound=Target)
+TARGETS = (ServerPercentile, LateShare)  # limits of splits that are targets, too
+SINGLE = (RateBudget, MeanDelay)  # of which the smallest would hold alone
+FITS = (
+    "for the least mean delay give subject_to=[RateBudget(money)]; for the least cost give a "
+    "target, such as MeanDelay(time), ServerDelay(time), ServerPercentile(p, within) or "
+    "LateShare(within, at_most), or delay_cost="
+)
+SPLITS = ("optimum", "best")
+
+
+@dataclass(frozen=True, eq=False)
+class SizeProblem:
+    """A checked question of sizes: n servers, m loads, bounds, prices and targets.
+
+    Attributes
+    ----------
+    system : ParallelServers
+        The servers with their present rates.
+    loads : ndarray, shape (m,)
+        Total loads, jobs per unit of time.
+    duration : ndarray, shape (m,)
+        Part of the time in which each load holds; sums to 1.
+    rate_price : ndarray, shape (n,)
+        Money per unit of rate and unit of time, 0 or more.
+    low, high : ndarray, shape (n,)
+        Bounds of the rates; `high` can be infinite.
+    opening : ndarray, shape (n,)
+        Money per unit of time for each server that has jobs.
+    flows : ndarray, shape (m, n), or None
+        Flow of each server at each load; None where the split is to be found.
+    minimise : {"delay", "cost"}
+        Mean delay; or money per unit of time, with that of delays where `delay_cost` is given.
+    targets : tuple
+        Budget and bounds of delays, checked.
+    delay_cost : float or None
+        Money per job and unit of time.
+    gap : float
+        Largest relative distance of the certificate's bounds of a certified answer.
+    """
+
+    system: ParallelServers
+    loads: Array
+    duration: Array
+    rate_price: Array
+    low: Array
+    high: Array
+    opening: Array
+    flows: Array | None
+    minimise: Minimised
+    targets: tuple[Target, ...]
+    delay_cost: float | None
+    gap: float
+
+    @property
+    def bank(self) -> Latency:
+        """The servers with their present rates."""
+        return self.system.bank
+
+    @property
+    def k(self) -> Array:
+        """Variability (1 + cv^2)/2 of each server, shape (n,)."""
+        variability: Any = self.bank  # the base class of banks has none
+        return np.asarray(variability.k)
+
+    @property
+    def delay(self) -> Array:
+        """Network delay of each server, shape (n,)."""
+        return self.bank.delay
+
+    @property
+    def mean_load(self) -> float:
+        """Jobs per unit of time, in the mean over the time."""
+        return math.fsum((self.duration * self.loads).tolist())
+
+    def one(self, kind: type[Kind]) -> Kind | None:
+        """Return the first target of a kind, or None."""
+        return next((target for target in self.targets if isinstance(target, kind)), None)
+
+    @property
+    def budget(self) -> float | None:
+        """Money per unit of time for rates and openings, where there is a budget."""
+        found = self.one(RateBudget)
+        return None if found is None else found.checked()
+
+    def opening_cost(self, flows: Array) -> float:
+        """Return the money for opening the servers that have jobs at some of the loads.
+
+        Parameters
+        ----------
+        flows : ndarray, shape (n,) or (m, n)
+            Flow of each server.
+        """
+        used = np.atleast_2d(flows).max(axis=0) > 0
+        return math.fsum(self.opening[used].tolist())
+
+    @property
+    def mean_target(self) -> float | None:
+        """Largest mean delay over all jobs, where there is one."""
+        found = self.one(MeanDelay)
+        return None if found is None else found.checked()
+
+
+def size_problem(
+    system: ParallelServers,
+    load: npt.ArrayLike,
+    rate_price: npt.ArrayLike,
+    max_rate: npt.ArrayLike | None,
+    min_rate: npt.ArrayLike | None,
+    split: str | npt.ArrayLike,
+    minimise: Minimised | None,
+    subject_to: Sequence[Target],
+    delay_cost: float | None,
+    opening: npt.ArrayLike | None,
+    duration: npt.ArrayLike | None,
+    gap: float,
+) -> SizeProblem:
+    """Return the checked arguments of `ParallelServers.size`; InputError, LoadError on others."""
+    bank, n = system.bank, len(system)
+    check_scalable(bank, system.names)
+    loads, parts = _loads(load, duration)
+    flows = _flows(system, loads, split)
+    none = np.zeros(n)
+    price = _amounts("rate_price", rate_price, n, "money per unit of rate")
+    low = none if min_rate is None else _amounts("min_rate", min_rate, n, "a rate")
+    high = np.full(n, np.inf)
+    if max_rate is not None:
+        high = as_server_array("max_rate", max_rate, n)
+        raise_at_first("max_rate", high, high >= 0, "is not a rate", "give 0 or more, or infinity")
+    opens = none if opening is None else _amounts("opening", opening, n, "money per unit of time")
+    _check_bounds(system, price, low, high, flows)
+    targets = _targets(subject_to, n)
+    money = "give money per job and unit of time"
+    weight = None if delay_cost is None else as_positive("delay_cost", delay_cost, money)
+    return SizeProblem(
+        system,
+        loads,
+        parts,
+        price,
+        low,
+        high,
+        opens,
+        flows,
+        _minimised(minimise, targets, weight),
+        targets,
+        weight,
+        as_positive("gap", gap, "give a relative distance such as 1e-6"),
+    )
+
+
+def _loads(load: npt.ArrayLike, duration: npt.ArrayLike | None) -> tuple[Array, Array]:
+    """Return the loads, and the part of the time in which each holds."""
+    given = as_loads(load)
+    loads = np.atleast_1d(given)
+    if not loads.size:
+        raise LoadError("load", [], "is an empty list", "give one load or several")
+    raise_at_first("load", given, given > 0, "is no load", "give loads above 0", LoadError)
+    if duration is None:
+        return loads, np.full(loads.size, 1.0 / loads.size)
+    time = np.atleast_1d(as_floats("duration", duration))
+    if time.shape != loads.shape:
+        problem = f"is not one number for each of {loads.size} loads"
+        raise InputError("duration", time.tolist(), problem, "give a time for each load")
+    good = (time >= 0) & np.isfinite(time)
+    raise_at_first("duration", time, good, "is not a time", "give a number, 0 or more")
+    if not np.any(time > 0):
+        raise InputError("duration", time.tolist(), "is 0 at all loads", "give times above 0")
+    scaled = time / time.max()
+    return loads, scaled / math.fsum(scaled.tolist())
+
+
+def _flows(system: ParallelServers, loads: Array, split: Any) -> Array | None:
+    """Return the flow of each server at each load, shape (m, n); None for the best split."""
+    n, field = len(system), "split"
+    if isinstance(split, str):
+        if check_choice(field, split, SPLITS, "is not a split") == "best":
+            return None
+        return np.atleast_2d(optimum(system.bank, check_load(system.bank, loads)).flow)
+    share = as_fractions(field, split, "the load")
+    if share.shape not in ((n,), (loads.size, n)):
+        problem = f"is not a share for each of {n} servers"
+        raise InputError(field, share.tolist(), problem, "give shares, 'optimum' or 'best'")
+    rows = np.atleast_2d(share)
+    whole = rows.sum(axis=-1)
+    problem, remedy = "sum to another number than 1", "give shares of the load that sum to 1"
+    for i in np.flatnonzero(~(np.abs(whole - 1.0) <= SUM))[:1]:
+        raise InputError(field, rows[i].tolist(), problem, remedy)
+    return np.asarray(loads[:, None] * (rows / whole[:, None]))
+
+
+def _amounts(field: str, value: npt.ArrayLike, n: int, what: str) -> Array:
+    """Return n finite numbers of 0 or more; InputError on others."""
+    array = as_floats(field, value)
+    good = np.asarray((array >= 0) & np.isfinite(array))
+    raise_at_first(field, array, good, f"is not {what}", "give a finite number, 0 or more")
+    return as_server_array(field, array, n)
+
+
+def _check_bounds(
+    system: ParallelServers, price: Array, low: Array, high: Array, flows: Array | None
+) -> None:
+    """Raise InputError at the first server that has no rate within its bounds, or a free one."""
+    names = system.names
+    used = np.ones(len(system), bool) if flows is None else flows.max(axis=0) > 0
+    for i in np.flatnonzero(low > high)[:1]:
+        problem = f"of {names[i]} is above its largest rate, {high[i]:g}"
+        raise InputError(f"min_rate[{i}]", float(low[i]), problem, "let the bounds not cross")
+    for i in np.flatnonzero(used & (price == 0) & np.isinf(high))[:1]:
+        problem = f"of {names[i]} is 0 and its rate has no bound: any rate is better than a lower"
+        raise InputError(f"rate_price[{i}]", 0.0, problem, "give a price above 0, or max_rate")
+    if flows is not None:
+        most = flows.max(axis=0)
+        for i in np.flatnonzero(used & (high <= most))[:1]:
+            problem = f"of {names[i]} is not above its flow, {most[i]:.6g}"
+            remedy = "allow a higher rate, or give the server a smaller share"
+            raise InputError(f"max_rate[{i}]", float(high[i]), problem, remedy)
+
+
+def _targets(given: object, n: int) -> tuple[Target, ...]:
+    """Return the targets of ``subject_to``; InputError on others, and on two of one amount."""
+    listed = list_or_none(given)
+    if listed is None:
+        problem, remedy = "is not a list of targets", "write subject_to=[MeanDelay(0.03)]"
+        raise InputError("subject_to", given, problem, remedy)
+    for i, target in enumerate(listed):
+        if isinstance(target, SINGLE):
+            target.checked()
+            if any(type(other) is type(target) for other in listed[:i]):
+                problem = f"is a second {type(target).__name__}"
+                raise InputError(f"subject_to[{i}]", target, problem, "keep the smaller one")
+        elif isinstance(target, ServerDelay):
+            target.checked(n)
+        elif not isinstance(target, TARGETS):
+            raise InputError(f"subject_to[{i}]", target, "is not a target of sizes", FITS)
+    return tuple(listed)
+
+
+def _minimised(
+    given: Minimised | None, targets: tuple[Target, ...], delay_cost: float | None
+) -> Minimised:
+    """Return the minimised quantity; InputError on arguments that contradict it, or are missing."""
+    budget = next((t for t in targets if isinstance(t, RateBudget)), None)
+    mean = next((t for t in targets if isinstance(t, MeanDelay)), None)
+    if given is None:
+        goal: Minimised = "cost" if budget is None else "delay"
+    else:
+        goal = check_choice("minimise", given, ("delay", "cost"), "is not minimised")  # type: ignore[assignment]
+    field = "minimise"
+    if goal == "delay":
+        if budget is None:
+            raise InputError(field, goal, "has no bound of the money", FITS)
+        if mean is not None:
+            raise InputError(field, goal, "stands beside a MeanDelay target", FITS)
+        if delay_cost is not None:
+            raise InputError(field, goal, "stands beside delay_cost, a price of delay", FITS)
+    else:
+        if budget is not None:
+            raise InputError(field, goal, "stands beside a RateBudget, which bounds the cost", FITS)
+        if delay_cost is not None and mean is not None:
+            problem = "stands beside a MeanDelay target: one of them decides"
+            raise InputError("delay_cost", delay_cost, problem, "keep one of them")
+        if delay_cost is None and not targets:
+            raise InputError(field, goal, "has no target: the least rates are the flows", FITS)
+    return goal

@@ -1,0 +1,397 @@
+"""Rates of servers at a given split of the load, for a budget, a mean delay or a price of money.
+
+Server i has the flow x, the rate mu, the spare capacity s = mu - x, the delay d, the variability
+k = (1 + cv^2)/2 and the price p of a unit of rate. The total delay x l = x (d + 1/mu) + k x^2/(mu
+s) is convex in mu, so at a price z of money the best rate of each server is a root of its own:
+
+    x ((1 - k)/mu^2 + k/s^2) = z p,    s within its bounds.
+
+With s = x t and g = 1/sqrt(z p x) the root is that of F(t) = g, where
+
+    F(t) = t (1 + t)/sqrt(t^2 + 2 k t + k),
+    F'(t) = (t^3 + 3 k t^2 + 3 k t + k)/(t^2 + 2 k t + k)^(3/2).
+
+F is almost linear (for M/M/1 it is t), and so are the money spent as a function of q = 1/sqrt(z),
+and the total delay as a function of 1/q: Newton steps within a bracket find q in a few passes over
+the servers. Without bounds M/M/1 servers take one step: the square-root rule of L. Kleinrock,
+*Communication Nets* (1964), s_i in proportion to sqrt(x_i/p_i).
+
+For any z >= 0 the sum of the minima of x l + z p mu, less z times the budget, is at most the total
+delay of any rates within the budget (weak duality), which bounds the error without a solver.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...compensated_sum import EPS
+from ...errors import Array, InputError
+from ...validation import SMALLEST, as_floats, check_broadcast, check_within, raise_at_first
+
+STEPS = 200  # largest number of Newton steps and halvings over all servers
+SERVER_STEPS = 40  # largest number of Newton steps of each server
+CLOSE = 1e-8  # relative Newton step from which on the next one is below rounding
+SUMS = 64 * EPS  # relative rounding error of the sums of a bound
+
+
+class SizedRates(NamedTuple):
+    """Rates of n servers at a given split.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (n,)
+        Rate of each server; its least rate where it has no flow.
+    spare_capacity : ndarray, shape (n,)
+        Rate less flow, with all digits.
+    total_delay : float
+        Sum of flow times latency: mean delay times load.
+    cost : float
+        Sum of rate times price.
+    money_price : float
+        Price z of money in total delay: the decrease of the least total delay per unit of money.
+        0 where more money buys nothing, infinite where less of it would do.
+    lower_bound, upper_bound : float
+        Bounds of the least total delay for a budget; of the least cost for a mean delay; of the
+        least sum of cost and total delay/z at a price of money. Rounding errors are included.
+    """
+
+    rate: Array
+    spare_capacity: Array
+    total_delay: float
+    cost: float
+    money_price: float
+    lower_bound: float
+    upper_bound: float
+
+
+def rates_at_split(
+    flow: npt.ArrayLike,
+    k: npt.ArrayLike,
+    delay: npt.ArrayLike,
+    price: npt.ArrayLike,
+    low: npt.ArrayLike = 0.0,
+    high: npt.ArrayLike = math.inf,
+    *,
+    budget: float | None = None,
+    mean_delay: float | None = None,
+    money_price: float | None = None,
+    opening: float = 0.0,
+) -> SizedRates:
+    """Return the best rates of M/G/1 servers at given flows.
+
+    Parameters
+    ----------
+    flow : array_like, shape (n,)
+        Flow of each server, 0 or more, jobs per unit of time.
+    k, delay : array_like, shape (n,) or ()
+        Variability (1 + cv^2)/2 of the service time, and network delay.
+    price : array_like, shape (n,) or ()
+        Money per unit of rate, 0 or more; with 0 the rate needs a finite bound.
+    low, high : array_like, shape (n,) or ()
+        Bounds of the rates; `high` is above the flow where there is one.
+    budget : float, optional
+        Money for the rates; the mean delay is minimised.
+    mean_delay : float, optional
+        Largest mean delay; the cost is minimised.
+    money_price : float, optional
+        Total delay z that a unit of money is worth; total delay plus z times cost is minimised.
+    opening : float, default 0
+        Money that the budget pays besides the rates.
+
+    Returns
+    -------
+    SizedRates
+
+    Raises
+    ------
+    InputError
+        Unless exactly one of `budget`, `mean_delay` and `money_price` is given; on bounds that
+        cross, flows from the largest rate on, and a budget or mean delay that no rates can meet,
+        with the least budget or the least mean delay.
+
+    Examples
+    --------
+    >>> x, delay, price = [60.0, 40.0, 90.0], [0.005, 0.005, 0.020], [1.0, 1.0, 0.5]
+    >>> found = rates_at_split(x, 1.0, delay, price, budget=200.0)
+    >>> found.rate.round(4), round(found.total_delay / 190.0, 9)
+    (array([ 80.5031,  56.7407, 125.5124]), 0.053421574)
+    >>> round(rates_at_split(x, 1.0, delay, price, mean_delay=0.03).cost, 6)
+    271.986898
+    """
+    asked = {"budget": budget, "mean_delay": mean_delay, "money_price": money_price}
+    given = [name for name, value in asked.items() if value is not None]
+    if len(given) != 1:
+        remedy = "give budget=, mean_delay= or money_price="
+        raise InputError("rates_at_split", given, "is not one question", remedy)
+    (name,) = given
+    value = check_within(name, asked[name], SMALLEST, math.inf, "is not above 0", "give more")
+    servers = Servers.checked(flow, k, delay, price, low, high)
+    if name == "budget":
+        return _for_budget(servers, value, opening)
+    if name == "mean_delay":
+        return _for_delay(servers, value)
+    spare = servers.at(1.0 / math.sqrt(value)).spare
+    worth = servers.cost(spare) + servers.total(spare) / value
+    return servers.answer(spare, value, worth, worth, 0.0)
+
+
+class Point(NamedTuple):
+    """Best rates at a price of money z, as a function of q = 1/sqrt(z).
+
+    Attributes
+    ----------
+    spare : ndarray, shape (n,)
+        Spare capacities, within their bounds.
+    slope : float
+        Derivative of the money spent in q, and of the total delay in 1/q.
+    """
+
+    spare: Array
+    slope: float
+
+
+@dataclass(frozen=True, eq=False)
+class Servers:
+    """Servers at given flows, with the bounds of their spare capacities.
+
+    Attributes
+    ----------
+    flow, k, delay, price : ndarray, shape (n,)
+        Flows, variabilities, network delays and prices of rates.
+    least, most : ndarray, shape (n,)
+        Bounds of the spare capacities. They are the same number for a server without a flow, which
+        has its least rate, and at a price of 0, where the server has its largest.
+    """
+
+    flow: Array
+    k: Array
+    delay: Array
+    price: Array
+    least: Array
+    most: Array
+
+    @classmethod
+    def checked(cls, *given: npt.ArrayLike) -> Servers:
+        """Return the servers of the arguments of `rates_at_split`; InputError on others."""
+        names = ("flow", "k", "delay", "price", "low", "high")
+        arrays = {name: as_floats(name, value) for name, value in zip(names, given, strict=True)}
+        arrays["flow"] = np.atleast_1d(arrays["flow"])
+        check_broadcast(arrays)
+        for name, array in arrays.items():
+            good = (array >= (0.5 if name == "k" else 0.0)) & ((name == "high") | (array < np.inf))
+            raise_at_first(name, array, good, "is not in its range", "give a number, 0 or more")
+        flow, k, delay, price, low, high = np.broadcast_arrays(*arrays.values())
+        used, free = flow > 0, price > 0
+        problem = "is not above the flow of its server, and not below its least rate"
+        fits = (high >= low) & ((high > flow) | ~used)
+        raise_at_first("high", high, fits, problem, "let the bounds not cross")
+        bounded = free | ~used | np.isfinite(high)
+        raise_at_first("price", price, bounded, "needs a largest rate", "give high, or a price")
+        if not used.any():
+            raise InputError("flow", flow.tolist(), "is 0 at all servers", "give some a flow")
+        least, most = np.maximum(low - flow, 0.0), high - flow
+        return cls(
+            flow,
+            k,
+            delay,
+            price,
+            np.where(free | ~used, least, most),
+            np.where(used, most, least),
+        )
+
+    @cached_property
+    def used(self) -> npt.NDArray[np.bool_]:
+        """Whether each server has a flow, shape (n,)."""
+        return np.asarray(self.flow > 0)
+
+    @cached_property
+    def load(self) -> float:
+        """Sum of the flows."""
+        return float(self.flow.sum())
+
+    @cached_property
+    def root(self) -> Array:
+        """Square root of flow over price, shape (n,): the spare capacity at q = 1 of M/M/1."""
+        free = self.least < self.most
+        return np.sqrt(self.flow / np.where(free, self.price, 1.0)) * free
+
+    @cached_property
+    def general(self) -> npt.NDArray[np.intp]:
+        """Indices of the servers with a root to search, which are not M/M/1."""
+        return np.flatnonzero((self.k != 1.0) & (self.least < self.most))
+
+    def cost(self, spare: Array) -> float:
+        """Return the money that the rates cost."""
+        return float(np.sum(self.price * (self.flow + spare)))
+
+    def total(self, spare: Array) -> float:
+        """Return the sum of flow times latency; infinite without spare capacity."""
+        used = True if self.used.all() else self.used
+        x, s = self.flow, np.where(used, spare, 1.0)
+        with np.errstate(divide="ignore"):
+            return float(np.sum(x * (self.delay + (1.0 + self.k * x / s) / (x + s))))
+
+    def at(self, q: float) -> Point:
+        """Return the best rates at the price 1/q^2 of money."""
+        spare, slope = q * self.root, self.root
+        if self.general.size:
+            own = self.general
+            x, k = self.flow[own], self.k[own]
+            t, by_g = _inverse(k, q / np.sqrt(x * self.price[own]))
+            spare[own], slope = x * t, slope.copy()
+            slope[own] *= by_g
+        inside = (spare > self.least) & (spare < self.most)
+        changes = float(np.sum(self.price * slope, where=inside))
+        return Point(np.clip(spare, self.least, self.most), changes)
+
+    def answer(
+        self, spare: Array, money_price: float, lower: float, upper: float, more: float
+    ) -> SizedRates:
+        """Return the record of rates; `more` is the size of further terms of the bounds."""
+        error = SUMS * (upper + more)
+        return SizedRates(
+            self.flow + spare,
+            spare,
+            self.total(spare),
+            self.cost(spare),
+            money_price,
+            lower - error,
+            upper + error,
+        )
+
+
+def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
+    """Return the rates of least total delay within a budget."""
+    money, least = budget - opening, servers.cost(servers.least)
+    full = bool(np.any(servers.used & (servers.least <= 0)))
+    if money < least or (full and money <= least):
+        problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
+        amount = f"{least + opening:.12g}"
+        remedy = f"give more than {amount}" if full else f"give {amount} or more"
+        raise InputError("budget", budget, problem, remedy)
+    if money >= servers.cost(servers.most):
+        total = servers.total(servers.most)
+        return servers.answer(servers.most, 0.0, total, total, 0.0)
+    start = (money - least) / float(np.sum(servers.price * servers.root))
+    q = increasing_root(lambda q: _spent(servers, q), money, start)
+    spare, z = servers.at(q).spare, 1.0 / q**2
+    total = servers.total(spare)
+    lower = total + z * (servers.cost(spare) - money)
+    return servers.answer(spare, z, min(lower, total), total, 2.0 * z * budget)
+
+
+def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
+    """Return the rates of least cost within a mean delay."""
+    target = mean_delay * servers.load
+    best = servers.total(servers.most)
+    endless = bool(np.any(np.isinf(servers.most)))
+    if target < best or (endless and target <= best):
+        least = f"{best / servers.load:.12g}"
+        problem = "is not above the limit at ever higher rates"
+        problem = problem if endless else "is below that of the largest rates"
+        remedy = f"give more than {least}" if endless else f"give {least} or more"
+        raise InputError("mean_delay", mean_delay, problem, remedy)
+    if math.isinf(target) and np.any(servers.used & (servers.least <= 0)):
+        problem = "leaves a server without spare capacity, whose least rate is its flow"
+        raise InputError("mean_delay", mean_delay, problem, "give less, or a least rate")
+    if target >= servers.total(servers.least):
+        cost = servers.cost(servers.least)
+        return servers.answer(servers.least, math.inf, cost, cost, 0.0)
+    if target == best:
+        cost = servers.cost(servers.most)
+        return servers.answer(servers.most, 0.0, cost, cost, 0.0)
+    gain = target - best
+    start = gain / float(np.sum(servers.price * servers.root))
+    y = increasing_root(lambda y: _delayed(servers, y), target, start)
+    spare, z = servers.at(1.0 / y).spare, y * y
+    cost = servers.cost(spare)
+    lower = cost + (servers.total(spare) - target) / z
+    return servers.answer(spare, z, min(lower, cost), cost, 2.0 * target / z)
+
+
+def _spent(servers: Servers, q: float) -> tuple[float, float]:
+    """Return the money spent at q, and its slope."""
+    point = servers.at(q)
+    return servers.cost(point.spare), point.slope
+
+
+def _delayed(servers: Servers, y: float) -> tuple[float, float]:
+    """Return the total delay at y = 1/q, and its slope."""
+    point = servers.at(1.0 / y)
+    return servers.total(point.spare), point.slope
+
+
+def increasing_root(
+    function: Callable[[float], tuple[float, float]], target: float, start: float
+) -> float:
+    """Return the number above 0 at which an increasing function has a value.
+
+    Newton steps, and where one leaves the bracket, its middle on a scale of logarithms.
+
+    Parameters
+    ----------
+    function : callable
+        From a number to a value and its slope, which may be 0.
+    target : float
+        Value, within the range of the function.
+    start : float
+        Number above 0.
+    """
+    low, high, at = 0.0, math.inf, start
+    for _ in range(STEPS):
+        value, slope = function(at)
+        if value == target:
+            break
+        low, high = (at, high) if value < target else (low, at)
+        step = (target - value) / slope if slope > 0 else math.nan
+        found = at + step
+        if not low < found < high:
+            if abs(step) <= 4 * EPS * at:
+                break
+            found = 16.0 * low if math.isinf(high) else math.sqrt(max(low, high / 256) * high)
+        if not low < found < high or found == at:
+            break
+        at = found
+    return at
+
+
+def _inverse(k: Array, g: Array) -> tuple[Array, Array]:
+    """Return t with F(t) = g, and its derivative in g, shape (n,); see the module.
+
+    From t = sqrt(k) g Newton steps rise to the root for k < 1 and fall to it for k > 1, where F is
+    concave and convex.
+    """
+    t = np.sqrt(k) * g
+    for _ in range(SERVER_STEPS):
+        square = t * t + 2.0 * k * t + k
+        slope = (((t + 3.0 * k) * t + 3.0 * k) * t + k) / (square * np.sqrt(square))
+        step = (t * (1.0 + t) / np.sqrt(square) - g) / slope
+        t = t - step
+        if np.all(np.abs(step) <= CLOSE * t):
+            break
+    return t, 1.0 / slope
+
+
+def rates_for_delay(flow: Array, k: Array, time: Array) -> Array:
+    """Return the rate at which the mean time at each server is a given time, shape (n,).
+
+    The larger root of t mu^2 - (t x + 1) mu + (1 - k) x = 0 at the time t, without network delay.
+
+    Parameters
+    ----------
+    flow : ndarray, shape (n,)
+        Flow of each server.
+    k : ndarray, shape (n,)
+        Variability of each server.
+    time : ndarray, shape (n,)
+        Time above 0 in the queue and in service.
+    """
+    work = time * flow
+    return np.asarray((work + 1.0 + np.sqrt((work - 1.0) ** 2 + 4.0 * k * work)) / (2.0 * time))
