@@ -1,270 +1,417 @@
-"""Split and rates together: branch and bound on the flows.
+"""The best split together with the best rates: a certified search.
 
-header to come
+The least cost of a server at a flow is concave where its rate is free: one fast server is better
+than two slow ones, so that the problem is not convex. Without bounds of the rates one server is
+best where delay has a price, and at most two within a budget: at fixed utilisations flows, money
+and total delay are linear in the rates, a linear program with two constraints. With largest rates
+at most one server of a split of least cost is strictly within its concave part.
+
+Branch and bound over boxes of flows. The bound of a box is that of
+`sojourn.reference.parallel.decisions.joint_bound`, by prices of load and of delay. At the best
+prices, each server costs as little as it can at its flow but for a few, whose flow is between two
+cheapest ones; the search divides the box at the flow of the server that costs most above its
+least. Upper bounds are those of splits whose rates are the best, and which are the best at their
+rates: each step, from rates to split and from split to rates, lowers the minimised quantity. The
+lower bound is the least of those of all boxes that were not divided, rounding included.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from ...compensated_sum import EPS, exact_sum
-from ...errors import Array
-from ...mg1 import MG1, MM1
-from ..optimum_equilibrium import optimum
-from .joint_bound import ROUNDING, Box, Costs, Point, Relaxed, bracket, INNER, OUTER
-from .joint_costs import Servers
+from ...compensated_sum import EPS
+from ...errors import Array, InputError
+from ...validation import as_floats, as_integer, as_positive, as_server_array, check_within
+from .joint_bound import Box, Costs, Relaxed
+from .joint_costs import FreeServers
+from .joint_goals import Cost, Delay, Goal, Money, Plan
+from .joint_limits import check_servers, split_at
+
+GAP = 1e-6
+LEAST_GAP = 1e-10
+MAX_NODES = 10_000
+EDGE = 0.02  # least distance of a division from the ends of a box, relative to its width
+LOOSE, TIGHT = 1e-3, 0.05  # largest errors of prices: relative, and relative to the gap
+ROUNDS = 60  # largest number of rounds of the local search
+FLAT = 1e-9  # relative gain of a round of the local search from which on it is left to the end
+SUM = 8 * EPS  # relative error that a sum of flows may have
+UPPER = 64 * EPS  # relative rounding error of the minimised quantity
 
 
-class Plan(NamedTuple):
-    value: float
+@dataclass(frozen=True, eq=False)
+class JointSizes:
+    """Split and rates together, with a certificate.
+
+    Attributes
+    ----------
+    flow : ndarray, shape (n,)
+        Load of each server; sums to the load.
+    rate, spare_capacity : ndarray, shape (n,)
+        Rate of each server, its least rate where it has no flow; and rate less flow.
+    mean_delay : float
+        Mean delay of a job.
+    cost, opening_cost : float
+        Money for the rates, and for opening the servers that have jobs.
+    value : float
+        Minimised quantity: the mean delay, the money, or the money and the price of the delays.
+    money_price : float
+        Decrease of the least total delay per unit of money.
+    lower_bound, upper_bound : float
+        Bounds of the least value of the minimised quantity; rounding errors are included.
+    gap : float
+        Relative distance of the value from the lower bound.
+    certified : bool
+        Whether the gap is at most the requested one.
+    nodes : int
+        Number of boxes that were divided.
+    """
+
     flow: Array
-    spare: Array
+    rate: Array
+    spare_capacity: Array
+    mean_delay: float
+    cost: float
+    opening_cost: float
+    value: float
+    money_price: float
+    lower_bound: float
+    upper_bound: float
+    gap: float
+    certified: bool
+    nodes: int
+
+    @property
+    def open(self) -> npt.NDArray[np.bool_]:
+        """Whether each server has jobs, shape (n,)."""
+        return self.flow > 0
 
 
-class Goal:
-    """Least cost with a price of delay."""
+def joint_sizes(
+    load: float,
+    k: npt.ArrayLike,
+    delay: npt.ArrayLike,
+    price: npt.ArrayLike,
+    low: npt.ArrayLike = 0.0,
+    high: npt.ArrayLike = math.inf,
+    *,
+    opening: npt.ArrayLike = 0.0,
+    delay_cost: float | None = None,
+    budget: float | None = None,
+    mean_delay: float | None = None,
+    gap: float = GAP,
+    max_nodes: int = MAX_NODES,
+) -> JointSizes:
+    """Return the best split of a load together with the best rates of the servers.
 
-    def __init__(self, weight):
-        self.weight = weight
+    Parameters
+    ----------
+    load : float
+        Total load above 0, jobs per unit of time.
+    k, delay : array_like, shape (n,) or ()
+        Variability (1 + cv^2)/2 of the service time, and network delay.
+    price : array_like, shape (n,) or ()
+        Money per unit of rate, 0 or more; with 0 the rate needs a finite bound.
+    low, high : array_like, shape (n,) or ()
+        Bounds of the rates. A server without jobs has its least rate.
+    opening : array_like, shape (n,) or (), default 0
+        Money for each server that has jobs.
+    delay_cost : float, optional
+        Money per job and unit of time; the money and the price of the delays are minimised.
+    budget : float, optional
+        Money for rates and openings; the mean delay is minimised.
+    mean_delay : float, optional
+        Largest mean delay; the money for rates and openings is minimised.
+    gap : float, default 1e-6
+        Relative distance of the best value from its lower bound at which the search ends.
+    max_nodes : int, default 10,000
+        Largest number of boxes that are divided.
 
-    def start(self, servers):
-        return self.weight
+    Returns
+    -------
+    JointSizes
 
-    def value(self, money, work):
-        return money + self.weight * work
+    Raises
+    ------
+    InputError
+        Unless exactly one of `delay_cost`, `budget` and `mean_delay` is given; on rates that cannot
+        carry the load, and on a budget or mean delay that no split can meet, with the least budget
+        or the least mean delay.
 
-    def bound(self, value, weight):
-        return value
+    Notes
+    -----
+    The method is in the header of `sojourn.reference.parallel.decisions.joint_sizes`.
 
-    def relaxed(self, servers, box, price, weight):
-        return Costs(servers, box, self.weight).relaxed(price)
-
-    def spare(self, servers, flow):
-        return servers.spare_at(flow, self.weight)
-
-
-class Constrained(Goal):
-    def relaxed(self, servers, box, price, weight):
-        last = [price]
-
-        def point(at):
-            w = self.weight_of(at)
-            found = Costs(servers, box, w).relaxed(last[0])
-            last[0] = found.price
-            return Point(at, self.bound(found.value, w), self.slope(found), found)
-
-        left, right = bracket(point, self.weight_of(weight), OUTER)
-        best = left if left.value >= right.value else right
-        part = 1.0 if left is right else right.slope / (right.slope - left.slope)
-        a, b = left.found, right.found
-        return Relaxed(
-            best.found.price,
-            best.found.weight,
-            best.found.value,
-            b.flow + part * (a.flow - b.flow),
-            0.0,
-            0.0,
-            a.above,
-        )
-
-    def weight_of(self, at):
-        return at
-
-    def spare(self, servers, flow):
-        from scipy.optimize import brentq
-
-        def f(u):
-            s = servers.spare_at(flow, math.exp(u))
-            return self.miss(servers, flow, s)
-
-        lo, hi = -60.0, 60.0
-        if f(lo) > 0:
-            return servers.spare_at(flow, math.exp(lo))
-        if f(hi) < 0:
-            return servers.spare_at(flow, math.exp(hi))
-        u = brentq(f, lo, hi, xtol=1e-15, rtol=1e-15)
-        return servers.spare_at(flow, math.exp(u))
-
-
-class BudgetGoal(Constrained):
-    def __init__(self, budget):
-        self.budget = budget
-
-    def value(self, money, work):
-        return work if money <= self.budget * (1 + 1e-9) else math.inf
-
-    def bound(self, value, weight):
-        return (value - self.budget) / weight
-
-    def weight_of(self, at):
-        return 1.0 / at
-
-    def slope(self, found):
-        return found.money - self.budget
-
-    def miss(self, servers, flow, spare):
-        return float(servers.money(flow, spare).sum()) - self.budget
+    Examples
+    --------
+    >>> servers = (1.0, [0.005, 0.005, 0.020], [1.0, 1.0, 0.5], 0.0, [80.0, 90.0, 150.0])
+    >>> found = joint_sizes(190.0, *servers, budget=230.0)
+    >>> found.flow.round(3), found.rate.round(3), round(found.mean_delay, 8), found.certified
+    (array([35.347, 55.108, 99.545]), array([ 65.,  90., 150.]), 0.03782911, True)
+    """
+    goal = goal_of(
+        load,
+        k,
+        delay,
+        price,
+        low,
+        high,
+        opening,
+        delay_cost=delay_cost,
+        budget=budget,
+        mean_delay=mean_delay,
+    )
+    search = Search(goal, gap, max_nodes)
+    while not search.done:
+        search.divide()
+    return search.result()
 
 
-class TargetGoal(Constrained):
-    def __init__(self, work):
-        self.work = work
-
-    def value(self, money, work):
-        return money if work <= self.work * (1 + 1e-9) else math.inf
-
-    def bound(self, value, weight):
-        return value - weight * self.work
-
-    def slope(self, found):
-        return found.work - self.work
-
-    def miss(self, servers, flow, spare):
-        return self.work - float(servers.work(flow, spare).sum())
+def goal_of(
+    load: float,
+    k: npt.ArrayLike,
+    delay: npt.ArrayLike,
+    price: npt.ArrayLike,
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    opening: npt.ArrayLike,
+    **asked: float | None,
+) -> Goal:
+    """Return the checked goal of the arguments of `joint_sizes`; InputError on others."""
+    goals: dict[str, type[Goal]] = {"delay_cost": Cost, "budget": Delay, "mean_delay": Money}
+    given = [name for name in goals if asked.get(name) is not None]
+    if len(given) != 1:
+        remedy = "give delay_cost=, budget= or mean_delay="
+        raise InputError("joint_sizes", given, "is not one question", remedy)
+    total = as_positive("load", load, "give a load in jobs per unit of time")
+    amount = as_positive(given[0], asked[given[0]], "give a number above 0")
+    fields = {"k": k, "delay": delay, "price": price, "low": low, "high": high, "opening": opening}
+    arrays = {name: as_floats(name, value) for name, value in fields.items()}
+    n = max(array.size for array in arrays.values())
+    servers = FreeServers(
+        total, **{name: as_server_array(name, array, n) for name, array in arrays.items()}
+    )
+    check_servers(servers)
+    return goals[given[0]](servers, amount)
 
 
 class Node(NamedTuple):
+    """A box of flows.
+
+    Attributes
+    ----------
+    bound : float
+        Lower bound of the minimised quantity in the box.
+    order : int
+        Number of the box, so that boxes of one bound have an order.
+    box : Box
+        Bounds of the flows.
+    relaxed : Relaxed
+        Best prices, and flows at them.
+    short : ndarray, shape (n,)
+        Cost of each server at its flow above the least within the box.
+    """
+
     bound: float
-    number: int
+    order: int
     box: Box
-    found: Relaxed
-    own: Array
+    relaxed: Relaxed
+    short: Array
 
 
 class Search:
-    def __init__(self, servers, goal, gap, max_nodes=10000):
-        self.servers, self.goal, self.gap, self.max_nodes = servers, goal, gap, max_nodes
-        self.best = Plan(math.inf, np.zeros(0), np.zeros(0))
-        self.pruned = math.inf
-        self.nodes = 0
-        self.number = 0
-        self.heap = []
-        self.polishes = 0
+    """Branch and bound over boxes of flows.
 
-    def plan(self, flow):
-        s = self.servers
-        spare = self.goal.spare(s, flow)
-        return Plan(
-            self.goal.value(float(s.money(flow, spare).sum()), float(s.work(flow, spare).sum())),
-            flow,
-            spare,
-        )
+    Parameters
+    ----------
+    goal : Goal
+        Servers and minimised quantity, checked.
+    gap : float
+        Relative distance of the best value from its lower bound at which the search ends.
+    max_nodes : int
+        Largest number of boxes that are divided.
 
-    def resplit(self, plan):
-        s = self.servers
-        rate = plan.flow + plan.spare
-        if s.closable:
-            rate = np.where(plan.flow > 0, rate, 0.0)
-        used = rate > 0
-        if rate.sum() <= s.load:
-            return plan
-        if s.exponential:
-            bank = MM1(rate[used], s.delay[used])
-        else:
-            bank = MG1(rate[used], np.sqrt(2 * s.k[used] - 1), s.delay[used])
-        split = optimum(bank, s.load)
-        flow, spare = np.zeros_like(rate), np.zeros_like(rate)
-        flow[used], spare[used] = split.flow, split.spare_capacity
-        return Plan(
-            self.goal.value(float(s.money(flow, spare).sum()), float(s.work(flow, spare).sum())),
-            flow,
-            spare,
-        )
+    Attributes
+    ----------
+    nodes : int
+        Number of boxes that were divided.
+    """
 
-    def polish(self, flow, digits=1e-13):
-        plan = self.plan(flow)
-        for i in range(200):
-            self.polishes += 1
-            new = self.plan(self.resplit(plan).flow)
-            if not new.value < plan.value * (1 - digits):
-                if new.value < plan.value:
-                    plan = new
-                break
-            plan = new
-        return plan
+    def __init__(self, goal: Goal, gap: float = GAP, max_nodes: int = MAX_NODES) -> None:
+        problem, remedy = "is not a distance above rounding error", "give one such as 1e-6"
+        self.gap = check_within("gap", gap, LEAST_GAP, 1.0, problem, remedy)
+        self.max_nodes = as_integer("max_nodes", max_nodes, "a number of boxes", 0)
+        self.goal, self.nodes, self.count, self.passed = goal, 0, 0, math.inf
+        servers = goal.servers
+        columns = (servers.k, servers.delay, servers.price, servers.low, servers.high)
+        kinds = np.unique([*columns, servers.opening], axis=1, return_inverse=True)[1].reshape(-1)
+        self.equal = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+        self.best = self._improved(goal.plan(goal.first()))
+        box = Box(np.zeros(len(kinds)), np.minimum(servers.high, servers.load * (1 + SUM)))
+        root = self._node(box, *goal.start, 0.0)
+        self.heap = [] if root is None else [root]
+        if root is not None:
+            above = root.relaxed.above
+            for flow in (root.relaxed.flow, above * (servers.load / max(float(above.sum()), EPS))):
+                self._offer(flow, always=True)
 
-    def offer(self, flow, polish):
-        plan = self.plan(flow)
-        if polish or plan.value < self.best.value:
-            if math.isfinite(plan.value):
-                plan = self.polish(flow, 1e-8)
+    @property
+    def lower_bound(self) -> float:
+        """Lower bound of the minimised quantity: the least of all boxes that were not divided."""
+        return min(self.passed, self.best.value, self.heap[0].bound if self.heap else math.inf)
+
+    @property
+    def distance(self) -> float:
+        """Relative distance of the best value from the lower bound."""
+        lower = self.lower_bound
+        return self.best.value / lower - 1.0 if lower > 0 else math.inf
+
+    @property
+    def done(self) -> bool:
+        """Whether the gap is met, or no more boxes may be divided."""
+        open_boxes = self.heap and not self._passes(self.heap[0].bound)
+        return not open_boxes or self.nodes >= self.max_nodes
+
+    def _passes(self, bound: float) -> bool:
+        """Return whether no flows of a box of this bound are better by more than the gap."""
+        return self.best.value <= bound * (1.0 + self.gap)
+
+    def divide(self) -> None:
+        """Divide the box of the least bound.
+
+        An interruption loses no box: the list is replaced when both parts are bounded.
+        """
+        node = self.heap[0]
+        children, passed = [], self.passed
+        parts = self._parts(node)
+        if not parts:
+            passed = min(passed, node.bound)
+        for box in parts:
+            child = self._node(box, node.relaxed.price, node.relaxed.weight, node.bound)
+            if child is not None:
+                self._offer(child.relaxed.flow)
+                children.append(child)
+        heap = self.heap[1:]
+        for child in children:
+            if self._passes(child.bound):
+                passed = min(passed, child.bound)
+            else:
+                heap.append(child)
+        heapq.heapify(heap)
+        self.passed, self.heap, self.nodes = passed, heap, self.nodes + 1
+
+    def _parts(self, node: Node) -> list[Box]:
+        """Return the two parts of a box; none where it is a point up to rounding."""
+        low, high = node.box
+        wide = high - low > 4 * SUM * self.goal.servers.load
+        if not wide.any():
+            return []
+        i = int(np.argmax(np.where(wide, node.short, -np.inf)))
+        edge = EDGE * (high[i] - low[i])
+        at = min(max(node.relaxed.flow[i], low[i] + edge), high[i] - edge)
+        below, above = high.copy(), low.copy()
+        below[i] = above[i] = at
+        return [Box(low, below), Box(above, high)]
+
+    def _node(self, box: Box, price: float, weight: float, floor: float) -> Node | None:
+        """Return a box with its bound; None where its flows cannot carry the load.
+
+        Equal servers have flows that fall with their index. `price` and `weight` are the prices
+        from which the search starts, and `floor` is a bound of the minimised quantity.
+        """
+        goal, load = self.goal, self.goal.servers.load
+        low, high = box
+        for equal in self.equal:
+            if equal.size > 1:
+                high[equal] = np.minimum.accumulate(high[equal])
+                low[equal] = np.maximum.accumulate(low[equal][::-1])[::-1]
+        least, most, error = float(low.sum()), float(high.sum()), SUM * load
+        if least > load + error or most < load - error or np.any(low > high):
+            return None
+        # the other servers carry their least flows at least, and their largest ones at most
+        high = np.minimum(high, load - least + low + error)
+        low = np.maximum(low, load - most + high - error) if False else low
+        near = TIGHT * (self.best.value / floor - 1.0 if floor > 0 else self.gap)
+        tolerance = min(max(near, TIGHT * self.gap), LOOSE)
+        box = Box(low, np.maximum(high, low))
+        found = goal.relaxed(box, price, weight, tolerance)
+        costs = Costs(goal.servers, box, found.weight)
+        value, minima = costs.bound(found.price)
+        bound = goal.bound(value, found.weight)
+        short = costs.excess(found.flow, found.price) - minima.excess
+        self.count += 1
+        return Node(max(bound, floor), self.count, box, found, short)
+
+    def _offer(self, flow: Array, *, always: bool = False) -> None:
+        """Take flows as the best ones where they are, after a local search."""
+        plan = self.goal.plan(flow)
+        if always or plan.value < self.best.value:
+            plan = self._improved(plan)
         if plan.value < self.best.value:
             self.best = plan
 
-    def node(self, box, price, weight, floor):
-        s = self.servers
-        low, high = box
-        L = s.load
-        sl, sh = low.sum(), high.sum()
-        slack = 8 * EPS * L
-        if sl > L + slack or sh < L - slack:
-            return None
-        high = np.minimum(high, L - (sl - low) + slack)
-        low = np.maximum(low, L - (sh - high) - slack) if False else low
-        box = Box(low, np.maximum(high, low))
-        found = self.goal.relaxed(s, box, price, weight)
-        costs = Costs(s, box, found.weight)
-        minima = costs.minima(found.price)
-        total = float(exact_sum(minima.excess)[0]) + found.price * s.rest
-        margin = ROUNDING * (
-            found.price * s.rest
-            + float((np.abs(minima.money) + found.weight * minima.work + found.price * np.abs(minima.gain)).sum())
-        )
-        bound = self.goal.bound(total - margin, found.weight)
-        flow, gain, money, work = costs._best(found.flow)
-        own = money + found.weight * work - found.price * gain - minima.excess
-        self.number += 1
-        return Node(max(bound, floor), self.number, box, found, own)
+    def _next(self, plan: Plan) -> Plan:
+        """Return the best rates at the best split at the rates of a plan."""
+        servers = self.goal.servers
+        is_open = (plan.flow > 0) | (servers.opening == 0)
+        split = split_at(servers, plan.rate, is_open)
+        return plan if split is None else self.goal.plan(split.flow)
 
-    def run(self):
-        s = self.servers
-        n = s.delay.size
-        box = Box(np.zeros(n), np.minimum(s.hi, s.load))
-        root = self.node(box, *self.start(), 0.0)
-        self.root = root
-        self.offer(root.found.flow, True)
-        above = root.found.above
-        if above.sum() > 0:
-            self.offer(above * (s.load / above.sum()), True)
-        heapq.heappush(self.heap, root)
-        while self.heap and self.nodes < self.max_nodes:
-            node = self.heap[0]
-            if self.best.value <= node.bound * (1 + self.gap):
+    def _improved(self, plan: Plan, flat: float = FLAT) -> Plan:
+        """Return the end of a local search, whose value is not larger.
+
+        Each round takes two steps, and continues them to the limit of a geometric series.
+        """
+        for _ in range(ROUNDS):
+            if not math.isfinite(plan.value):
+                return plan
+            first = self._next(plan)
+            second = self._next(first)
+            found = [first, second]
+            before, after = first.flow - plan.flow, second.flow - first.flow
+            size = float(before @ before)
+            ratio = float(after @ before) / size if size > 0 else 0.0
+            if 0.0 < ratio < 1.0:
+                flow = second.flow + ratio / (1.0 - ratio) * after
+                if np.all((flow > 0) | (second.flow <= 0)):
+                    found.append(self._next(self.goal.plan(flow)))
+            best = min(found, key=lambda plan: plan.value)
+            gain = plan.value - best.value
+            plan = best if gain > 0 else plan
+            if not gain > flat * plan.value:
                 break
-            heapq.heappop(self.heap)
-            self.nodes += 1
-            i = int(np.argmax(node.own))
-            a, b = node.box.low[i], node.box.high[i]
-            at = min(max(node.found.flow[i], a + 0.02 * (b - a)), b - 0.02 * (b - a))
-            for low, high in ((a, at), (at, b)):
-                lo2, hi2 = node.box.low.copy(), node.box.high.copy()
-                lo2[i], hi2[i] = low, high
-                child = self.node(Box(lo2, hi2), node.found.price, node.found.weight, node.bound)
-                if child is None:
-                    continue
-                self.offer(child.found.flow, False)
-                if self.best.value <= child.bound * (1 + self.gap):
-                    self.pruned = min(self.pruned, child.bound)
-                else:
-                    heapq.heappush(self.heap, child)
-        lower = min(self.pruned, self.heap[0].bound if self.heap else math.inf)
-        self.best = min(self.best, self.polish(self.best.flow), key=lambda p: p.value)
-        return self.best, lower
+        return plan
 
-    def start(self):
-        s = self.servers
-        goal = self.goal
-        if isinstance(goal, BudgetGoal):
-            w = goal.budget / s.load / max(s.delay.mean(), s.load**-1)
-        elif isinstance(goal, TargetGoal):
-            w = s.price.mean() * s.load / goal.work
-        else:
-            w = goal.weight
-        price = s.price.mean() + w * (s.delay.mean() + 1 / s.load)
-        return price, w
+    def result(self) -> JointSizes:
+        """Return the best split and rates so far, with the bounds of the least value."""
+        goal, servers = self.goal, self.goal.servers
+        self.best = best = self._improved(self.best, 0.0)
+        flow, spare = best.flow, best.spare_capacity
+        work = servers.work(flow, spare)
+        total = math.fsum(work.tolist())
+        cost = math.fsum((servers.price * best.rate).tolist())
+        opening = math.fsum(servers.opening[flow > 0].tolist())
+        value, lower = goal.value(cost + opening, total), self.lower_bound
+        per_load = servers.load if isinstance(goal, Delay) else 1.0
+        upper = value * (1.0 + UPPER)
+        gap = value / lower - 1.0 if lower > 0 else math.inf
+        return JointSizes(
+            flow,
+            best.rate,
+            spare,
+            total / servers.load,
+            cost,
+            opening,
+            value / per_load,
+            best.money_price,
+            lower / per_load,
+            upper / per_load,
+            max(gap, 0.0),
+            gap <= self.gap,
+            self.nodes,
+        )
