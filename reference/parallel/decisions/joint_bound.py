@@ -68,9 +68,9 @@ class Relaxed(NamedTuple):
     value : float
         Bound G, up to rounding.
     flow : ndarray, shape (n,)
-        Cheapest flows of all servers but one, which is between two of them; they sum to the load.
-    money, work : float
-        Money and total delay, in the mean of the cheapest flows: the slopes of the bound.
+        Cheapest flows of all servers but one, a mixture of two of them; they sum to the load.
+    money, work : ndarray, shape (n,)
+        Money and total delay of the same mixtures; their sums are the slopes of the bound.
     above : ndarray, shape (n,)
         The cheapest flows at a price just above v; they sum to the load or more.
     """
@@ -79,8 +79,8 @@ class Relaxed(NamedTuple):
     weight: float
     value: float
     flow: Array
-    money: float
-    work: float
+    money: Array
+    work: Array
     above: Array
 
 
@@ -167,17 +167,17 @@ class Costs:
 
         left, right = bracket(point, start, tolerance)
         best = left if left.value >= right.value else right
-        part = share_of_right(left, right)
         below, above = left.found, right.found
         rise = np.maximum(above.flow - below.flow, 0.0)
-        before = np.cumsum(rise) - rise
+        filled = np.clip(left.slope - (np.cumsum(rise) - rise), 0.0, rise)
+        part = np.divide(filled, rise, out=np.zeros_like(rise), where=rise > 0)
         return Relaxed(
             best.at,
             self.weight,
             best.value,
-            below.flow + np.clip(left.slope - before, 0.0, rise),
-            float(((1.0 - part) * below.money + part * above.money).sum()),
-            float(((1.0 - part) * below.work + part * above.work).sum()),
+            below.flow + filled,
+            (1.0 - part) * below.money + part * above.money,
+            (1.0 - part) * below.work + part * above.work,
             above.flow,
         )
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import Array, InputError
 from .joint_bound import Box, Costs, Point, Relaxed, bracket, share_of_right
@@ -66,6 +67,10 @@ class Goal(ABC):
         """Return the bound of the minimised quantity by a bound G at a price of delay."""
 
     @abstractmethod
+    def worth(self, delay: float, plan: Plan) -> float:
+        """Return the change of the minimised quantity for a small change of the total delay."""
+
+    @abstractmethod
     def relaxed(self, box: Box, price: float, weight: float, tolerance: float) -> Relaxed:
         """Return the best prices, searched from a price of load and of delay.
 
@@ -80,8 +85,11 @@ class Goal(ABC):
         """
 
     @abstractmethod
-    def first(self) -> Array:
-        """Return flows that have rates; InputError where there are none, with the best amount."""
+    def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
+        """Return flows that have rates; InputError where there are none, with the best amount.
+
+        `cheapest`, of shape (n,), are servers that carry the load for the least money.
+        """
 
     @property
     def start(self) -> tuple[float, float]:
@@ -114,11 +122,14 @@ class Cost(Goal):
 
     asked = "money_price"
 
-    def first(self) -> Array:
+    def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
         return start_for_cost(self.servers)
 
     def value(self, money: float, work: float) -> float:
         return money + self.amount * work
+
+    def worth(self, delay: float, plan: Plan) -> float:
+        return self.amount * delay
 
     def bound(self, least: float, weight: float) -> float:
         return least
@@ -159,8 +170,12 @@ class Bounded(Goal):
         left, right = bracket(point, self.position(weight), tolerance)
         best = left if left.value >= right.value else right
         part = share_of_right(left, right)
-        flow = (1.0 - part) * left.found.flow + part * right.found.flow
-        return best.found._replace(flow=flow)
+        ends = (left.found, right.found)
+        flow, money = (
+            (1.0 - part) * a + part * b
+            for a, b in zip(*((e.flow, e.money) for e in ends), strict=True)
+        )
+        return best.found._replace(flow=flow, money=money)
 
 
 class Delay(Bounded):
@@ -168,11 +183,14 @@ class Delay(Bounded):
 
     asked = "budget"
 
-    def first(self) -> Array:
-        return start_for_budget(self.servers, self.amount)
+    def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
+        return start_for_budget(self.servers, self.amount, cheapest)
 
     def value(self, money: float, work: float) -> float:
         return work
+
+    def worth(self, delay: float, plan: Plan) -> float:
+        return delay
 
     def bound(self, least: float, weight: float) -> float:
         return (least - self.amount) / weight
@@ -181,7 +199,7 @@ class Delay(Bounded):
         return 1.0 / weight
 
     def slope(self, found: Relaxed) -> float:
-        return found.money - self.amount
+        return float(found.money.sum()) - self.amount
 
     def _question(self, opening: float) -> dict[str, float]:
         return {self.asked: self.amount, "opening": opening}
@@ -192,11 +210,14 @@ class Money(Bounded):
 
     asked = "mean_delay"
 
-    def first(self) -> Array:
+    def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
         return start_for_delay(self.servers, self.amount)
 
     def value(self, money: float, work: float) -> float:
         return money
+
+    def worth(self, delay: float, plan: Plan) -> float:
+        return delay / plan.money_price if 0 < plan.money_price < math.inf else 0.0
 
     def bound(self, least: float, weight: float) -> float:
         return least - weight * self.amount * self.servers.load
@@ -205,4 +226,4 @@ class Money(Bounded):
         return weight
 
     def slope(self, found: Relaxed) -> float:
-        return found.work - self.amount * self.servers.load
+        return float(found.work.sum()) - self.amount * self.servers.load

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from ...errors import Array, InputError
 from ...mg1 import MG1, MM1
@@ -34,57 +32,6 @@ def check_servers(servers: FreeServers) -> None:
         total = float(servers.high.sum())
         problem = f"sum to {total:.12g}, not above the load {servers.load:g}"
         raise InputError("high", servers.high.tolist(), problem, "allow higher rates")
-
-
-class LeastMoney(NamedTuple):
-    """The least money for rates that carry the load.
-
-    Attributes
-    ----------
-    money : float
-        The least money.
-    is_enough : bool
-        Whether the rates are above the load at this money; otherwise they need a little more.
-    is_open : ndarray of bool, shape (n,)
-        Servers that have jobs.
-    """
-
-    money: float
-    is_enough: bool
-    is_open: npt.NDArray[np.bool_]
-
-
-def least_money(servers: FreeServers) -> LeastMoney:
-    """Return the least money: the cheapest rates first, and with openings a mixed-integer program.
-
-    In the program a server i has its least rate, and for its opening cost the capacity of that and
-    of further rate.
-    """
-    n = len(servers.price)
-    is_open = np.ones(n, bool)
-    if servers.opening.any():
-        more = np.clip(servers.high, servers.low, np.maximum(servers.low, servers.load))
-        more = more - servers.low
-        eye, nothing = np.eye(n), np.zeros((n, n))
-        carries = np.concatenate([np.ones(n), servers.low])
-        needs_opening = np.block([eye, -np.diag(more)])
-        cost = np.concatenate([servers.price, servers.opening])
-        scale = float(cost.max()) or 1.0
-        found = milp(
-            cost / scale,
-            integrality=np.concatenate([np.zeros(n), np.ones(n)]),
-            bounds=Bounds(np.zeros(2 * n), np.concatenate([more, np.ones(n)])),
-            constraints=[
-                LinearConstraint(carries, servers.load, np.inf),
-                LinearConstraint(needs_opening, -np.inf, 0.0),
-            ],
-            options={"mip_rel_gap": 0.0},
-        )
-        if found.x is not None:
-            is_open = (found.x[n:] > 0.5) | (servers.opening == 0)
-    money, _ = rates_for(servers, is_open, servers.load)
-    free = np.where(servers.price > 0, servers.low, servers.high)
-    return LeastMoney(money, math.fsum(free[is_open].tolist()) > servers.load, is_open)
 
 
 def rates_for(
@@ -119,23 +66,34 @@ def split_at(servers: FreeServers, rate: Array, is_open: npt.NDArray[np.bool_]) 
     return Split(found.load, flow, spare, found.mean_delay, found.multiplier, first)
 
 
-def start_for_budget(servers: FreeServers, budget: float) -> Array:
-    """Return flows that have rates within a budget; InputError where there are none."""
-    least = least_money(servers)
-    if budget < least.money or (budget == least.money and not least.is_enough):
-        amount = f"{least.money:.12g}" + " or more" * least.is_enough
+def start_for_budget(servers: FreeServers, budget: float, is_open: npt.NDArray[np.bool_]) -> Array:
+    """Return flows that have rates within a budget; InputError where there are none.
+
+    Parameters
+    ----------
+    servers : FreeServers
+        n servers.
+    budget : float
+        Money for rates and openings.
+    is_open : ndarray of bool, shape (n,)
+        Servers that carry the load for the least money.
+    """
+    least, _ = rates_for(servers, is_open, servers.load)
+    free = np.where(servers.price > 0, servers.low, servers.high)
+    enough = math.fsum(free[is_open].tolist()) > servers.load
+    if budget < least or (budget == least and not enough):
         problem = f"cannot carry the load {servers.load:g}"
-        remedy = f"give {amount}" if least.is_enough else f"give more than {amount}"
+        remedy = f"give {least:.12g} or more" if enough else f"give more than {least:.12g}"
         raise InputError("budget", budget, problem, remedy)
     more = servers.load
     for _ in range(HALVINGS):
-        money, rate = rates_for(servers, least.is_open, servers.load + more)
-        split = split_at(servers, rate, least.is_open) if money <= budget else None
+        money, rate = rates_for(servers, is_open, servers.load + more)
+        split = split_at(servers, rate, is_open) if money <= budget else None
         if split is not None:
             return split.flow
         more *= 0.5
-    problem = f"is so close to {least.money:.12g}, the least that carries the load, that rounding"
-    raise InputError("budget", budget, f"{problem} hides its split", "give a little more")
+    problem = f"is so close to {least:.12g}, the least, that rounding hides its split"
+    raise InputError("budget", budget, problem, "give a little more")
 
 
 def start_for_delay(servers: FreeServers, mean_delay: float) -> Array:

@@ -10,7 +10,7 @@ Branch and bound over boxes of flows. The bound of a box is that of
 `sojourn.reference.parallel.decisions.joint_bound`, by prices of load and of delay. At the best
 prices, each server costs as little as it can at its flow but for a few, whose flow is between two
 cheapest ones; the search divides the box at the flow of the server that costs most above its
-least. Upper bounds are those of splits whose rates are the best, and which are the best at their
+least, half way to the middle of the box. Upper bounds are those of splits whose rates are the best, and which are the best at their
 rates: each step, from rates to split and from split to rates, lowers the minimised quantity. The
 lower bound is the least of those of all boxes that were not divided, rounding included.
 """
@@ -36,11 +36,12 @@ from .joint_limits import check_servers, split_at
 GAP = 1e-6
 LEAST_GAP = 1e-10
 MAX_NODES = 10_000
-EDGE = 0.02  # least distance of a division from the ends of a box, relative to its width
 LOOSE, TIGHT = 1e-3, 0.05  # largest errors of prices: relative, and relative to the gap
 ROUNDS = 60  # largest number of rounds of the local search
 FLAT = 1e-9  # relative gain of a round of the local search from which on it is left to the end
 SUM = 8 * EPS  # relative error that a sum of flows may have
+NEGLIGIBLE = 1e-14  # price of delay, relative to a typical one
+CHEAPEST_NODES = 1000  # largest number of boxes in the search for the least budget
 UPPER = 64 * EPS  # relative rounding error of the minimised quantity
 
 
@@ -192,7 +193,7 @@ def goal_of(
     amount = as_positive(given[0], asked[given[0]], "give a number above 0")
     fields = {"k": k, "delay": delay, "price": price, "low": low, "high": high, "opening": opening}
     arrays = {name: as_floats(name, value) for name, value in fields.items()}
-    n = max(array.size for array in arrays.values())
+    n = max(array.size for array in arrays.values())  # arrays of other lengths are refused
     servers = FreeServers(
         total, **{name: as_server_array(name, array, n) for name, array in arrays.items()}
     )
@@ -213,14 +214,17 @@ class Node(NamedTuple):
         Bounds of the flows.
     relaxed : Relaxed
         Best prices, and flows at them.
+    plan : Plan
+        The best rates at these flows.
     short : ndarray, shape (n,)
-        Cost of each server at its flow above the least within the box.
+        What each server adds to the distance of the flows from the bound, about.
     """
 
     bound: float
     order: int
     box: Box
     relaxed: Relaxed
+    plan: Plan
     short: Array
 
 
@@ -251,14 +255,14 @@ class Search:
         columns = (servers.k, servers.delay, servers.price, servers.low, servers.high)
         kinds = np.unique([*columns, servers.opening], axis=1, return_inverse=True)[1].reshape(-1)
         self.equal = [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
-        self.best = self._improved(goal.plan(goal.first()))
+        self.best = self._improved(goal.plan(goal.first(_cheapest(goal))))
         box = Box(np.zeros(len(kinds)), np.minimum(servers.high, servers.load * (1 + SUM)))
         root = self._node(box, *goal.start, 0.0)
         self.heap = [] if root is None else [root]
         if root is not None:
             above = root.relaxed.above
-            for flow in (root.relaxed.flow, above * (servers.load / max(float(above.sum()), EPS))):
-                self._offer(flow, always=True)
+            self._offer(root.plan, always=True)
+            self._offer(goal.plan(above * (servers.load / float(above.sum()))), always=True)
 
     @property
     def lower_bound(self) -> float:
@@ -294,7 +298,7 @@ class Search:
         for box in parts:
             child = self._node(box, node.relaxed.price, node.relaxed.weight, node.bound)
             if child is not None:
-                self._offer(child.relaxed.flow)
+                self._offer(child.plan)
                 children.append(child)
         heap = self.heap[1:]
         for child in children:
@@ -312,8 +316,7 @@ class Search:
         if not wide.any():
             return []
         i = int(np.argmax(np.where(wide, node.short, -np.inf)))
-        edge = EDGE * (high[i] - low[i])
-        at = min(max(node.relaxed.flow[i], low[i] + edge), high[i] - edge)
+        at = 0.5 * (node.relaxed.flow[i] + 0.5 * (low[i] + high[i]))
         below, above = high.copy(), low.copy()
         below[i] = above[i] = at
         return [Box(low, below), Box(above, high)]
@@ -333,9 +336,8 @@ class Search:
         least, most, error = float(low.sum()), float(high.sum()), SUM * load
         if least > load + error or most < load - error or np.any(low > high):
             return None
-        # the other servers carry their least flows at least, and their largest ones at most
+        # the other servers carry at least their least flows
         high = np.minimum(high, load - least + low + error)
-        low = np.maximum(low, load - most + high - error) if False else low
         near = TIGHT * (self.best.value / floor - 1.0 if floor > 0 else self.gap)
         tolerance = min(max(near, TIGHT * self.gap), LOOSE)
         box = Box(low, np.maximum(high, low))
@@ -343,13 +345,17 @@ class Search:
         costs = Costs(goal.servers, box, found.weight)
         value, minima = costs.bound(found.price)
         bound = goal.bound(value, found.weight)
-        short = costs.excess(found.flow, found.price) - minima.excess
+        plan = goal.plan(found.flow)
+        _, gain, money, work = costs.at(found.flow)
+        short = money + found.weight * work - found.price * gain - minima.excess
+        # a mixture spends other money than its mean flow, which changes the price of delay
+        change = abs(found.weight * plan.money_price - 1.0)
+        short += (change if math.isfinite(change) else 1.0) * np.abs(money - found.money)
         self.count += 1
-        return Node(max(bound, floor), self.count, box, found, short)
+        return Node(max(bound, floor), self.count, box, found, plan, short)
 
-    def _offer(self, flow: Array, *, always: bool = False) -> None:
-        """Take flows as the best ones where they are, after a local search."""
-        plan = self.goal.plan(flow)
+    def _offer(self, plan: Plan, *, always: bool = False) -> None:
+        """Take a plan as the best one where it is, after a local search."""
         if always or plan.value < self.best.value:
             plan = self._improved(plan)
         if plan.value < self.best.value:
@@ -398,7 +404,11 @@ class Search:
         opening = math.fsum(servers.opening[flow > 0].tolist())
         value, lower = goal.value(cost + opening, total), self.lower_bound
         per_load = servers.load if isinstance(goal, Delay) else 1.0
-        upper = value * (1.0 + UPPER)
+        # each flow is right up to its last digit, which counts where a server is full
+        with np.errstate(all="ignore"):
+            slope = servers.delay + (1.0 + servers.k * (best.rate / spare) ** 2) / best.rate
+        error = SUM * math.fsum(np.where(flow > 0, flow * slope, 0.0).tolist())
+        upper = value * (1.0 + UPPER) + goal.worth(error, best)
         gap = value / lower - 1.0 if lower > 0 else math.inf
         return JointSizes(
             flow,
@@ -415,3 +425,17 @@ class Search:
             gap <= self.gap,
             self.nodes,
         )
+
+
+def _cheapest(goal: Goal) -> npt.NDArray[np.bool_]:
+    """Return the servers that carry the load for the least money, shape (n,).
+
+    With openings they are those of least cost at a negligible price of delay.
+    """
+    servers = goal.servers
+    if not (isinstance(goal, Delay) and servers.opening.any()):
+        return np.ones(len(servers.price), bool)
+    search = Search(Cost(servers, goal.start[1] * NEGLIGIBLE), LEAST_GAP, CHEAPEST_NODES)
+    while not search.done:
+        search.divide()
+    return (search.best.flow > 0) | (servers.opening == 0)
