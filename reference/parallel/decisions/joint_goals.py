@@ -123,22 +123,28 @@ class Cost(Goal):
     asked = "money_price"
 
     def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
+        """Return flows that have rates, see `Goal.first`."""
         return start_for_cost(self.servers)
 
     def value(self, money: float, work: float) -> float:
+        """Return money and the price of the delays."""
         return money + self.amount * work
 
     def worth(self, delay: float, plan: Plan) -> float:
+        """Return the price of a change of the total delay."""
         return self.amount * delay
 
     def bound(self, least: float, weight: float) -> float:
+        """Return the bound of the cost, G."""
         return least
 
     def relaxed(self, box: Box, price: float, weight: float, tolerance: float) -> Relaxed:
+        """Return the best price of load; that of delay is given."""
         return Costs(self.servers, box, self.amount).relaxed(price, tolerance)
 
     @property
     def start(self) -> tuple[float, float]:
+        """Price of load to start from, and the price of delay."""
         price, _ = super().start
         return price, self.amount
 
@@ -158,6 +164,7 @@ class Bounded(Goal):
         """Return the derivative of the bound in that number."""
 
     def relaxed(self, box: Box, price: float, weight: float, tolerance: float) -> Relaxed:
+        """Return the best prices, see `Goal.relaxed`."""
         last = price
 
         def point(at: float) -> Point[Relaxed]:
@@ -184,21 +191,27 @@ class Delay(Bounded):
     asked = "budget"
 
     def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
+        """Return flows that have rates, see `Goal.first`."""
         return start_for_budget(self.servers, self.amount, cheapest)
 
     def value(self, money: float, work: float) -> float:
+        """Return the total delay."""
         return work
 
     def worth(self, delay: float, plan: Plan) -> float:
+        """Return the change itself."""
         return delay
 
     def bound(self, least: float, weight: float) -> float:
+        """Return the bound of the total delay, (G - B)/w."""
         return (least - self.amount) / weight
 
     def position(self, weight: float) -> float:
+        """Return 1/w, in which the bound is concave."""
         return 1.0 / weight
 
     def slope(self, found: Relaxed) -> float:
+        """Return the money beyond the budget."""
         return float(found.money.sum()) - self.amount
 
     def _question(self, opening: float) -> dict[str, float]:
@@ -211,19 +224,25 @@ class Money(Bounded):
     asked = "mean_delay"
 
     def first(self, cheapest: npt.NDArray[np.bool_]) -> Array:
+        """Return flows that have rates, see `Goal.first`."""
         return start_for_delay(self.servers, self.amount)
 
     def value(self, money: float, work: float) -> float:
+        """Return the money."""
         return money
 
     def worth(self, delay: float, plan: Plan) -> float:
+        """Return the money that makes up for a change of the total delay."""
         return delay / plan.money_price if 0 < plan.money_price < math.inf else 0.0
 
     def bound(self, least: float, weight: float) -> float:
+        """Return the bound of the money, G - w L T."""
         return least - weight * self.amount * self.servers.load
 
     def position(self, weight: float) -> float:
+        """Return w, in which the bound is concave."""
         return weight
 
     def slope(self, found: Relaxed) -> float:
+        """Return the total delay beyond the largest."""
         return float(found.work.sum()) - self.amount * self.servers.load

@@ -8,10 +8,10 @@ at most one server of a split of least cost is strictly within its concave part.
 
 Branch and bound over boxes of flows. The bound of a box is that of
 `sojourn.reference.parallel.decisions.joint_bound`, by prices of load and of delay. At the best
-prices, each server costs as little as it can at its flow but for a few, whose flow is between two
-cheapest ones; the search divides the box at the flow of the server that costs most above its
-least, half way to the middle of the box. Upper bounds are those of splits whose rates are the best, and which are the best at their
-rates: each step, from rates to split and from split to rates, lowers the minimised quantity. The
+prices each server has its cheapest flow but for a few, whose flow is a mixture of two cheapest
+ones; the search divides the box at the flow of the server that adds most to the distance from the
+bound, half way to the middle. Upper bounds are those of splits with the best rates for them, after
+a local search: from rates to their best split, and back, which lowers the minimised quantity. The
 lower bound is the least of those of all boxes that were not divided, rounding included.
 """
 
