@@ -38,6 +38,7 @@ from sojourn.models.systems import parallel, routes, service_modes
 from sojourn.models.systems.parallel import anarchy_plots
 from sojourn.models.systems.parallel import certificate as certificates
 from sojourn.models.systems.parallel import plots as parallel_plots
+from sojourn.models.systems.parallel.decisions.sizes import plots as size_plots
 from sojourn.models.systems.service_modes import plots as mode_plots
 from sojourn.reference import ServerBank
 from sojourn.reference import service_modes as exact_modes
@@ -71,6 +72,7 @@ MORE = (
     measured_plot.plot_measured,
     parallel_plots.plot_curve,
     anarchy_plots.plot_anarchy,
+    size_plots.plot_frontier,
     mode_plots.plot_dual_mode,
     certificates.certify,
     local_minima.count_local_minima,
@@ -167,6 +169,15 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ParallelServers.evaluate.weights": lambda: [1.0, 1.0],
     "ParallelServers.weights.total": lambda: 10,
     "Solution.weights.total": lambda: 10,
+    "ParallelServers.size.delay_cost": lambda: 1.0,
+    "rate_price": lambda: [1.0, 2.0],
+    "budgets": lambda: [30.0, 40.0],
+    "money": lambda: 40.0,
+    "MeanDelay.time": lambda: 2.0,
+    "ServerDelay.time": lambda: [1.0, 2.0],
+    "k": lambda: [1.0, 0.5],
+    "rates_at_split.budget": lambda: 30.0,
+    "rates_for_late_share.at_most": lambda: 0.1,
     "whole_weights.total": lambda: 10,
     "totals": lambda: [10, 20],
     "judge_flow.flow": lambda: [4.0, 2.0],
@@ -258,6 +269,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "data": three_points,
     "profile": lambda: service_modes.delay_profile(dual(), [2.0, 4.0], 11),
     "plot_dual_mode.data": lambda: dual().curve([2.0, 4.0]),
+    "plot_frontier.data": lambda: servers().size_frontier(6.0, [30.0, 40.0], rate_price=1.0),
     "plot_measured.bank": lambda: instance(Measured),
     "plot_anarchy.players": lambda: parallel.players_curve(servers(), [3.0, 6.0], [1.0, math.inf]),
     "plot_anarchy.control": lambda: parallel.control_curve(servers(), 6.0, [0.2, 0.5]),
@@ -311,6 +323,10 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     models.PriceOfAnarchy: lambda: servers().price_of_anarchy(6.0),
     models.Solution: lambda: servers().optimum(6.0),
     models.WholeSplit: lambda: servers().weights(6.0, 10),
+    models.SizedServers: lambda: servers().size(6.0, rate_price=1.0, delay_cost=1.0),
+    reference.SizedRates: lambda: reference.rates_at_split(
+        [3.0, 2.0], 1.0, DELAY, 1.0, budget=30.0
+    ),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),
@@ -420,13 +436,19 @@ HOOKS = {
 """Calls that the library alone makes, with values that it has checked before."""
 
 
-def within(kind: type[models.Limit]) -> Callable[..., Any]:
-    """Use limits in an optimum, since a limit checks its values where it is used."""
+TARGETS = (models.RateBudget, models.MeanDelay, models.ServerDelay)
+CHECKED_IN_USE = (models.Limit, *TARGETS)
+
+
+def within(kind: type[Any]) -> Callable[..., Any]:
+    """Use limits in an optimum, and targets of sizes, which check their values where used."""
 
     system = regions if kind is routes.MaxGroupFlow else servers
 
     @wraps(kind)
     def used(*given, **named):
+        if kind in TARGETS:
+            return system().size(6.0, rate_price=1.0, subject_to=[kind(*given, **named)])
         return system().optimum(6.0, subject_to=[kind(*given, **named)])
 
     return used
@@ -444,7 +466,11 @@ def calls() -> list[Call]:
             continue
         if made_by_users(thing):
             found.append(
-                _call(short, "", within(thing) if issubclass(thing, models.Limit) else thing)
+                _call(
+                    short,
+                    "",
+                    within(thing) if issubclass(thing, (models.Limit, *TARGETS)) else thing,
+                )
             )
         elif thing not in ANSWERS:
             continue

@@ -15,6 +15,8 @@ name:
 ``"flow"``       flow of each server
 ``"each"``       delay of each group of users, which pictures leave out
 ``"share"``      share of the load or of a server's capacity
+``"money"``      money per unit of time
+``"open"``       whether each server has jobs
 ===============  ==========================================================================
 """
 
@@ -53,6 +55,8 @@ Role = Literal[
     "flow",
     "each",
     "share",
+    "money",
+    "open",
 ]
 Variable = tuple[Sequence[str], Any, dict[str, str]]
 """Dimensions, values and attributes of a variable, as `xarray` takes them."""

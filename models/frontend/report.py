@@ -217,16 +217,16 @@ def unrun(cell: Any) -> Any:
     return cell
 
 
-def flat(data: xr.Dataset) -> Any:
-    """Return a data frame with one row for each load.
+def flat(data: xr.Dataset, over: str = "load") -> Any:
+    """Return a data frame with one row for each load, or each point of another dimension.
 
     A variable with further dimensions has a column for each entry, such as ``flow[server 1]``.
     """
-    frame = data.drop_dims([d for d in data.dims if d != "load"]).to_dataframe().reset_index()
+    frame = data.drop_dims([d for d in data.dims if d != over]).to_dataframe().reset_index()
     for name, variable in data.data_vars.items():
-        others = [d for d in variable.dims if d != "load"]
-        if others and "load" in variable.dims:
-            values = variable.transpose("load", *others).values
+        others = [d for d in variable.dims if d != over]
+        if others and over in variable.dims:
+            values = variable.transpose(over, *others).values
             labels = itertools.product(*(data[d].values for d in others))
             columns = values.reshape(len(values), math.prod(values.shape[1:])).T
             for entry, column in zip(labels, columns, strict=True):

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def table_rows(
-    given: Mapping[str, Any], folder: Folder, units: Units, key: str
+    given: Mapping[str, Any], folder: Folder, units: Units, key: str, more: Sequence[str] = ()
 ) -> list[tuple[str, Row]]:
     """Return the rows of a CSV file of servers, each with its place for messages.
 
@@ -42,6 +42,8 @@ def table_rows(
         Units of the scenario file; units in the names of columns must be the same.
     key : str
         Name of the table, such as ``"servers"``.
+    more : sequence of str
+        Further keys of a server; see `sojourn.models.frontend.servers.servers`.
 
     Raises
     ------
@@ -52,8 +54,8 @@ def table_rows(
     path = folder.file(given["file"], f"{key}.file")
     header, lines = _read(path, given.get("columns"), f"{key}.file")
     families = _families(header, lines, given)
-    fields, files, texts = dict.fromkeys(ALL_FAMILIES), set[str](), set(TEXT)
-    times, rates = {"service_time", "delay"}, {"rate"}
+    fields, files, texts = dict.fromkeys((*ALL_FAMILIES, *more)), set[str](), set(TEXT)
+    times, rates = {"service_time", "delay"}, {"rate", *(k for k in more if k.endswith("_rate"))}
     for name in families:
         family = family_named(name)
         fields.update(dict.fromkeys((*parameters(family), *family.files)))

@@ -46,6 +46,8 @@ class Server(NamedTuple):
         consists of.
     replicas : int
         Number of servers with these fields.
+    more : mapping of str to float
+        Numbers of the server that are not of its family, such as prices.
     """
 
     place: str
@@ -53,6 +55,7 @@ class Server(NamedTuple):
     family: str
     fields: Mapping[str, Any]
     replicas: int = 1
+    more: Mapping[str, float] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +70,12 @@ class Server(NamedTuple):
 
 
 def servers(
-    given: object, folder: Folder, units: Units, key: str = "servers", word: str = "server"
+    given: object,
+    folder: Folder,
+    units: Units,
+    key: str = "servers",
+    word: str = "server",
+    more: Sequence[str] = (),
 ) -> list[Server]:
     """Return the servers of a scenario file.
 
@@ -81,6 +89,8 @@ def servers(
         Units of the file.
     key, word : str
         Key of the servers in the file, and the word for one of them in names and messages.
+    more : sequence of str
+        Keys of a server that are not of its family: numbers, those in ``_rate`` being rates.
 
     Raises
     ------
@@ -88,7 +98,7 @@ def servers(
         On a value that is not a list of servers, or on two servers with one name.
     """
     if isinstance(given, dict) and "file" in given:
-        tables = table_rows(given, folder, units, key)
+        tables = table_rows(given, folder, units, key, more)
     elif isinstance(given, list) and given:
         tables = [(f"{key}[{i}].", s) for i, s in enumerate(given)]
     else:
@@ -109,7 +119,7 @@ def servers(
             )
         raise ScenarioError(key, given, f"the system has no {word}", remedy)
     out = [
-        _server(place, f"{word} {i + 1}", s, folder, units, top=True)
+        _with_more(place, f"{word} {i + 1}", s, folder, units, more)
         for i, (place, s) in enumerate(tables)
     ]
     if (total := sum(server.replicas for server in out)) > MOST:
@@ -121,6 +131,18 @@ def servers(
         )
     check_names([(s.place, dict.fromkeys((s.name, *s.names))) for s in out], word)
     return out
+
+
+def _with_more(
+    place: str, default: str, given: Any, folder: Folder, units: Units, more: Sequence[str]
+) -> Server:
+    """Return one server of a table, with its numbers that are not of its family."""
+    if not (more and isinstance(given, dict)):
+        return _server(place, default, given, folder, units, top=True)
+    own = {key: read_number(given[key], f"{place}{key}") for key in more if key in given}
+    rest = {key: value for key, value in given.items() if key not in own}
+    server = _server(place, default, rest, folder, units, top=True, more=more)
+    return server._replace(more=own) if own else server
 
 
 def check_names(given: Iterable[tuple[str, Iterable[str]]], word: str) -> None:
@@ -164,9 +186,19 @@ def banks(given: Sequence[Server], units: Units) -> list[Latency]:
 
 
 def _server(
-    place: str, default: str, given: object, folder: Folder, units: Units, *, top: bool = False
+    place: str,
+    default: str,
+    given: object,
+    folder: Folder,
+    units: Units,
+    *,
+    top: bool = False,
+    more: Sequence[str] = (),
 ) -> Server:
-    """Return one server of a table; only a server at the `top` level has replicas."""
+    """Return one server of a table; only a server at the `top` level has replicas.
+
+    The keys `more` are read elsewhere; a message on an unknown key names them.
+    """
     if not isinstance(given, dict):
         remedy = f"write it as [[{place.partition('[')[0]}]]"
         raise ScenarioError(place[:-1], given, "is not a table", remedy)
@@ -185,7 +217,7 @@ def _server(
         )
     if not given.keys() <= keys.keys():
         _raise_at_field_of_others(given, tuple(keys), place, family)
-        check_keys(given, tuple(keys), place)
+        check_keys(given, (*keys, *more), place)
     replicas = (
         _replicas(given["replicas"], f"{place}replicas")
         if "replicas" in given and not keys["replicas"]

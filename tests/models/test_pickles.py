@@ -29,12 +29,15 @@ from sojourn.models import (
     MaxGroupFlow,
     MaxShare,
     MaxUtilisation,
+    MeanDelay,
     MinShare,
     MultiMode,
     Network,
     NotCertifiedError,
     ParallelServers,
+    RateBudget,
     Routes,
+    ServerDelay,
     ServerPercentile,
     SolverNameError,
     TunableMode,
@@ -74,6 +77,7 @@ LIMITS = [
     Budget([1.0, 2.0], 20.0),
     GroupShare([0], 0.9), LinearLimit([[1.0, 0.0]], [9.0]),
 ]  # fmt: skip
+TARGETS = [RateBudget(20.0), ServerDelay([1.0, 2.0]), MeanDelay(0.5)]
 
 
 @dataclass(eq=False)
@@ -95,6 +99,8 @@ RESULTS = {
     "price of anarchy": lambda: SERVERS.price_of_anarchy(6.0),
     "evaluation": lambda: SERVERS.evaluate(6.0, share=[0.5, 0.5]),
     "whole weights": lambda: SERVERS.weights(6.0, 10),
+    "sizes": lambda: SERVERS.size(6.0, rate_price=1.0, subject_to=TARGETS[:2]),
+    "frontier of sizes": lambda: SERVERS.size_frontier(6.0, [20.0, 30.0], rate_price=1.0),
     "worst case": lambda: SERVERS.worst_case(),
     "control": lambda: SERVERS.control(6.0, 0.5),
     "tolls": lambda: SERVERS.tolls(6.0),
@@ -124,11 +130,13 @@ RESULTS = {
     "reference limits": lambda: reference.limited_optimum(BANK, 6.0, most=[5.0, 4.0]),
     "reference control": lambda: reference.controlled(BANK, 6.0, 0.5, "scale"),
     "reference weights": lambda: reference.whole_weights(BANK, 6.0, 10),
+    "reference sizes": lambda: reference.rates_at_split([3.0, 2.0], 1.0, 0.1, 1.0, budget=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),
     "pool": lambda: reference.MixedBank([BANK, reference.MG1([3.0], 2.0), reference.MD1([3.0])]),
     "slots": lambda: Slotted(np.array([1.0, 2.0])),
     **{f"scenario {name}": partial(load_scenario, name) for name in ("scenario-1", "dual-a")},
+    **{f"target {type(target).__name__}": lambda target=target: target for target in TARGETS},
     **{f"limit {type(limit).__name__}": lambda limit=limit: limit for limit in LIMITS},
     **{f"family {name}": lambda name=name: FAMILIES[name] for name in WITHOUT_LAMBDAS},
     **{f"kind {kind.name}": lambda kind=kind: kind for kind in kinds()},
@@ -180,7 +188,7 @@ def held(value):
     kept = {
         name
         for name in names
-        if name in ("write_problem", "round_to")
+        if name in ("write_problem", "write_model", "round_to")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""

@@ -26,6 +26,7 @@ RESULTS = {
     "largest multiple": REGIONS.capacity,
     "solution": lambda: SYSTEM.optimum(2.0),
     "evaluation": lambda: SYSTEM.evaluate(2.0, weights=[1, 1]),
+    "sizes": lambda: SYSTEM.size(2.0, rate_price=1.0, delay_cost=3.0),
     "control": lambda: SYSTEM.control(2.0, 0.3),
     "tolls": lambda: SYSTEM.tolls(2.0),
     "worst case": SYSTEM.worst_case,

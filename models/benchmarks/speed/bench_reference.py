@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ....reference import MM1, equilibrium, optimum, whole_weights
+from ....reference import MM1, equilibrium, optimum, rates_at_split, whole_weights
 from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
@@ -50,3 +50,17 @@ def bench_weights(measure: Measure, size: int, who: str) -> None:
         job = partial(np.sort, rng.uniform(size=int(size * np.log2(total))))
     row = f"whole weights of {size:,} servers, total {total:,}"
     measure(job, row, who, at_most=20.0)
+
+
+@pytest.mark.parametrize("who", ["rates", "np.sort"])
+@sizes(1_000_000, small=(1000,))
+def bench_rates(measure: Measure, size: int, who: str) -> None:
+    """Rates of M/M/1 servers at given flows and bounds of rates, within a budget."""
+    rng = np.random.default_rng(2348)
+    flow, price = rng.uniform(50, 500, size), rng.uniform(0.5, 2, size)
+    low, high = flow * rng.uniform(0.8, 1.1, size), flow * rng.uniform(1.1, 1.6, size)
+    budget = float(1.15 * (price @ flow))
+    job: Callable[[], Any] = partial(np.sort, flow)
+    if who == "rates":
+        job = partial(rates_at_split, flow, 1.0, 0.01, price, low, high, budget=budget)
+    measure(job, f"rates of {size:,} servers within a budget", who, at_most=5.0)

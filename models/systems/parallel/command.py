@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ...frontend.command import (
+    JsonOption,
     LoadOption,
     OutsideOption,
     ScenarioArgument,
@@ -65,4 +67,58 @@ def weights(
     finish(reports(), None, as_json=form == "json")
 
 
-COMMANDS = (weights,)
+def size(
+    scenario: ScenarioArgument = "scenario-1",
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", help="Money for the rates: their mean delay is the least."),
+    ] = None,
+    mean_delay: Annotated[
+        float | None,
+        typer.Option(
+            "--mean-delay", help="Largest mean delay, in the unit of delays: at the least cost."
+        ),
+    ] = None,
+    delay_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--delay-cost",
+            help="Money per job and unit of delay: rates and delays cost the least together.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="optimum, that of the present rates, or best, together with the rates; by "
+            "default that of the file, else optimum.",
+        ),
+    ] = None,
+    load: LoadOption = None,
+    as_json: JsonOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for size.json, and the frontier as .png, .nc and .csv."),
+    ] = None,
+    allow_outside: OutsideOption = False,
+) -> None:
+    """Find the rates to buy for the servers of a scenario.
+
+    They have the least mean delay for a budget, or the least cost for a mean delay.
+
+    In a file, the table size has budget, mean_delay or delay_cost, further targets, and split.
+
+    Each of its servers has a rate_price, and may have max_rate, min_rate and opening.
+    """
+
+    def reports() -> Iterator[Report]:
+        from .decisions.sizes.report import report
+
+        loaded = open_scenario(scenario, allow_outside=allow_outside, table="servers")
+        deciding = {"budget": budget, "mean_delay": mean_delay, "delay_cost": delay_cost}
+        yield report(loaded, load_of(load, loaded), deciding, split, out is not None)
+
+    finish(reports(), out, as_json=as_json)
+
+
+COMMANDS = (weights, size)

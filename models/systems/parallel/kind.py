@@ -57,7 +57,7 @@ KINDS = (
         "servers",
         ParallelServers,
         read,
-        tables=("limits", "variants", "weights"),
+        tables=("limits", "variants", "weights", "size"),
         max_load_name="total rate",
         check_options=check_options,
         verify=checks,

@@ -23,6 +23,7 @@ from ...frontend.servers import Server, banks, servers
 from ...frontend.units import Units
 from ...latency.base import parameters
 from ...latency.registry import family_named
+from .decisions.sizes.size_file import PRICED, read_size
 from .decisions.weights_report import read_weights
 from .linear_limit import Limit
 from .rows import Rows
@@ -78,7 +79,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         On a field that does not fit, with its place in the file.
     """
     with noted() as notes:
-        listed = servers(given.get("servers"), folder, units)
+        listed = servers(given.get("servers"), folder, units, more=PRICED)
         system = _system(listed, units)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # variants read the same files, with the same warnings
@@ -97,7 +98,7 @@ def read(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
         (*notes, *[WITHOUT_LIMITS] * bool(kept)),
         Rows.of(listed),
         kept,
-        settings={"weights": read_weights(given)},
+        settings={"weights": read_weights(given), "size": read_size(given, listed, units)},
     )
 
 

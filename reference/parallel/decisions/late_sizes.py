@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import Array, InputError
-from ...validation import as_fraction, as_positive
-from .sizes import Servers, SizedRates, increasing_root
+from ...validation import as_fraction, check_within
+from .sizes import LARGEST_AMOUNT, LEAST_AMOUNT, Servers, SizedRates, increasing_root
 
 
 def rates_for_late_share(
@@ -60,7 +60,9 @@ def rates_for_late_share(
     (array([ 90.28687 ,  67.490558, 131.392378]), 223.473617)
     """
     servers = Servers.checked(flow, 1.0, delay, price, low, high)
-    time = as_positive("within", within, "give a time above 0") - servers.delay
+    remedy = "give a time above 0"
+    latest = check_within("within", within, LEAST_AMOUNT, LARGEST_AMOUNT, "is not a time", remedy)
+    time = latest - servers.delay
     share = as_fraction("at_most", at_most, "the jobs")
     some = (time > 0) & servers.used
     tau = np.where(some, time, 1.0)
@@ -72,7 +74,7 @@ def rates_for_late_share(
         return certain + float(np.sum(jobs, where=some))
 
     def at(y: float) -> tuple[Array, float]:
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             spare = np.log(servers.flow * tau / (servers.price * y)) / tau
         spare = np.clip(np.where(some, spare, servers.least), servers.least, servers.most)
         inside = some & (spare > servers.least) & (spare < servers.most)

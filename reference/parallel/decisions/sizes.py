@@ -33,8 +33,10 @@ import numpy.typing as npt
 
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
-from ...validation import SMALLEST, as_floats, check_broadcast, check_within, raise_at_first
+from ...validation import as_floats, as_server_array, check_within, raise_at_first
 
+LEAST_AMOUNT, LARGEST_AMOUNT = 1e-100, 1e100
+"""Bounds of prices, rates and flows within which no product of some of them overflows."""
 STEPS = 200  # largest number of Newton steps and halvings over all servers
 SERVER_STEPS = 40  # largest number of Newton steps of each server
 CLOSE = 1e-8  # relative Newton step from which on the next one is below rounding
@@ -131,7 +133,10 @@ def rates_at_split(
         remedy = "give budget=, mean_delay= or money_price="
         raise InputError("rates_at_split", given, "is not one question", remedy)
     (name,) = given
-    value = check_within(name, asked[name], SMALLEST, math.inf, "is not above 0", "give more")
+    largest = math.inf if name == "mean_delay" else LARGEST_AMOUNT
+    problem, remedy = "is not an amount above 0", f"give {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    value = check_within(name, asked[name], LEAST_AMOUNT, largest, problem, remedy)
+    opening = check_within("opening", opening, 0.0, LARGEST_AMOUNT, "is no money", "give 0 or more")
     servers = Servers.checked(flow, k, delay, price, low, high)
     if name == "budget":
         return _for_budget(servers, value, opening)
@@ -182,12 +187,14 @@ class Servers:
         """Return the servers of the arguments of `rates_at_split`; InputError on others."""
         names = ("flow", "k", "delay", "price", "low", "high")
         arrays = {name: as_floats(name, value) for name, value in zip(names, given, strict=True)}
-        arrays["flow"] = np.atleast_1d(arrays["flow"])
-        check_broadcast(arrays)
         for name, array in arrays.items():
-            good = (array >= (0.5 if name == "k" else 0.0)) & ((name == "high") | (array < np.inf))
-            raise_at_first(name, array, good, "is not in its range", "give a number, 0 or more")
-        flow, k, delay, price, low, high = np.broadcast_arrays(*arrays.values())
+            good = (array == 0) | ((array >= LEAST_AMOUNT) & (array <= LARGEST_AMOUNT))
+            good &= (name != "k") | (array >= 0.5)
+            remedy = f"give a number up to {LARGEST_AMOUNT:g}, 0 or more"
+            good |= (name == "high") & (array == np.inf)
+            raise_at_first(name, array, good, "is not in its range", remedy)
+        n = arrays["flow"].size
+        flow, k, delay, price, low, high = (as_server_array(k, v, n) for k, v in arrays.items())
         used, free = flow > 0, price > 0
         problem = "is not above the flow of its server, and not below its least rate"
         fits = (high >= low) & ((high > flow) | ~used)

@@ -41,6 +41,7 @@ def test_each_time_is_compared_with_the_intended_one(measured):
         assert ("reference, 3 servers, 10,000 loads", goal, "np.sort of loads x servers") in pairs
     row = "whole weights of 1,000 servers, total 1,000,000"
     assert (row, "whole weights", "np.sort of n log W numbers") in pairs
+    assert ("rates of 1,000 servers within a budget", "rates", "np.sort") in pairs
     assert {
         ("worst case certified to 1e-8, 3 servers", "model", other)
         for other in ("reference", "Clarabel alone")

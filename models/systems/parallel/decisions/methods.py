@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
@@ -10,10 +11,15 @@ from ..limits import limits_of
 from ..linear_limit import Limit
 from ..prices import Goal
 from ..tasks import SplitTasks
-from .sizes.problem import Minimised, Target
-from .sizes.size import size
+from .sizes.frontier import frontier
+from .sizes.problem import Minimised, Target, size_problem, targets_of
+from .sizes.size import answer
 from .sizes.sized import SizedServers
+from .sizes.targets import RateBudget
 from .weights import WholeSplit, whole_split_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class SplitDecisions(SplitTasks):
@@ -156,17 +162,86 @@ class SplitDecisions(SplitTasks):
         >>> found.rate.round(2), round(found.cost, 3), found.certified
         (array([ 96.98,  75.48, 197.75]), 271.341, True)
         """
-        return size(
+        return answer(
+            size_problem(
+                self,  # type: ignore[arg-type]
+                load,
+                rate_price,
+                max_rate,
+                min_rate,
+                split,
+                minimise,
+                subject_to,
+                delay_cost,
+                opening,
+                duration,
+                gap,
+            )
+        )
+
+    def size_frontier(
+        self,
+        load: npt.ArrayLike,
+        budgets: npt.ArrayLike,
+        *,
+        rate_price: npt.ArrayLike,
+        max_rate: npt.ArrayLike | None = None,
+        min_rate: npt.ArrayLike | None = None,
+        split: str | npt.ArrayLike = "optimum",
+        subject_to: Sequence[Target] = (),
+        opening: npt.ArrayLike | None = None,
+        refine: bool | float = False,
+        gap: float = 1e-6,
+    ) -> xr.Dataset:
+        """Return the frontier of the least mean delay over budgets, each point with a certificate.
+
+        Parameters
+        ----------
+        load : float
+            Total load above 0, jobs per unit of time.
+        budgets : array_like, shape (K,)
+            Money for rates and openings, per unit of time.
+        rate_price, max_rate, min_rate, split, subject_to, opening, gap
+            As for `size`; `subject_to` has targets beside the budget.
+        refine : bool or float, default False
+            Add budgets between the given ones until straight lines show the frontier to this
+            relative accuracy; True is 0.002.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``delay`` with ``gap``, ``certified`` and ``delay_lower``, ``cost`` and
+            ``price_of_money`` over ``budget``; ``rate``, ``flow`` and ``open`` also over
+            ``server``. The attributes ``present_cost`` and ``present_delay`` are those of the
+            present rates.
+
+        Raises
+        ------
+        InputError, LoadError
+            As for `size`; on a budget that is too small, before any other is solved.
+        CurveInterruptedError
+            On Ctrl-C, with the budgets solved so far.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
+        >>> data = system.size_frontier(190.0, [200.0, 230.0, 280.0], rate_price=[1, 1, 0.5])
+        >>> data.delay.values.round(4), data.present_cost, round(data.present_delay, 4)
+        (array([0.0478, 0.0363, 0.0285]), 280.0, 0.0284)
+        """
+        problem = size_problem(
             self,  # type: ignore[arg-type]
             load,
             rate_price,
             max_rate,
             min_rate,
             split,
-            minimise,
-            subject_to,
-            delay_cost,
+            "delay",
+            (RateBudget(1.0), *targets_of(subject_to)),
+            None,
             opening,
-            duration,
+            None,
             gap,
         )
+        return frontier(problem, budgets, refine, answer)

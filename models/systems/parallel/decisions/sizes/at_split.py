@@ -93,7 +93,7 @@ def _rates_for_late_share(problem: SizeProblem, flow: Array, late: LateShare) ->
         at_most=late.at_most,
     )
     for i in np.flatnonzero((flow > 0) & (found.spare_capacity <= 0))[:1]:
-        text = f"is cheapest with no spare capacity at {problem.system.names[i]}, all late there"
+        text = f"is cheapest without spare capacity at {problem.system.names[i]}"
         remedy = "add a ServerDelay target or min_rate for this server, or give it a smaller share"
         raise InputError("subject_to", list(problem.targets), text, remedy)
     return found

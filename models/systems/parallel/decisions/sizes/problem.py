@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ......reference.errors import Array, InputError, LoadError
 from ......reference.parallel.decisions.scalable import check_scalable
+from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
 from ......reference.parallel.optimum_equilibrium import check_load, optimum
 from ......reference.validation import (
     as_floats,
@@ -26,7 +27,7 @@ from ......reference.validation import (
 from .....core.solution import SUM
 from ...late_share import LateShare
 from ...limits import ServerPercentile
-from .targets import MeanDelay, RateBudget, ServerDelay
+from .targets import MeanDelay, RateBudget, ServerDelay, as_amount
 
 if TYPE_CHECKING:
     from .....latency.base import Latency
@@ -117,7 +118,7 @@ class SizeProblem:
     def budget(self) -> float | None:
         """Money per unit of time for rates and openings, where there is a budget."""
         found = self.one(RateBudget)
-        return None if found is None else found.checked()
+        return None if found is None else found._checked()
 
     def opening_cost(self, flows: Array) -> float:
         """Return the money for opening the servers that have jobs at some of the loads.
@@ -134,7 +135,7 @@ class SizeProblem:
     def mean_target(self) -> float | None:
         """Largest mean delay over all jobs, where there is one."""
         found = self.one(MeanDelay)
-        return None if found is None else found.checked()
+        return None if found is None else found._checked()
 
 
 def size_problem(
@@ -161,13 +162,15 @@ def size_problem(
     low = none if min_rate is None else _amounts("min_rate", min_rate, n, "a rate")
     high = np.full(n, np.inf)
     if max_rate is not None:
-        high = as_server_array("max_rate", max_rate, n)
-        raise_at_first("max_rate", high, high >= 0, "is not a rate", "give 0 or more, or infinity")
+        most = as_floats("max_rate", max_rate)
+        good, remedy = _fits(most) | (most == np.inf), "give 0 or more, or infinity"
+        raise_at_first("max_rate", most, good, "is not a rate", remedy)
+        high = as_server_array("max_rate", most, n)
     opens = none if opening is None else _amounts("opening", opening, n, "money per unit of time")
     _check_bounds(system, price, low, high, flows)
     targets = _targets(subject_to, n)
     money = "give money per job and unit of time"
-    weight = None if delay_cost is None else as_positive("delay_cost", delay_cost, money)
+    weight = None if delay_cost is None else as_amount("delay_cost", delay_cost, money)
     return SizeProblem(
         system,
         loads,
@@ -190,7 +193,9 @@ def _loads(load: npt.ArrayLike, duration: npt.ArrayLike | None) -> tuple[Array, 
     loads = np.atleast_1d(given)
     if not loads.size:
         raise LoadError("load", [], "is an empty list", "give one load or several")
-    raise_at_first("load", given, given > 0, "is no load", "give loads above 0", LoadError)
+    good = (given >= LEAST_AMOUNT) & (given <= LARGEST_AMOUNT)
+    remedy = f"give loads from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    raise_at_first("load", given, good, "is no load", remedy, LoadError)
     if duration is None:
         return loads, np.full(loads.size, 1.0 / loads.size)
     time = np.atleast_1d(as_floats("duration", duration))
@@ -227,9 +232,14 @@ def _flows(system: ParallelServers, loads: Array, split: Any) -> Array | None:
 def _amounts(field: str, value: npt.ArrayLike, n: int, what: str) -> Array:
     """Return n finite numbers of 0 or more; InputError on others."""
     array = as_floats(field, value)
-    good = np.asarray((array >= 0) & np.isfinite(array))
-    raise_at_first(field, array, good, f"is not {what}", "give a finite number, 0 or more")
+    remedy = f"give a number up to {LARGEST_AMOUNT:g}, 0 or more"
+    raise_at_first(field, array, _fits(array), f"is not {what}", remedy)
     return as_server_array(field, array, n)
+
+
+def _fits(amount: Array) -> Any:
+    """Return whether amounts are 0 or more and no product of some of them overflows."""
+    return (amount == 0) | ((amount >= LEAST_AMOUNT) & (amount <= LARGEST_AMOUNT))
 
 
 def _check_bounds(
@@ -252,20 +262,26 @@ def _check_bounds(
             raise InputError(f"max_rate[{i}]", float(high[i]), problem, remedy)
 
 
-def _targets(given: object, n: int) -> tuple[Target, ...]:
-    """Return the targets of ``subject_to``; InputError on others, and on two of one amount."""
+def targets_of(given: object) -> list[Any]:
+    """Return the targets of ``subject_to`` as a list; InputError on anything but a list."""
     listed = list_or_none(given)
     if listed is None:
         problem, remedy = "is not a list of targets", "write subject_to=[MeanDelay(0.03)]"
         raise InputError("subject_to", given, problem, remedy)
+    return listed
+
+
+def _targets(given: object, n: int) -> tuple[Target, ...]:
+    """Return the targets of ``subject_to``; InputError on others, and on two of one amount."""
+    listed = targets_of(given)
     for i, target in enumerate(listed):
         if isinstance(target, SINGLE):
-            target.checked()
+            target._checked()
             if any(type(other) is type(target) for other in listed[:i]):
                 problem = f"is a second {type(target).__name__}"
                 raise InputError(f"subject_to[{i}]", target, problem, "keep the smaller one")
         elif isinstance(target, ServerDelay):
-            target.checked(n)
+            target._checked(n)
         elif not isinstance(target, TARGETS):
             raise InputError(f"subject_to[{i}]", target, "is not a target of sizes", FITS)
     return tuple(listed)

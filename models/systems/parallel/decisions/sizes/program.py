@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from ......reference.errors import Array
 from ...late_share import LateShare
@@ -72,7 +73,7 @@ def size_model(question: SizeProblem, flows: Array, rate: Array) -> SizeModel:
     targets = question.targets
     for part, flow in zip(question.duration.tolist(), flows / unit, strict=True):
         has = np.flatnonzero(flow > 0)
-        at_server, cones = _latency(scaled[has], flow[has], question.k[has])
+        at_server, cones = _latency(scaled[has], flow[has], question.k[has], rate[has] / unit)
         latency = question.delay[has] + at_server / unit
         total += part * unit * (flow[has] @ latency)
         spare = scaled[has] - flow[has]
@@ -95,28 +96,31 @@ def size_model(question: SizeProblem, flows: Array, rate: Array) -> SizeModel:
 
 
 def _latency(
-    rate: cp.Expression, flow: Array, k: Array
+    rate: cp.Expression, flow: Array, k: Array, start: Array
 ) -> tuple[cp.Expression, list[cp.Constraint]]:
-    """Return the mean time at each server as a convex expression, with the cones that it needs."""
+    """Return the mean time at each server as a convex expression, with the cones that it needs.
+
+    `start` are rates from which the scale of the program is computed.
+    """
     if np.all(k <= 1.0):
         spare = rate - flow
         first = cp.multiply(1.0 - k, cp.inv_pos(rate)) if np.any(k < 1.0) else 0.0
         return first + cp.multiply(k, cp.inv_pos(spare)), []
     u = cp.Variable(flow.shape, nonneg=True)
-    u.value = np.sqrt(rate.value * (rate.value - flow))
+    u.value = np.sqrt(start * (start - flow))
     cone = cp.SOC(rate - flow / 2, cp.vstack([u, flow / 2]), axis=0)
     wait = cp.multiply(k * flow, cp.power(u, -2))
     return cp.inv_pos(rate) + wait, [cone]
 
 
 def _of_servers(
-    question: SizeProblem, has: Array, latency: cp.Expression, spare: cp.Expression
+    question: SizeProblem, has: npt.NDArray[np.intp], latency: cp.Expression, spare: cp.Expression
 ) -> list[cp.Constraint]:
     """Return the constraints of the targets of single servers; `has` are those with jobs."""
     n, out = len(question.system), []
     for target in question.targets:
         if isinstance(target, ServerDelay):
-            time = target.checked(n)[has]
+            time = target._checked(n)[has]
             some = np.isfinite(time)
             out.append(latency[some] <= time[some])
         elif isinstance(target, ServerPercentile):

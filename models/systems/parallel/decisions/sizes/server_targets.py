@@ -29,7 +29,7 @@ def least_rates(problem: SizeProblem, flow: Array) -> Array:
     least, n, used = np.zeros(len(flow)), len(flow), flow > 0
     for i, target in enumerate(problem.targets):
         if isinstance(target, ServerDelay):
-            time, scale = target.checked(n), None
+            time, scale = target._checked(n), None
         elif isinstance(target, ServerPercentile):
             time, scale = percentile_time(target, problem)
         else:

@@ -8,9 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ......reference.errors import Array
-from ......reference.validation import as_floats, as_positive, as_server_array, raise_at_first
+from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
+from ......reference.validation import as_floats, as_server_array, check_within, raise_at_first
 
 NO_TIME = ("is not a time above 0", "give it in the unit of the delays")
+
+
+def as_amount(field: str, value: object, remedy: str) -> float:
+    """Return an amount above 0 as a float; InputError on others, and where products overflow."""
+    problem = f"is not a number above 0, from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    return check_within(field, value, LEAST_AMOUNT, LARGEST_AMOUNT, problem, remedy)
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,9 @@ class RateBudget:
 
     money: float
 
-    def checked(self) -> float:
+    def _checked(self) -> float:
         """Return the amount of money; InputError unless it is a finite number above 0."""
-        return as_positive("RateBudget.money", self.money, "give money per unit of time")
+        return as_amount("RateBudget.money", self.money, "give money per unit of time")
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,9 @@ class MeanDelay:
 
     times: ClassVar[tuple[str, ...]] = ("time",)
 
-    def checked(self) -> float:
+    def _checked(self) -> float:
         """Return the time; InputError unless it is a finite number above 0."""
-        return as_positive("MeanDelay.time", self.time, NO_TIME[1])
+        return as_amount("MeanDelay.time", self.time, NO_TIME[1])
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class ServerDelay:
 
     times: ClassVar[tuple[str, ...]] = ("time",)
 
-    def checked(self, n: int) -> Array:
+    def _checked(self, n: int) -> Array:
         """Return the time of each of n servers; InputError unless each is above 0."""
         time = as_floats("ServerDelay.time", self.time)
         raise_at_first("ServerDelay.time", time, np.asarray(time > 0), *NO_TIME)
