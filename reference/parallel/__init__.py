@@ -2,6 +2,7 @@
 
 from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy, saturation_limit
 from .control import Controlled, controlled, price_of_optimum
+from .decisions.joint_sizes import JointSizes, joint_sizes
 from .decisions.late_sizes import rates_for_late_share
 from .decisions.sizes import SizedRates, rates_at_split
 from .decisions.weights import WholeWeights, whole_delays, whole_weights
@@ -15,6 +16,7 @@ from .worst_case import WorstCase, worst_case
 __all__ = [
     "CandidateWorstCase",
     "Controlled",
+    "JointSizes",
     "LimitedSplit",
     "Sensitivity",
     "SizedRates",
@@ -25,6 +27,7 @@ __all__ = [
     "candidate_worst_case",
     "controlled",
     "equilibrium",
+    "joint_sizes",
     "limited_optimum",
     "optimum",
     "price_of_anarchy",

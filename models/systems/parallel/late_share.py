@@ -74,7 +74,9 @@ class LateShare(ConvexLimit):
 
         With u the late jobs, x e^{-(mu - x) tau} <= u is x log(x/u) + tau x^2 <= mu tau x.
         """
-        exponential = (isinstance(own, MM1) and own.has_exponential_times.all() for own in bank.banks)
+        exponential = (
+            isinstance(own, MM1) and own.has_exponential_times.all() for own in bank.banks
+        )
         if not all(exponential):
             return None
         time, n = self._time - bank.delay, len(bank)

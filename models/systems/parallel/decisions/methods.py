@@ -104,6 +104,8 @@ class SplitDecisions(SplitTasks):
         opening: npt.ArrayLike | None = None,
         duration: npt.ArrayLike | None = None,
         gap: float = 1e-6,
+        max_nodes: int = 10_000,
+        throw: bool = True,
     ) -> SizedServers:
         """Return the rates of least mean delay for a budget, or of least cost for targets.
 
@@ -134,6 +136,11 @@ class SplitDecisions(SplitTasks):
             Time in which each load holds, in any unit; equal by default.
         gap : float, default 1e-6
             Relative distance of the bounds at which a search ends.
+        max_nodes : int, default 10,000
+            Largest number of boxes that the search for the best split divides.
+        throw : bool, default True
+            Whether `NotCertifiedError` is raised where that search misses the gap. With False the
+            best answer is returned, with ``certified`` False.
 
         Returns
         -------
@@ -149,10 +156,16 @@ class SplitDecisions(SplitTasks):
         LoadError
             On a load that is not above 0, or with ``split="optimum"`` not below the total rate.
 
+        NotCertifiedError
+            Where the search for the best split misses the gap, unless ``throw=False``.
+
         Notes
         -----
         The coefficient of variation of a service time stays the same while the rate changes. At a
-        given split the problem is convex; see `sojourn.reference.rates_at_split`.
+        given split the problem is convex; see `sojourn.reference.rates_at_split`. Together with the
+        split it is not, as one fast server is better than two slow ones: an exact search, see
+        `sojourn.reference.joint_sizes`. Its targets are `RateBudget` and `MeanDelay`. Ctrl-C ends
+        it with the answer so far in the error's ``found``.
 
         Examples
         --------
@@ -161,6 +174,11 @@ class SplitDecisions(SplitTasks):
         >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
         >>> found.rate.round(2), round(found.cost, 3), found.certified
         (array([ 96.98,  75.48, 197.75]), 271.341, True)
+        >>> best = system.size(
+        ...     190.0, rate_price=[1, 1, 0.5], split="best", subject_to=[MeanDelay(0.03)]
+        ... )  # fmt: skip
+        >>> best.rate, round(best.cost, 3), best.certified
+        (array([  0.,   0., 290.]), 145.0, True)
         """
         return answer(
             size_problem(
@@ -176,6 +194,8 @@ class SplitDecisions(SplitTasks):
                 opening,
                 duration,
                 gap,
+                max_nodes,
+                throw,
             )
         )
 

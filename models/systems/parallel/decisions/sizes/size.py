@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .at_split import sized_at_split
+from .joint import sized_with_split
 from .problem import SizeProblem
 from .sized import SizedServers
 
@@ -12,5 +13,5 @@ def answer(problem: SizeProblem) -> SizedServers:
     if problem.loads.size > 1:
         raise NotImplementedError  # return sized_for_day(problem), of day.py
     if problem.flows is None:
-        raise NotImplementedError  # return sized_with_split(problem), of joint.py
+        return sized_with_split(problem)
     return sized_at_split(problem, problem.flows)
