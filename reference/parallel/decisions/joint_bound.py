@@ -25,7 +25,10 @@ from .joint_costs import FreeServers
 
 ROUNDING = 16 * EPS  # relative rounding error of a term of a bound
 STEPS = 100  # largest number of prices between two that bracket the best one
-FARTHEST = 1e14  # factor between the first price of a search and the last
+FARTHEST, LONGEST = (
+    1e40,
+    1e3,
+)  # factors from the first price of a search to the last, and of one step
 SAME_SIDE = 3  # prices in a row on one side of the best one, after which the bracket is halved
 
 What = TypeVar("What")
@@ -224,7 +227,7 @@ def bracket(
         last, at = point, point.at * (factor if rising else 1.0 / factor)
         if not start / FARTHEST <= at <= start * FARTHEST:
             return last, last
-        point, factor = function(at), factor**2
+        point, factor = function(at), min(factor**2, LONGEST)
     left, right = (last, point) if rising else (point, last)
     side = 0
     for step in range(STEPS):

@@ -41,7 +41,7 @@ ROUNDS = 60  # largest number of rounds of the local search
 FLAT = 1e-9  # relative gain of a round of the local search from which on it is left to the end
 SUM = 8 * EPS  # relative error that a sum of flows may have
 NEGLIGIBLE = 1e-14  # price of delay, relative to a typical one
-CHEAPEST_NODES = 1000  # largest number of boxes in the search for the least budget
+CHEAPEST_GAP, CHEAPEST_NODES = 1e-7, 1000  # of the search for the least budget
 UPPER = 64 * EPS  # relative rounding error of the minimised quantity
 
 
@@ -355,18 +355,21 @@ class Search:
         return Node(max(bound, floor), self.count, box, found, plan, short)
 
     def _offer(self, plan: Plan, *, always: bool = False) -> None:
-        """Take a plan as the best one where it is, after a local search."""
+        """Take a plan as the best one where it is, after a local search.
+
+        Its flows sum to the load only up to rounding; those of the local search are exact.
+        """
         if always or plan.value < self.best.value:
-            plan = self._improved(plan)
+            plan = self._improved(self._next(plan))
         if plan.value < self.best.value:
             self.best = plan
 
     def _next(self, plan: Plan) -> Plan:
-        """Return the best rates at the best split at the rates of a plan."""
+        """Return the best rates at the best split at the rates of a plan, if they carry the load."""
         servers = self.goal.servers
         is_open = (plan.flow > 0) | (servers.opening == 0)
         split = split_at(servers, plan.rate, is_open)
-        return plan if split is None else self.goal.plan(split.flow)
+        return plan._replace(value=math.inf) if split is None else self.goal.plan(split.flow)
 
     def _improved(self, plan: Plan, flat: float = FLAT) -> Plan:
         """Return the end of a local search, whose value is not larger.
@@ -435,7 +438,7 @@ def _cheapest(goal: Goal) -> npt.NDArray[np.bool_]:
     servers = goal.servers
     if not (isinstance(goal, Delay) and servers.opening.any()):
         return np.ones(len(servers.price), bool)
-    search = Search(Cost(servers, goal.start[1] * NEGLIGIBLE), LEAST_GAP, CHEAPEST_NODES)
+    search = Search(Cost(servers, goal.start[1] * NEGLIGIBLE), CHEAPEST_GAP, CHEAPEST_NODES)
     while not search.done:
         search.divide()
     return (search.best.flow > 0) | (servers.opening == 0)
