@@ -327,6 +327,7 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     reference.SizedRates: lambda: reference.rates_at_split(
         [3.0, 2.0], 1.0, DELAY, 1.0, budget=30.0
     ),
+    reference.JointSizes: lambda: reference.joint_sizes(5.0, 1.0, DELAY, 1.0, budget=30.0),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),

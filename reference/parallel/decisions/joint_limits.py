@@ -40,9 +40,9 @@ def rates_for(
     """Return the least money for a total rate of some servers, and the rates, shape (n,)."""
     free = np.where(servers.price > 0, servers.low, servers.high)
     rate = servers.low.copy()
-    own = [array[is_open] for array in (free, servers.high, servers.price)]
-    rate[is_open] = cheapest(*own, capacity)[0]
-    opening = servers.opening[is_open].tolist()
+    own = np.flatnonzero(is_open)
+    rate[own] = cheapest(free[own], servers.high[own], servers.price[own], capacity)[0]
+    opening = servers.opening[own].tolist()
     return math.fsum([*(servers.price * rate).tolist(), *opening]), rate
 
 

@@ -365,7 +365,7 @@ class Search:
             self.best = plan
 
     def _next(self, plan: Plan) -> Plan:
-        """Return the best rates at the best split at the rates of a plan, if they carry the load."""
+        """Return the best rates at the best split at the rates of a plan; none if too low."""
         servers = self.goal.servers
         is_open = (plan.flow > 0) | (servers.opening == 0)
         split = split_at(servers, plan.rate, is_open)
@@ -441,4 +441,4 @@ def _cheapest(goal: Goal) -> npt.NDArray[np.bool_]:
     search = Search(Cost(servers, goal.start[1] * NEGLIGIBLE), CHEAPEST_GAP, CHEAPEST_NODES)
     while not search.done:
         search.divide()
-    return (search.best.flow > 0) | (servers.opening == 0)
+    return np.asarray((search.best.flow > 0) | (servers.opening == 0))

@@ -157,6 +157,7 @@ def least_on_a_grid(servers, asked, rng):
         if not own.size:
             continue
         share = rng.dirichlet(np.full(own.size, 0.8), 300)
+        share[0] = np.minimum(servers.high[own], load)  # equal utilisations
         for scale in (0.2, 0.1, 0.05, 0.02, 0.005, 0.001):
             flows = np.zeros((len(share), n))
             flows[:, own] = load * share / share.sum(axis=1, keepdims=True)
@@ -196,7 +197,7 @@ def random_case(seed):
     amounts = {
         "delay_cost": float(rng.uniform(0.1, 30)),
         "budget": split.cost + float(opening.sum()),
-        "mean_delay": 1.3 * split.total_delay / load,
+        "mean_delay": 1.5 * split.total_delay / load,
     }
     return Case((load, k, delay, price, low, high), {kind: amounts[kind]}, opening)
 
