@@ -73,11 +73,13 @@ def bench_split_and_rates(measure: Measure, asked: str, who: str) -> None:
     rng, n = np.random.default_rng(1), 200 if asked == "price of delay" else 20
     high, delay, price = rng.uniform(50, 200, n), rng.uniform(0, 0.1, n), rng.uniform(0.5, 2, n)
     load = float(0.5 * high.sum())
-    goal = {"delay_cost": 20.0} if n == 200 else {"budget": float(1.3 * load * price.mean())}
-    job: Callable[[], Any] = partial(joint_sizes, load, 1.0, delay, price, 0.0, high, **goal)
+    search = partial(joint_sizes, load, 1.0, delay, price, 0.0, high)
+    job: Callable[[], Any] = partial(search, delay_cost=20.0)
+    if asked == "budget":
+        job = partial(search, budget=float(1.3 * load * price.mean()))
     if who != "split and rates":
         job = partial(_optima, MM1(high, delay), load, 100)
-    measure(job, f"split and rates of {n} servers, {asked}", who, rounds=5, at_most=100.0)
+    measure(job, f"split and rates of {n} servers, {asked}", who, rounds=5, at_most=10.0)
 
 
 def _optima(bank: MM1, load: float, count: int) -> None:

@@ -36,7 +36,7 @@ class RateBudget:
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0]))
     >>> system.size(90.0, rate_price=[1.0, 2.0], subject_to=[RateBudget(200.0)]).rate.round(3)
-    array([90.446, 54.777])
+    array([85.512, 57.244])
     """
 
     money: float
@@ -60,7 +60,7 @@ class MeanDelay:
     >>> from sojourn.models import MM1, ParallelServers
     >>> system = ParallelServers(MM1(rate=[100.0, 80.0]))
     >>> round(system.size(90.0, rate_price=[1.0, 2.0], subject_to=[MeanDelay(0.05)]).cost, 3)
-    187.035
+    183.732
     """
 
     time: float
