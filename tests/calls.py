@@ -177,6 +177,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ServerDelay.time": lambda: [1.0, 2.0],
     "k": lambda: [1.0, 0.5],
     "rates_at_split.budget": lambda: 30.0,
+    "joint_sizes.budget": lambda: 30.0,
     "rates_for_late_share.at_most": lambda: 0.1,
     "whole_weights.total": lambda: 10,
     "totals": lambda: [10, 20],

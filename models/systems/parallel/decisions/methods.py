@@ -173,16 +173,12 @@ class SplitDecisions(SplitTasks):
         >>> system = ParallelServers(MM1(rate=[100.0, 80.0, 200.0], delay=[0.005, 0.005, 0.020]))
         >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
         >>> found.rate.round(2), round(found.cost, 3), found.certified
-<<<<<<< HEAD
-        (array([ 96.98,  75.48, 197.75]), 271.341, True)
+        (array([ 93.54,  71.66, 200.74]), 265.571, True)
         >>> best = system.size(
         ...     190.0, rate_price=[1, 1, 0.5], split="best", subject_to=[MeanDelay(0.03)]
         ... )  # fmt: skip
         >>> best.rate, round(best.cost, 3), best.certified
         (array([  0.,   0., 290.]), 145.0, True)
-=======
-        (array([ 93.54,  71.66, 200.74]), 265.571, True)
->>>>>>> sizes
         """
         return answer(
             size_problem(
