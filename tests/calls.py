@@ -183,6 +183,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ServerDelay.time": lambda: [1.0, 2.0],
     "k": lambda: [1.0, 0.5],
     "rates_at_split.budget": lambda: 30.0,
+    "joint_sizes.budget": lambda: 30.0,
     "rates_for_late_share.at_most": lambda: 0.1,
     "rates_for_targets.late": lambda: [(5.0, 0.1)],
     "rates_for_flows.flow": lambda: [[3.0, 2.0], [6.0, 1.0]],
@@ -365,6 +366,7 @@ ANSWERS: dict[type, Callable[[], Any]] = {
         [3.0, 2.0], 1.0, DELAY, 1.0, budget=30.0
     ),
     reference.DayRates: lambda: reference.rates_for_day([3.0, 6.0], None, 1.0, DELAY, 1.0, 1.0),
+    reference.JointSizes: lambda: reference.joint_sizes(5.0, 1.0, DELAY, 1.0, budget=30.0),
     models.Tolls: lambda: servers().tolls(6.0),
     routes.LargestLoad: lambda: regions().capacity(),
     routes.RouteEvaluation: lambda: regions().evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),

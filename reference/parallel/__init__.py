@@ -4,6 +4,7 @@ from .anarchy import CandidateWorstCase, candidate_worst_case, price_of_anarchy,
 from .control import Controlled, controlled, price_of_optimum
 from .decisions.day_rates import DayRates, rates_for_flows
 from .decisions.day_sizes import rates_for_day
+from .decisions.joint_sizes import JointSizes, joint_sizes
 from .decisions.late_sizes import rates_for_late_share
 from .decisions.percentile import (
     LeastLateShare,
@@ -29,6 +30,7 @@ __all__ = [
     "CandidateWorstCase",
     "Controlled",
     "DayRates",
+    "JointSizes",
     "LeastLateShare",
     "LeastPercentile",
     "LimitedSplit",
@@ -43,6 +45,7 @@ __all__ = [
     "candidate_worst_case",
     "controlled",
     "equilibrium",
+    "joint_sizes",
     "least_late_share",
     "least_percentile",
     "least_servers",

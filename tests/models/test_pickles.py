@@ -155,6 +155,7 @@ RESULTS = {
     "reference sizes of a day": lambda: reference.rates_for_day(
         [3.0, 6.0], None, 1.0, 0.1, 1.0, 1.0
     ),
+    "reference split and rates": lambda: reference.joint_sizes(5.0, 1.0, 0.1, 1.0, budget=9.0),
     "reference sizes": lambda: reference.rates_at_split([3.0, 2.0], 1.0, 0.1, 1.0, budget=9.0),
     "reference worst case": lambda: reference.worst_case(BANK),
     "reference candidate": lambda: reference.candidate_worst_case(BANK),

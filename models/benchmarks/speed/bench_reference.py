@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ....reference import MM1, equilibrium, least_percentile, optimum, rates_at_split, whole_weights
+from ....reference import (
+    MM1,
+    equilibrium,
+    joint_sizes,
+    least_percentile,
+    optimum,
+    rates_at_split,
+    whole_weights,
+)
 from .plugin import Measure, sizes
 
 SOLVE = {"optimum": optimum, "equilibrium": equilibrium}
@@ -82,3 +90,25 @@ def bench_rates(measure: Measure, size: int, who: str) -> None:
     if who == "rates":
         job = partial(rates_at_split, flow, 1.0, 0.01, price, low, high, budget=budget)
     measure(job, f"rates of {size:,} servers within a budget", who, at_most=5.0)
+
+
+@pytest.mark.parametrize("who", ["split and rates", "100 optima at given rates"])
+@pytest.mark.parametrize("asked", ["price of delay", "budget"])
+def bench_split_and_rates(measure: Measure, asked: str, who: str) -> None:
+    """Split and rates together, certified to 1e-6, against closed forms at given rates."""
+    rng, n = np.random.default_rng(1), 200 if asked == "price of delay" else 20
+    high, delay, price = rng.uniform(50, 200, n), rng.uniform(0, 0.1, n), rng.uniform(0.5, 2, n)
+    load = float(0.5 * high.sum())
+    search = partial(joint_sizes, load, 1.0, delay, price, 0.0, high)
+    job: Callable[[], Any] = partial(search, delay_cost=20.0)
+    if asked == "budget":
+        job = partial(search, budget=float(1.3 * load * price.mean()))
+    if who != "split and rates":
+        job = partial(_optima, MM1(high, delay), load, 100)
+    measure(job, f"split and rates of {n} servers, {asked}", who, rounds=5, at_most=10.0)
+
+
+def _optima(bank: MM1, load: float, count: int) -> None:
+    """Compute the optimum at one load a number of times."""
+    for _ in range(count):
+        optimum(bank, load)

@@ -44,6 +44,9 @@ def test_each_time_is_compared_with_the_intended_one(measured):
     row = "99th percentile of 3 servers, 20 loads"
     assert (row, "least percentile", "the optima one by one") in pairs
     assert ("rates of 1,000 servers within a budget", "rates", "np.sort") in pairs
+    for asked in ("200 servers, price of delay", "20 servers, budget"):
+        row = f"split and rates of {asked}"
+        assert (row, "split and rates", "100 optima at given rates") in pairs
     assert {
         ("worst case certified to 1e-8, 3 servers", "model", other)
         for other in ("reference", "Clarabel alone")

@@ -252,6 +252,8 @@ class SplitDecisions(SplitTasks):
         opening: npt.ArrayLike | None = None,
         duration: npt.ArrayLike | None = None,
         gap: float = 1e-6,
+        max_nodes: int = 10_000,
+        throw: bool = True,
     ) -> SizedServers:
         """Return the rates of least mean delay for a budget, or of least cost for targets.
 
@@ -283,6 +285,11 @@ class SplitDecisions(SplitTasks):
             Part of the time in which each load holds, above 0, summing to 1; equal by default.
         gap : float, default 1e-6
             Relative distance of the bounds at which a search ends.
+        max_nodes : int, default 10,000
+            Largest number of boxes that the search for the best split divides.
+        throw : bool, default True
+            Whether `NotCertifiedError` is raised where that search misses the gap. With False the
+            best answer is returned, with ``certified`` False.
 
         Returns
         -------
@@ -298,12 +305,19 @@ class SplitDecisions(SplitTasks):
         LoadError
             On a load that is not above 0, or with ``split="optimum"`` not below the total rate.
 
+        NotCertifiedError
+            Where the search for the best split misses the gap, unless ``throw=False``.
+
         Notes
         -----
         The coefficient of variation of a service time stays the same while the rate changes. At a
         given split the problem is convex; see `sojourn.reference.rates_at_split`, and
-        for several loads `sojourn.reference.rates_for_flows`. With ``split="best"`` several loads
-        are each split anew, for a `delay_cost`; see `sojourn.reference.rates_for_day`.
+        for several loads `sojourn.reference.rates_for_flows`. Together with the split it is not, as
+        one fast server is better than two slow ones: an exact search, see
+        `sojourn.reference.joint_sizes`, whose targets are `RateBudget` and `MeanDelay`. With
+        ``split="best"`` several loads are each split anew, for a `delay_cost`; see
+        `sojourn.reference.rates_for_day`. Ctrl-C ends the search with the answer so far in the
+        error's ``found``.
 
         Examples
         --------
@@ -312,6 +326,11 @@ class SplitDecisions(SplitTasks):
         >>> found = system.size(190.0, rate_price=[1, 1, 0.5], subject_to=[MeanDelay(0.03)])
         >>> found.rate.round(2), round(found.cost, 3), found.certified
         (array([ 93.54,  71.66, 200.74]), 265.571, True)
+        >>> best = system.size(
+        ...     190.0, rate_price=[1, 1, 0.5], split="best", subject_to=[MeanDelay(0.03)]
+        ... )  # fmt: skip
+        >>> best.rate, round(best.cost, 3), best.certified
+        (array([  0.,   0., 290.]), 145.0, True)
         """
         return answer(
             size_problem(
@@ -327,6 +346,8 @@ class SplitDecisions(SplitTasks):
                 opening,
                 duration,
                 gap,
+                max_nodes,
+                throw,
             )
         )
 

@@ -18,10 +18,12 @@ from ......reference.parallel.optimum_equilibrium import check_load, optimum
 from ......reference.validation import (
     as_floats,
     as_fractions,
+    as_integer,
     as_loads,
     as_positive,
     as_server_array,
     check_choice,
+    check_flag,
     list_or_none,
     raise_at_first,
 )
@@ -75,6 +77,10 @@ class SizeProblem:
         Money per job and unit of time.
     gap : float
         Largest relative distance of the certificate's bounds of a certified answer.
+    max_nodes : int, default 10,000
+        Largest number of boxes that a search divides.
+    throw : bool, default False
+        Whether a search that misses the gap raises an error.
     """
 
     system: ParallelServers
@@ -89,6 +95,8 @@ class SizeProblem:
     targets: tuple[Target, ...]
     delay_cost: float | None
     gap: float
+    max_nodes: int = 10_000
+    throw: bool = False
 
     @property
     def bank(self) -> Latency:
@@ -152,6 +160,8 @@ def size_problem(
     opening: npt.ArrayLike | None,
     duration: npt.ArrayLike | None,
     gap: float,
+    max_nodes: int = 10_000,
+    throw: bool = False,
 ) -> SizeProblem:
     """Return the checked arguments of `ParallelServers.size`; InputError, LoadError on others."""
     bank, n = system.bank, len(system)
@@ -185,6 +195,8 @@ def size_problem(
         targets,
         weight,
         as_positive("gap", gap, "give a relative distance such as 1e-6"),
+        as_integer("max_nodes", max_nodes, "a number of boxes", 0),
+        check_flag("throw", throw),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .at_split import sized_at_split
 from .day import sized_for_day
+from .joint import sized_with_split
 from .problem import SizeProblem
 from .sized import SizedServers
 
@@ -13,5 +14,5 @@ def answer(problem: SizeProblem) -> SizedServers:
     if problem.loads.size > 1:
         return sized_for_day(problem)
     if problem.flows is None:
-        raise NotImplementedError  # return sized_with_split(problem), of joint.py
+        return sized_with_split(problem)
     return sized_at_split(problem, problem.flows)
