@@ -68,6 +68,7 @@ __all__ = [
     "RouteTolls",
     "Routes",
     "ServerPercentile",
+    "SizedSites",
     "Solution",
     "SolverNameError",
     "SystemKind",

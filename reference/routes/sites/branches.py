@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from itertools import count
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Node(NamedTuple):
 
 
 def search(
-    pool: Pool, problem: Problem, first: Node, incumbent: Incumbent, most: int
+    pool: Pool, problem: Problem, first: Node, incumbent: Incumbent, most: int, until: float
 ) -> tuple[float, int]:
     """Return a lower bound of the cost of all choices, and the number of branches.
 
@@ -52,6 +53,8 @@ def search(
         A choice; better ones are stored in it.
     most : int
         Largest number of branches.
+    until : float
+        Time of `time.monotonic` after which no branch is looked at.
     """
     waiting, order = [first], count(first.order + 1)
     followed: Node | None = None
@@ -60,7 +63,7 @@ def search(
         plunging = followed is not None
         node = heapq.heappop(waiting) if followed is None else followed
         followed = None
-        if incumbent.excludes(node.bound) or nodes >= most:
+        if incumbent.excludes(node.bound) or nodes >= most or monotonic() > until:
             closed = min(closed, node.bound)
             continue
         fine = FINE * incumbent.gap * incumbent.cost

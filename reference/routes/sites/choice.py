@@ -7,6 +7,7 @@ The cost is that of the distances, of the rates, of the delay at the sites and o
 from __future__ import annotations
 
 import math
+from time import monotonic
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,9 +25,9 @@ from .prices import Branch, PriceBound
 from .search import cost_of, moved
 
 GAP = 1e-6  # relative distance of the cost from the bound at which a search ends
-MOST_BRANCHES = 200
+MOST_BRANCHES = 1000
 ROOT = 1  # branches by which the bound of whole groups is made tight
-SECONDS = 60.0  # largest time of one mixed-integer program
+SECONDS = 60.0  # time after which a search ends
 FULL = 1.0 - 1e-9  # largest utilisation of all sites together that is solved
 EVERY = 20  # steps of the prices after which their answer is made an assignment
 
@@ -69,6 +70,7 @@ def choose_sites(
     *,
     gap: float = GAP,
     max_branches: int = MOST_BRANCHES,
+    max_seconds: float = SECONDS,
 ) -> SiteChoice:
     """Return the sites, rates and assignment of least cost.
 
@@ -82,8 +84,10 @@ def choose_sites(
         Loads of the groups, above 0.
     gap : float, default 1e-6
         Relative distance of the cost from its lower bound at which the search ends.
-    max_branches : int, default 200
+    max_branches : int, default 1000
         Largest number of branches; after them the best choice is returned with its bound.
+    max_seconds : float, default 60
+        Time after which, likewise, no further step is begun.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def choose_sites(
     )
     problem = scaled, fixed * (unit / money), load / unit
     incumbent = Incumbent(problem, first / unit, gap)
-    lower, proof, branches, cuts = _prove(problem, incumbent, max_branches)
+    lower, proof, branches, cuts = _prove(problem, incumbent, max_branches, monotonic() + max_seconds)
     jobs = incumbent.jobs * unit
     total = np.sum(jobs, axis=0)
     cost = float(np.sum(costs.at(jobs, fixed)))
@@ -116,7 +120,7 @@ def choose_sites(
 
 
 def _prove(
-    problem: Problem, incumbent: Incumbent, most: int
+    problem: Problem, incumbent: Incumbent, most: int, until: float
 ) -> tuple[float, Literal["prices", "cuts"], int, int]:
     """Return a lower bound, its proof, and the numbers of branches and cuts."""
     costs, fixed, load = problem
@@ -139,11 +143,11 @@ def _prove(
     if incumbent.excludes(bound):
         return bound, "prices", 0, 0
     node = Node(bound, 0, root, price)
-    lower, branches = search(pool, problem, node, incumbent, ROOT if free else most)
+    lower, branches = search(pool, problem, node, incumbent, ROOT if free else most, until)
     if not free or incumbent.excludes(lower):
         return lower, "prices", branches, 0
-    by_cuts = solve_with_cuts(pool, problem, incumbent, SECONDS)
-    lower, more = search(pool, problem, node, incumbent, most)
+    by_cuts = solve_with_cuts(pool, problem, incumbent, until)
+    lower, more = search(pool, problem, node, incumbent, most, until)
     branches += more
     if by_cuts.bound > lower:
         return by_cuts.bound, "cuts", branches, by_cuts.cuts

@@ -196,8 +196,9 @@ def tighten(
         if found.bound > bound:
             bound, price = found.bound, mixed.price
         new = pool.add(found.jobs, found.cost)
-        if not new or mixed.value - bound <= exact:
-            if mixed.served:
-                break
+        near = mixed.value - bound <= exact
+        if near and mixed.served:
+            break
+        if near or not new:
             width, factor = 2 * width, 10 * factor
     return Tightened(bound, price, mixed)

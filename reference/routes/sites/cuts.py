@@ -13,6 +13,7 @@ location-inventory problems*, Oper. Res. 60, 2012). The opening cost is a binary
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from .ascent import Problem
 from .columns import Incumbent, Pool
 
 ROUNDS = 50  # largest number of mixed-integer programs
+LEAST = 0.1  # seconds of a program
 FEASIBLE = 1e-6  # tolerance of HiGHS on a row and on a whole number
 
 
@@ -42,7 +44,7 @@ class CutAnswer(NamedTuple):
     cuts: int
 
 
-def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, seconds: float) -> CutAnswer:
+def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: float) -> CutAnswer:
     """Return a lower bound from mixed-integer programs, and store better choices.
 
     Parameters
@@ -53,8 +55,8 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, seconds:
         Costs, costs of the distances and loads.
     incumbent : Incumbent
         A choice; better ones are stored in it.
-    seconds : float
-        Largest time of one program.
+    until : float
+        Time of `time.monotonic` at which the last program stops.
     """
     costs, fixed, load = problem
     groups, n = fixed.shape
@@ -105,7 +107,7 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, seconds:
             integrality=whole,
             bounds=Bounds(0.0, upper),
             constraints=constraints,
-            options={"mip_rel_gap": 0.1 * incumbent.gap, "time_limit": seconds},
+            options={"mip_rel_gap": 0.1 * incumbent.gap, "time_limit": max(until - monotonic(), LEAST)},
         )
         if found.x is None:
             break
@@ -115,7 +117,7 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, seconds:
         jobs[np.arange(groups), np.argmax(y, axis=1)] = load
         incumbent.offer(jobs)
         new = [cut(i, jobs[:, i]) for i in range(n) if jobs[:, i].any()]
-        if incumbent.excludes(bound) or not any(new):
+        if incumbent.excludes(bound) or not any(new) or monotonic() > until:
             break
     error = FEASIBLE * float(np.max(np.abs(objective)) + np.max(costs.variable(np.sum(load) * np.ones(n))))
     return CutAnswer(bound - error, len(rows))
