@@ -15,6 +15,7 @@ from ....reference.validation import as_names
 from ...latency.base import Latency, as_latency
 from .inputs import as_rows, named_loads
 from .sites import SizedSites, size_sites
+from .sites_program import SitesModel, sites_model
 from .system import RouteSystem
 
 
@@ -153,3 +154,44 @@ class Groups(RouteSystem):
         (('server 2', 'server 2'), array([ 0.    , 14.4721]), 25.1443)
         """
         return size_sites(self, rate_price, opening, delay_cost, max_rate, gap, max_seconds)
+
+    def size_model(
+        self,
+        *,
+        rate_price: npt.ArrayLike,
+        delay_cost: float,
+        opening: npt.ArrayLike = 0.0,
+        max_rate: npt.ArrayLike | None = None,
+        whole: bool = False,
+    ) -> SitesModel:
+        """Return the choice of sites as a CVXPY problem of second-order cones.
+
+        Its value is a lower bound of the cost; with `whole` it is the cost of whole groups, for a
+        mixed-integer solver such as SCIP.
+
+        Parameters
+        ----------
+        rate_price, delay_cost, opening, max_rate
+            As for `size`.
+        whole : bool, default False
+            Whether the variables that assign groups to sites are 0 or 1.
+
+        Returns
+        -------
+        sojourn.models.systems.routes.sites_program.SitesModel
+
+        Raises
+        ------
+        InputError
+            As for `size`, and on servers with a coefficient of variation above 1, whose delay has
+            no such form.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> pair = Groups(MM1([1.0, 1.0]), load=[4.0, 6.0], delay=[[0.0, 0.4], [0.4, 0.0]])
+        >>> model = pair.size_model(rate_price=1.0, delay_cost=2.0, opening=3.0)
+        >>> bool(model.problem.solve(solver="CLARABEL") < 25.1443)
+        True
+        """
+        return sites_model(self, rate_price, opening, delay_cost, max_rate, whole)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .sites import SizedSites
 
 MOST_NAMES = 60  # groups and sites that have their names on the map
-SMALL, LARGE = 15.0, 260.0  # areas of the marks of the least and of the largest load
+SMALL, SITE, LARGE = 15.0, 45.0, 260.0  # areas of marks of no load and of the largest load
+GROUPS = 0.3  # area of a group as a part of that of a site
 
 Places = npt.ArrayLike | Mapping[str, Any]
 
@@ -49,48 +50,49 @@ def plot_sites(found: SizedSites, groups_at: Places, sites_at: Places, title: st
     axes = figure.subplots()
     load = found.group_load
     colour_of = np.zeros(len(sites), dtype=int)
-    colour_of[found.open] = np.arange(int(found.open.sum())) % (len(COLOURS) - 1)
+    colour_of[found.open] = np.arange(int(found.open.sum())) % len(COLOURS)
     for g, i in np.argwhere(found.share > 0).tolist():
         ends = np.array([groups[g], sites[i]]).T
         width = 0.4 + 1.4 * float(found.share[g, i])
         axes.plot(*ends, color=COLOURS[colour_of[i]], linewidth=width, alpha=0.7, zorder=1)
-    main = np.argmax(found.share, axis=1)
     axes.scatter(
-        *groups.T,
-        s=SMALL + (LARGE - SMALL) / 3 * load / np.max(load),
-        c=[COLOURS[colour_of[i]] for i in main],
+        groups[:, 0],
+        groups[:, 1],
+        s=SMALL + GROUPS * (LARGE - SMALL) * load / np.max(load),
+        c=[COLOURS[colour_of[i]] for i in np.argmax(found.share, axis=1)],
         edgecolors="white",
         zorder=2,
-        label="groups",
     )
+    area = SITE + (LARGE - SITE) * found.flow / np.max(found.flow)
     for i, (x, y) in enumerate(sites.tolist()):
         is_open = bool(found.open[i])
         axes.scatter(
             x,
             y,
-            s=SMALL + (LARGE - SMALL) * float(found.flow[i] / np.max(found.flow)) + 30,
+            s=float(area[i]),
             marker="s",
             color=COLOURS[colour_of[i]] if is_open else "white",
             edgecolors="black" if is_open else "grey",
-            zorder=3,
+            zorder=4 if is_open else 3,
         )
         if len(sites) <= MOST_NAMES:
-            text = found.site_names[i] + (f"\nrate {found.rate[i]:.4g}" if is_open else "\nclosed")
+            name = found.site_names[i]
             axes.annotate(
-                text,
+                f"{name}: rate {found.rate[i]:.4g}" if is_open else name,
                 (x, y),
-                xytext=(0, 11),
+                xytext=(0, 11 if is_open else -7),
                 textcoords="offset points",
                 ha="center",
-                fontsize="x-small",
+                va="bottom" if is_open else "top",
+                fontsize="small" if is_open else "x-small",
                 color="black" if is_open else "grey",
                 path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                zorder=4,
+                zorder=5 if is_open else 3,
             )
     axes.margins(0.1)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    count = f"{int(found.open.sum())} of {found.open.size} sites open"
+    count = f"{int(found.open.sum())} of {found.open.size} sites open (filled squares)"
     axes.set_title(f"{count}, cost {found.cost:.6g}", fontsize="medium")
     return figure
 

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import block_array, csr_array, eye_array, kron
 
-from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from .ascent import Problem, climb
 from .branches import Node, search
@@ -22,7 +21,7 @@ from .columns import Incumbent, Pool
 from .costs import SiteCosts
 from .cuts import solve_with_cuts
 from .prices import Branch, PriceBound
-from .search import cost_of, moved
+from .search import Assignment, cost_of, moved
 
 GAP = 1e-6  # relative distance of the cost from the bound at which a search ends
 MOST_BRANCHES = 1000
@@ -111,7 +110,9 @@ def choose_sites(
     )
     problem = scaled, fixed * (unit / money), load / unit
     incumbent = Incumbent(problem, first / unit, gap)
-    lower, proof, branches, cuts = _prove(problem, incumbent, max_branches, monotonic() + max_seconds)
+    lower, proof, branches, cuts = _prove(
+        problem, incumbent, max_branches, monotonic() + max_seconds
+    )
     jobs = incumbent.jobs * unit
     total = np.sum(jobs, axis=0)
     cost = float(np.sum(costs.at(jobs, fixed)))
@@ -162,7 +163,7 @@ def _assigned(problem: Problem, jobs: Array, known: Array) -> Array:
     return _whole(moved(costs, fixed, load, site), load, fixed.shape[1])
 
 
-def _whole(site: Array, load: Array, n: int) -> Array:
+def _whole(site: Assignment, load: Array, n: int) -> Array:
     """Return the jobs of each group at each site, shape (G, n), of whole groups."""
     jobs = np.zeros((load.size, n))
     jobs[np.arange(load.size), site] = load
@@ -196,4 +197,4 @@ def _start(costs: SiteCosts, fixed: Array, load: Array) -> Array:
         remedy = f"give rates of more than {used:.6g} times these"
         raise InputError("max_rate", costs.most.tolist(), problem, remedy)
     jobs = found.x[:-1].reshape(groups, n)
-    return jobs * (load / np.sum(jobs, axis=1))[:, None]
+    return np.asarray(jobs * (load / np.sum(jobs, axis=1))[:, None])

@@ -36,7 +36,7 @@ class Pool:
         self._known: set[tuple[int, bytes]] = set()
 
     def add(self, jobs: Array, cost: Array) -> bool:
-        """Add a column for each of n sites, from jobs of shape (G, n); return whether any is new."""
+        """Add a column of each site, from jobs of shape (G, n); return whether one is new."""
         before = len(self.site)
         for i in range(cost.size):
             key = i, jobs[:, i].tobytes()
@@ -152,7 +152,8 @@ def _mix(
     if found.status != 0:
         return None
     part, rest = np.split(np.maximum(found.x, 0.0), [site.size])
-    served, paid = np.zeros((n, groups)), np.bincount(site, part * cost, minlength=n)
+    served, paid = np.zeros((n, groups)), np.zeros(n)
+    np.add.at(paid, site, part * cost)
     np.add.at(served, site, part[:, None] * jobs)
     price = found.eqlin.marginals[:groups] / load
     return Mixed(float(found.fun), price, served.T, paid, float(np.sum(rest)) <= SERVED)
@@ -161,7 +162,7 @@ def _mix(
 def tighten(
     pool: Pool, problem: Problem, branch: Branch, price: Array, incumbent: Incumbent, exact: float
 ) -> Tightened:
-    """Return a bound of a branch within `exact` of the best that prices can prove, if it is reached.
+    """Return a bound of a branch, within `exact` of the best bound unless the rounds end first.
 
     Parameters
     ----------
@@ -182,7 +183,8 @@ def tighten(
     found = price_bound(costs, fixed, load, price, branch)
     bound, mixed = found.bound, None
     pool.add(found.jobs, found.cost)
-    width, factor = BOX * float(np.mean(np.abs(price))), USEFUL
+    mean = max(float(np.mean(np.abs(price))), incumbent.cost / float(np.sum(load)))
+    width, factor = BOX * mean, USEFUL
     for _ in range(ROUNDS):
         if incumbent.excludes(bound):
             break

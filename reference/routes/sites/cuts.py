@@ -66,8 +66,8 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: f
         [(np.where(allowed, fixed, 0.0) * load[:, None]).ravel(), costs.opening, np.ones(n)]
     )
     one_site = hstack([kron(eye_array(groups), np.ones((1, n))), csr_array((groups, 2 * n))])
-    each = eye_array(groups * n)
-    only_open = hstack([each, -kron(np.ones((groups, 1)), eye_array(n)), csr_array((groups * n, n))])
+    each_open = kron(np.ones((groups, 1)), eye_array(n))
+    only_open = hstack([eye_array(groups * n), -each_open, csr_array((groups * n, n))])
     upper = np.concatenate([allowed.ravel().astype(float), np.ones(n), np.full(n, np.inf)])
     whole = np.concatenate([np.ones(groups * n + n), np.zeros(n)])
     cuts: set[tuple[int, bytes]] = set()
@@ -75,7 +75,7 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: f
     sites: list[int] = []
 
     def cut(i: int, y: Array) -> bool:
-        """Add the cut of a site that is tight at `y`, in falling order; return whether it is new."""
+        """Add the cut of a site in the falling order of `y`; return whether it is new."""
         order = np.argsort(-y, kind="stable")
         at = np.zeros((groups + 1, n))
         at[1:, i] = np.cumsum(load[order])
@@ -102,12 +102,13 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: f
             LinearConstraint(one_site.tocsr(), 1.0, 1.0),
             LinearConstraint(vstack([only_open, hstack([below, -slots])]).tocsr(), -np.inf, 0.0),
         ]
+        rest = max(until - monotonic(), LEAST)
         found = milp(
             objective,
             integrality=whole,
             bounds=Bounds(0.0, upper),
             constraints=constraints,
-            options={"mip_rel_gap": 0.1 * incumbent.gap, "time_limit": max(until - monotonic(), LEAST)},
+            options={"mip_rel_gap": 0.1 * incumbent.gap, "time_limit": rest},
         )
         if found.x is None:
             break
@@ -119,5 +120,6 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: f
         new = [cut(i, jobs[:, i]) for i in range(n) if jobs[:, i].any()]
         if incumbent.excludes(bound) or not any(new) or monotonic() > until:
             break
-    error = FEASIBLE * float(np.max(np.abs(objective)) + np.max(costs.variable(np.sum(load) * np.ones(n))))
+    largest = np.max(costs.variable(np.full(n, np.sum(load))))
+    error = FEASIBLE * float(np.max(objective) + largest)
     return CutAnswer(bound - error, len(rows))

@@ -99,7 +99,7 @@ def price_bound(
     served = np.zeros_like(fixed)
     np.put_along_axis(served, order, np.clip(total - ends[:-1], 0.0, jobs), axis=0)
     true = costs.at(served, fixed)
-    size = np.sum((np.abs(sorted_fixed) + np.abs(sorted_price)) * jobs) + np.sum(np.where(np.isfinite(true), true, 0.0))
-    size += np.abs(price) @ load
+    size = np.sum((np.abs(sorted_fixed) + np.abs(sorted_price)) * jobs) + np.abs(price) @ load
+    size += np.sum(true, where=np.isfinite(true))
     bound = price @ load + np.sum(best) - (2 * groups + 32) * EPS * size
     return PriceBound(float(bound), served, true)

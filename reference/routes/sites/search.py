@@ -17,9 +17,16 @@ ROUNDS = 100  # largest number of rounds of moves
 BETTER = 1e-12  # relative saving below which a move is rounding
 
 
+def loads_of(load: Array, site: Assignment, n: int) -> Array:
+    """Return the load of each of n sites."""
+    total = np.zeros(n)
+    np.add.at(total, site, load)
+    return total
+
+
 def cost_of(costs: SiteCosts, fixed: Array, load: Array, site: Assignment) -> float:
     """Return the cost of an assignment of the groups to sites, shape (G,)."""
-    total = np.bincount(site, load, minlength=fixed.shape[1])
+    total = loads_of(load, site, fixed.shape[1])
     return float(np.sum(costs.total(total)) + load @ fixed[np.arange(load.size), site])
 
 
@@ -28,7 +35,7 @@ def moved(costs: SiteCosts, fixed: Array, load: Array, site: Assignment) -> Assi
     site, groups = site.copy(), np.arange(load.size)
     value = cost_of(costs, fixed, load, site)
     for _ in range(ROUNDS * load.size):
-        total = np.bincount(site, load, minlength=fixed.shape[1])
+        total = loads_of(load, site, fixed.shape[1])
         now = costs.total(total)
         with np.errstate(invalid="ignore"):
             more = costs.total(total + load[:, None]) - now + fixed * load[:, None]
@@ -60,7 +67,7 @@ def _closed(
     for i in used if used.size > 1 else ():
         others = used[used != i]
         new = site.copy()
-        total = np.bincount(site[site != i], load[site != i], minlength=fixed.shape[1])
+        total = loads_of(load[site != i], site[site != i], fixed.shape[1])
         for g in np.flatnonzero(site == i)[np.argsort(-load[site == i], kind="stable")]:
             after = costs.total(total + load[g]) - costs.total(total) + fixed[g] * load[g]
             new[g] = others[np.argmin(after[others])]
