@@ -31,7 +31,7 @@ SHOWN = 12  # groups that a printed answer lists
 WHOLE = 1.0 - 1e-9  # share from which on one site serves a group
 
 
-class Sized(NamedTuple):
+class SiteNumbers(NamedTuple):
     """Groups and sites as `sojourn.reference.routes.sites` takes them.
 
     Attributes
@@ -275,7 +275,7 @@ def sized(
     opening: npt.ArrayLike,
     delay_cost: float,
     max_rate: npt.ArrayLike | None,
-) -> Sized:
+) -> SiteNumbers:
     """Return the costs of sites after a check of all numbers; see `Groups.size`."""
     n = len(groups.bank)
     k = _variability(groups)
@@ -293,7 +293,7 @@ def sized(
     remedy = "give a price above 0, or max_rate"
     raise_at_first("rate_price", price, (price > 0) | np.isfinite(most), problem, remedy)
     fixed = weight * (groups.delay + groups.bank.delay)
-    return Sized(SiteCosts(price, opening, k, weight, most), fixed)
+    return SiteNumbers(SiteCosts(price, opening, k, weight, most), fixed)
 
 
 def _variability(groups: Groups) -> Array:
