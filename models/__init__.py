@@ -83,6 +83,7 @@ __all__ = [
     "ServerDelay",
     "ServerPercentile",
     "SizedServers",
+    "SizedSites",
     "Solution",
     "SolverNameError",
     "StaffedPools",

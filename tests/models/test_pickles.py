@@ -136,6 +136,7 @@ RESULTS = {
     "limit of a group": lambda: MaxGroupFlow(group="group 1", station="server 1", share=0.5),
     "judged routes": lambda: REGIONS.evaluate(share=[[0.5, 0.5], [0.5, 0.5]]),
     "tolls over routes": lambda: REGIONS.tolls(),
+    "sites": lambda: REGIONS.size(rate_price=1.0, delay_cost=2.0),
     "largest multiple": lambda: REGIONS.capacity(),
     "used route": lambda: REGIONS.optimum().routes_between("group 1")[0],
     "curve of routes": lambda: CHAIN.curve([1.0, 2.0]),

@@ -24,6 +24,7 @@ REGIONS = Groups(MM1([3.0, 2.0]), load={"north & west": 1.0, "south": 2.0})
 RESULTS = {
     "routes": REGIONS.equilibrium,
     "largest multiple": REGIONS.capacity,
+    "sites": lambda: REGIONS.size(rate_price=1.0, delay_cost=2.0),
     "solution": lambda: SYSTEM.optimum(2.0),
     "evaluation": lambda: SYSTEM.evaluate(2.0, weights=[1, 1]),
     "sizes": lambda: SYSTEM.size(2.0, rate_price=1.0, delay_cost=3.0),

@@ -6,6 +6,7 @@ from .groups import Groups
 from .limits import MaxGroupFlow
 from .listed import Routes
 from .network import Network
+from .sites import SizedSites
 from .solution import LargestLoad, RouteSolution
 from .system import RouteSystem
 from .tolls import RouteTolls
@@ -21,5 +22,6 @@ __all__ = [
     "RouteSystem",
     "RouteTolls",
     "Routes",
+    "SizedSites",
     "UsedRoute",
 ]

@@ -14,6 +14,8 @@ from ....reference.routes import Columns, ListedRoutes
 from ....reference.validation import as_names
 from ...latency.base import Latency, as_latency
 from .inputs import as_rows, named_loads
+from .sites import SizedSites, size_sites
+from .sites_program import SitesModel, sites_model
 from .system import RouteSystem
 
 
@@ -98,3 +100,98 @@ class Groups(RouteSystem):
         work = csr_array((ones, server, ends), shape=(server.size, len(bank)))
         routes = ListedRoutes(Columns(group, work, self.delay[allowed]), loads.size)
         super().__init__(bank, routes, loads, stations, groups, time_unit)
+
+    def size(
+        self,
+        *,
+        rate_price: npt.ArrayLike,
+        delay_cost: float,
+        opening: npt.ArrayLike = 0.0,
+        max_rate: npt.ArrayLike | None = None,
+        gap: float = 1e-6,
+        max_seconds: float = 60.0,
+    ) -> SizedSites:
+        """Return the sites to open, their rates and the groups that they serve at the least cost.
+
+        The servers are candidates for sites. Their own rates do not count; delays do.
+
+        Parameters
+        ----------
+        rate_price : array_like, shape (n,) or ()
+            Price of a unit of rate; 0 only with a largest rate.
+        delay_cost : float
+            Money per job and unit of time.
+        opening : array_like, shape (n,) or (), default 0
+            Cost of each open site.
+        max_rate : array_like, shape (n,) or (), optional
+            Largest rate of each site; inf where there is none. With it a group may be divided.
+        gap : float, default 1e-6
+            Relative distance of the cost from its lower bound at which the search ends.
+        max_seconds : float, default 60
+            Time after which the best choice is returned, with ``certified`` False.
+
+        Returns
+        -------
+        SizedSites
+
+        Raises
+        ------
+        InputError
+            On numbers that do not fit, servers other than `MM1`, `MD1` and `MG1` without base load
+            and batches, and largest rates that cannot carry the loads.
+
+        Notes
+        -----
+        Without largest rates each group is at one site, since all costs are concave in the load.
+        See `sojourn.reference.routes.sites` for the bounds and the search.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> pair = Groups(MM1([1.0, 1.0]), load=[4.0, 6.0], delay=[[0.0, 0.4], [0.4, 0.0]])
+        >>> found = pair.size(rate_price=1.0, delay_cost=2.0, opening=3.0)
+        >>> found.site, found.rate.round(4), round(found.cost, 4)
+        (('server 2', 'server 2'), array([ 0.    , 14.4721]), 25.1443)
+        """
+        return size_sites(self, rate_price, opening, delay_cost, max_rate, gap, max_seconds)
+
+    def size_model(
+        self,
+        *,
+        rate_price: npt.ArrayLike,
+        delay_cost: float,
+        opening: npt.ArrayLike = 0.0,
+        max_rate: npt.ArrayLike | None = None,
+        whole: bool = False,
+    ) -> SitesModel:
+        """Return the choice of sites as a CVXPY problem of second-order cones.
+
+        Its value is a lower bound of the cost; with `whole` it is the cost of whole groups, for a
+        mixed-integer solver such as SCIP.
+
+        Parameters
+        ----------
+        rate_price, delay_cost, opening, max_rate
+            As for `size`.
+        whole : bool, default False
+            Whether the variables that assign groups to sites are 0 or 1.
+
+        Returns
+        -------
+        sojourn.models.systems.routes.sites_program.SitesModel
+
+        Raises
+        ------
+        InputError
+            As for `size`, and on servers with a coefficient of variation above 1, whose delay has
+            no such form.
+
+        Examples
+        --------
+        >>> from sojourn.models import Groups, MM1
+        >>> pair = Groups(MM1([1.0, 1.0]), load=[4.0, 6.0], delay=[[0.0, 0.4], [0.4, 0.0]])
+        >>> model = pair.size_model(rate_price=1.0, delay_cost=2.0, opening=3.0)
+        >>> bool(model.problem.solve(solver="CLARABEL") < 25.1443)
+        True
+        """
+        return sites_model(self, rate_price, opening, delay_cost, max_rate, whole)
