@@ -341,7 +341,6 @@ GOOD: dict[str, Callable[[], Any]] = {
     "MaxGroupFlow.share": lambda: 0.5,
     "Groups.size.rate_price": lambda: [1.0, 1.0],
     "Groups.size_model.rate_price": lambda: [1.0, 1.0],
-    "delay_cost": lambda: 2.0,
     "groups_at": lambda: [[0.0, 0.0], [1.0, 0.0]],
     "sites_at": lambda: [[0.0, 1.0], [1.0, 1.0]],
     "Groups.evaluate.share": lambda: {"north": [0.5, 0.5], "south": [0.5, 0.5]},
