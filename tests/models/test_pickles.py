@@ -217,8 +217,7 @@ def held(value):
     kept = {
         name
         for name in names
-        if name in ("write_problem", "round_to", "percentile_at")
-        if name in ("write_problem", "write_model", "round_to")
+        if name in ("write_problem", "write_model", "round_to", "percentile_at")
         or isinstance(getattr(type(value), name, None), cached_property)
     }
     plain = repr(value) if not names or isinstance(value, float) else ""
