@@ -14,6 +14,7 @@ from ..limits import cheapest
 from ..optimum_equilibrium import Split, optimum
 from .joint_costs import FreeServers
 
+LEAST, LARGEST = 1e-30, 1e30  # of amounts, so that their products have all their digits
 HALVINGS = 60  # of the rate that a budget buys beyond the load
 
 
@@ -21,8 +22,11 @@ def check_servers(servers: FreeServers) -> None:
     """Raise InputError on numbers that no servers have, and on rates that cannot carry the load."""
     for name in ("k", "delay", "price", "low", "high", "opening"):
         array = getattr(servers, name)
-        good = (array >= (0.5 if name == "k" else 0.0)) & ((name == "high") | np.isfinite(array))
-        raise_at_first(name, array, good, "is not in its range", "give a number, 0 or more")
+        good = (array == 0) | ((array >= LEAST) & (array <= LARGEST))
+        good = (good & (array >= 0.5)) if name == "k" else good
+        good = (good | np.isposinf(array)) if name == "high" else good
+        remedy = f"give a number up to {LARGEST:g}, 0 or more"
+        raise_at_first(name, array, good, "is not in its range", remedy)
     fits, remedy = servers.high >= servers.low, "let the bounds not cross"
     raise_at_first("high", servers.high, fits, "is below the least rate", remedy)
     bounded = (servers.price > 0) | np.isfinite(servers.high)

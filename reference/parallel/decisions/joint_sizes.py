@@ -27,11 +27,11 @@ import numpy.typing as npt
 
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
-from ...validation import as_floats, as_integer, as_positive, as_server_array, check_within
+from ...validation import as_floats, as_integer, as_server_array, check_within
 from .joint_bound import Box, Costs, Relaxed
 from .joint_costs import FreeServers
 from .joint_goals import Cost, Delay, Goal, Money, Plan
-from .joint_limits import check_servers, split_at
+from .joint_limits import LARGEST, LEAST, check_servers, split_at
 
 GAP = 1e-6
 LEAST_GAP = 1e-10
@@ -189,8 +189,9 @@ def goal_of(
     if len(given) != 1:
         remedy = "give delay_cost=, budget= or mean_delay="
         raise InputError("joint_sizes", given, "is not one question", remedy)
-    total = as_positive("load", load, "give a load in jobs per unit of time")
-    amount = as_positive(given[0], asked[given[0]], "give a number above 0")
+    problem, remedy = "is not in its range", f"give a number from {LEAST:g} to {LARGEST:g}"
+    total = check_within("load", load, LEAST, LARGEST, problem, remedy)
+    amount = check_within(given[0], asked[given[0]], LEAST, LARGEST, problem, remedy)
     fields = {"k": k, "delay": delay, "price": price, "low": low, "high": high, "opening": opening}
     arrays = {name: as_floats(name, value) for name, value in fields.items()}
     n = max(array.size for array in arrays.values())  # arrays of other lengths are refused
@@ -246,6 +247,7 @@ class Search:
         Number of boxes that were divided.
     """
 
+    @np.errstate(all="ignore")
     def __init__(self, goal: Goal, gap: float = GAP, max_nodes: int = MAX_NODES) -> None:
         problem, remedy = "is not a distance above rounding error", "give one such as 1e-6"
         self.gap = check_within("gap", gap, LEAST_GAP, 1.0, problem, remedy)
@@ -285,6 +287,7 @@ class Search:
         """Return whether no flows of a box of this bound are better by more than the gap."""
         return self.best.value <= bound * (1.0 + self.gap)
 
+    @np.errstate(all="ignore")
     def divide(self) -> None:
         """Divide the box of the least bound.
 
@@ -396,6 +399,7 @@ class Search:
                 break
         return plan
 
+    @np.errstate(all="ignore")
     def result(self) -> JointSizes:
         """Return the best split and rates so far, with the bounds of the least value."""
         goal, servers = self.goal, self.goal.servers
@@ -412,7 +416,7 @@ class Search:
             slope = servers.delay + (1.0 + servers.k * (best.rate / spare) ** 2) / best.rate
         error = SUM * math.fsum(np.where(flow > 0, flow * slope, 0.0).tolist())
         upper = value * (1.0 + UPPER) + goal.worth(error, best)
-        gap = value / lower - 1.0 if lower > 0 else math.inf
+        gap = 0.0 if value <= lower else value / lower - 1.0 if lower > 0 else math.inf
         return JointSizes(
             flow,
             best.rate,

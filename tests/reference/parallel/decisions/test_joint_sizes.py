@@ -202,7 +202,7 @@ def random_case(seed):
     return Case((load, k, delay, price, low, high), {kind: amounts[kind]}, opening)
 
 
-@pytest.mark.parametrize("seeds", chunks(240, 8, often=8))
+@pytest.mark.parametrize("seeds", chunks(240, 4, often=4))
 def test_random_systems_against_grids(seeds):
     for seed in seeds:
         case = random_case(seed)
@@ -241,7 +241,7 @@ def test_the_bound_is_that_of_mixtures_as_a_linear_program():
 
 @pytest.mark.parametrize("max_nodes", [0, 3, 20])
 def test_a_search_that_ends_early_has_true_bounds(max_nodes):
-    for seed in (4, 7):
+    for seed in (4,):
         rng, n, load = np.random.default_rng(seed), 12, 100.0
         servers, high = random_numbers(rng, n, 3.0), rng.uniform(10.0, 35.0, n)
         asked = {"budget": 1.4 * load * servers[2].mean()}
