@@ -244,7 +244,7 @@ def test_names_of_hosts_differ(sojourn, file):
 
 def test_folders_of_systems_offer_commands():
     found = [function.__name__ for function in command.commands_of_systems()]
-    assert found == [function.__name__ for function in own.COMMANDS] == ["weights"]
+    assert found == [function.__name__ for function in own.COMMANDS] == ["weights", "size"]
 
 
 def test_settings_of_a_command_are_in_the_scenario(file):

@@ -127,16 +127,12 @@ def rates_at_split(
     >>> round(rates_at_split(x, 1.0, delay, price, mean_delay=0.03).cost, 6)
     271.986898
     """
-    asked = {"budget": budget, "mean_delay": mean_delay, "money_price": money_price}
-    given = [name for name, value in asked.items() if value is not None]
+    given = deciding(budget=budget, mean_delay=mean_delay, money_price=money_price)
     if len(given) != 1:
         remedy = "give budget=, mean_delay= or money_price="
-        raise InputError("rates_at_split", given, "is not one question", remedy)
-    (name,) = given
-    largest = math.inf if name == "mean_delay" else LARGEST_AMOUNT
-    problem, remedy = "is not an amount above 0", f"give {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
-    value = check_within(name, asked[name], LEAST_AMOUNT, largest, problem, remedy)
-    opening = check_within("opening", opening, 0.0, LARGEST_AMOUNT, "is no money", "give 0 or more")
+        raise InputError("rates_at_split", list(given), "is not one question", remedy)
+    ((name, value),) = given.items()
+    opening = as_opening(opening)
     servers = Servers.checked(flow, k, delay, price, low, high)
     if name == "budget":
         return _for_budget(servers, value, opening)
@@ -145,6 +141,28 @@ def rates_at_split(
     spare = servers.at(1.0 / math.sqrt(value)).spare
     worth = servers.cost(spare) + servers.total(spare) / value
     return servers.answer(spare, value, worth, worth, 0.0)
+
+
+def deciding(**asked: float | None) -> dict[str, float]:
+    """Return the amounts that are given, as floats; InputError unless they are above 0."""
+    problem, remedy = "is not an amount above 0", f"give {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    return {
+        name: check_within(
+            name,
+            value,
+            LEAST_AMOUNT,
+            math.inf if name == "mean_delay" else LARGEST_AMOUNT,
+            problem,
+            remedy,
+        )
+        for name, value in asked.items()
+        if value is not None
+    }
+
+
+def as_opening(opening: object) -> float:
+    """Return the money for openings as a float; InputError unless it is 0 or more."""
+    return check_within("opening", opening, 0.0, LARGEST_AMOUNT, "is no money", "give 0 or more")
 
 
 class Point(NamedTuple):

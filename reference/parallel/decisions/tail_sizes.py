@@ -24,7 +24,7 @@ from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_shape, check_list
 from .late_sizes import rates_for_late_share
-from .sizes import Servers, SizedRates, rates_at_split
+from .sizes import Servers, SizedRates, as_opening, deciding, rates_at_split
 
 MOST_LATE = 8  # largest number of shares of late jobs, any of which can bind
 STEPS = 100  # largest number of Newton steps, over prices and of each server
@@ -132,8 +132,8 @@ def rates_for_targets(
     >>> found.rate.round(3), round(found.cost, 3), round(found.total_delay / 190.0, 6)
     (array([ 90.409,  64.988, 142.138]), 226.467, 0.04)
     """
-    asked = {"budget": budget, "mean_delay": mean_delay, "money_price": money_price}
-    bounds = (low, high)
+    asked = deciding(budget=budget, mean_delay=mean_delay, money_price=money_price)
+    bounds, opening = (low, high), as_opening(opening)
     late = [
         as_shape(f"late[{i}]", v, (2,)).tolist() for i, v in enumerate(check_list("late", late))
     ]
@@ -141,24 +141,25 @@ def rates_for_targets(
         raise InputError("late", late, f"has more than {MOST_LATE} entries", "give fewer")
     for within, at_most in late:  # refuses a share that no rates meet
         rates_for_late_share(flow, delay, price, *bounds, within=within, at_most=at_most)
-    if any(value is not None for value in asked.values()):
-        rates_at_split(flow, 1.0, delay, price, *bounds, **asked, opening=opening)  # type: ignore[arg-type]
+    if asked:
+        rates_at_split(flow, 1.0, delay, price, *bounds, **asked, opening=opening)
     servers = Servers.checked(flow, 1.0, delay, price, low, high)
     tau = np.array([within for within, _ in late])[:, None] - servers.delay
     terms = Terms(servers, np.where(servers.used, np.maximum(tau, 0.0), 0.0))
     shares = [at_most * servers.load for _, at_most in late]
     goal, bound = np.zeros(2 + len(shares)), np.array([math.inf, math.inf, *shares])
     goal[0] = 1.0
-    if mean_delay is not None:
-        bound[1] = mean_delay * servers.load
-    if money_price is not None:
-        goal[1] = 1.0 / money_price
-    if budget is not None:
+    if "mean_delay" in asked:
+        bound[1] = asked["mean_delay"] * servers.load
+    if "money_price" in asked:
+        goal[1] = 1.0 / asked["money_price"]
+    if "budget" in asked:
+        money = asked["budget"] - opening
         cheap = servers.cost(terms.best(_weights(terms, goal, bound)))
-        if cheap * (1 + NEAR) > budget - opening:
+        if cheap * (1 + NEAR) > money:
             problem, amount = "is not above the least cost for the late jobs", cheap + opening
             raise InputError("budget", budget, problem, f"give more than {amount:.12g}")
-        goal[:2], bound[0] = (0.0, 1.0), budget - opening
+        goal[:2], bound[0] = (0.0, 1.0), money
     return _answer(terms, goal, bound, _weights(terms, goal, bound))
 
 
