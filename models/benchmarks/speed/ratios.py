@@ -52,6 +52,8 @@ OURS = (
     "queues",
     "whole weights",
     "least percentile",
+    "rates",
+    "split and rates",
 )
 """Values of ``who`` that are this library; the others are compared with them."""
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
