@@ -97,13 +97,11 @@ class SizedSites(HtmlTable):
     ...     delay=[[0.0, 0.5, 0.9], [0.5, 0.0, 0.6], [0.9, 0.6, 0.0]],
     ...     names=["west", "mid", "east"],
     ... )
-    >>> towns.size(rate_price=1.0, opening=2.0, delay_cost=3.0)
-    2 of 3 sites open for load 13: cost 36.8740391, mean delay 0.42354
-      certified within 5.7e-14 (prices)
-      rates 19.3563, opening 4, delays 13.5177
-      west  flow        0  rate        0  closed
-      mid   flow        3  rate        6  b
-      east  flow       10  rate  15.4772  a, c
+    >>> found = towns.size(rate_price=1.0, opening=2.0, delay_cost=3.0)
+    >>> found.site, round(found.cost, 6), found.certified
+    (('west', 'west', 'east'), 39.150433, True)
+    >>> found.rate.round(4)
+    array([11.5826,  0.    , 10.2426])
     """
 
     load: float
