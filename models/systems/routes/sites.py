@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ....reference.amounts import LARGE, RANGE, SMALL, as_amount, as_amounts
 from ....reference.base_load import SharedServers
 from ....reference.errors import Array, InputError
 from ....reference.html_table import HtmlTable
@@ -277,16 +278,14 @@ def sized(
     """Return the costs of sites after a check of all numbers; see `Groups.size`."""
     n = len(groups.bank)
     k = _variability(groups)
-    price = as_server_array("rate_price", rate_price, n)
-    remedy = "give money per unit of rate"
-    good = (price >= 0) & np.isfinite(price)
-    raise_at_first("rate_price", price, good, "is no price", remedy)
-    opening = as_server_array("opening", opening, n)
-    good = (opening >= 0) & np.isfinite(opening)
-    raise_at_first("opening", opening, good, "is no cost of an open site", "give 0 or more")
-    weight = as_positive("delay_cost", delay_cost, "give money per job and unit of time")
+    price = as_amounts("rate_price", rate_price, n)
+    opening = as_amounts("opening", opening, n)
+    weight = as_amount("delay_cost", delay_cost, "give money per job and unit of time")
     most = np.full(n, np.inf) if max_rate is None else as_server_array("max_rate", max_rate, n)
-    raise_at_first("max_rate", most, most > 0, "is no rate", "give more than 0, or inf for none")
+    good = (most >= SMALL) & ((most <= LARGE) | (most == np.inf))
+    raise_at_first(
+        "max_rate", most, good, "is no rate", f"give a rate above 0{RANGE}, or inf for none"
+    )
     problem = "is free, and there is no largest rate"
     remedy = "give a price above 0, or max_rate"
     raise_at_first("rate_price", price, (price > 0) | np.isfinite(most), problem, remedy)

@@ -15,9 +15,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGE, SMALL
 from ...errors import Array, InputError
 from ...validation import as_fraction, check_within
-from .sizes import LARGEST_AMOUNT, LEAST_AMOUNT, Servers, SizedRates, increasing_root
+from .sizes import Servers, SizedRates, increasing_root
 
 
 def rates_for_late_share(
@@ -61,7 +62,7 @@ def rates_for_late_share(
     """
     servers = Servers.checked(flow, 1.0, delay, price, low, high)
     remedy = "give a time above 0"
-    latest = check_within("within", within, LEAST_AMOUNT, LARGEST_AMOUNT, "is not a time", remedy)
+    latest = check_within("within", within, SMALL, LARGE, "is not a time", remedy)
     time = latest - servers.delay
     share = as_fraction("at_most", at_most, "the jobs")
     some = (time > 0) & servers.used

@@ -31,12 +31,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGE, SMALL
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_floats, as_server_array, check_within, raise_at_first
 
-LEAST_AMOUNT, LARGEST_AMOUNT = 1e-100, 1e100
-"""Bounds of prices, rates and flows within which no product of some of them overflows."""
 STEPS = 200  # largest number of Newton steps and halvings over all servers
 SERVER_STEPS = 40  # largest number of Newton steps of each server
 CLOSE = 1e-8  # relative Newton step from which on the next one is below rounding
@@ -145,13 +144,13 @@ def rates_at_split(
 
 def deciding(**asked: float | None) -> dict[str, float]:
     """Return the amounts that are given, as floats; InputError unless they are above 0."""
-    problem, remedy = "is not an amount above 0", f"give {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    problem, remedy = "is not an amount above 0", f"give {SMALL:g} to {LARGE:g}"
     return {
         name: check_within(
             name,
             value,
-            LEAST_AMOUNT,
-            math.inf if name == "mean_delay" else LARGEST_AMOUNT,
+            SMALL,
+            math.inf if name == "mean_delay" else LARGE,
             problem,
             remedy,
         )
@@ -162,7 +161,7 @@ def deciding(**asked: float | None) -> dict[str, float]:
 
 def as_opening(opening: object) -> float:
     """Return the money for openings as a float; InputError unless it is 0 or more."""
-    return check_within("opening", opening, 0.0, LARGEST_AMOUNT, "is no money", "give 0 or more")
+    return check_within("opening", opening, 0.0, LARGE, "is no money", "give 0 or more")
 
 
 class Point(NamedTuple):
@@ -206,9 +205,9 @@ class Servers:
         names = ("flow", "k", "delay", "price", "low", "high")
         arrays = {name: as_floats(name, value) for name, value in zip(names, given, strict=True)}
         for name, array in arrays.items():
-            good = (array == 0) | ((array >= LEAST_AMOUNT) & (array <= LARGEST_AMOUNT))
+            good = (array == 0) | ((array >= SMALL) & (array <= LARGE))
             good &= (name != "k") | (array >= 0.5)
-            remedy = f"give a number up to {LARGEST_AMOUNT:g}, 0 or more"
+            remedy = f"give a number up to {LARGE:g}, 0 or more"
             good |= (name == "high") & (array == np.inf)
             raise_at_first(name, array, good, "is not in its range", remedy)
         n = arrays["flow"].size

@@ -22,15 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import SMALL, as_amounts
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_positive, place, raise_at_first
 from .knapsack import Found, Knapsack
 from .staffing import (
-    SMALL,
     LoadedPools,
     Measure,
-    as_amounts,
     as_counts,
     as_pools,
     first_within,

@@ -24,11 +24,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import as_amount, as_amounts
 from ...compensated_sum import EPS, TINY
 from ...erlang import MAX_SERVERS, Stations, at_price, log_full_probability
 from ...errors import Array, InputError
 from ...validation import as_positive, raise_at_first
-from .staffing import LoadedPools, as_amount, as_amounts, as_counts, as_pools, first_within
+from .staffing import LoadedPools, as_counts, as_pools, first_within
 from .weight_units import Counts
 
 MOST_CELLS = 200_000  # largest number of pairs of a station and a number of servers

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGE, RANGE, SMALL
 from ...compensated_sum import EPS, exact_product
 from ...erlang import MAX_SERVERS, Stations, log_full_probability
 from ...errors import Array, InputError
@@ -32,15 +33,12 @@ from ...validation import (
     as_floats,
     as_server_array,
     check_flag,
-    check_within,
     place,
     raise_at_first,
 )
 from .weight_units import Counts
 
 Measure = Callable[[Counts], Array]
-SMALL, LARGE = 1e-100, 1e100  # range of rates, delays and prices, against overflow
-RANGE = f", from {SMALL} to {LARGE}"
 
 
 class PoolWaits(NamedTuple):
@@ -149,19 +147,6 @@ def as_pools(rate: npt.ArrayLike, load: npt.ArrayLike) -> LoadedPools:
             problem = f"has the shape {a.shape} for {n} pools"
             raise InputError(name, a.tolist(), problem, "give one number per pool, or one for all")
     return LoadedPools(*(np.array(np.broadcast_to(a, n)) for a in (rates, loads)))
-
-
-def as_amounts(field: str, value: npt.ArrayLike, n: int) -> Array:
-    """Return n prices or delays, 0 or more; InputError on others."""
-    given = as_server_array(field, as_floats(field, value), n)
-    good = (given == 0) | ((given >= SMALL) & (given <= LARGE))
-    raise_at_first(field, given, good, "is out of range", f"give 0 or more{RANGE}")
-    return given
-
-
-def as_amount(field: str, value: float) -> float:
-    """Return one price above 0; InputError on others."""
-    return check_within(field, value, SMALL, LARGE, "is out of range", f"give it above 0{RANGE}")
 
 
 def as_counts(field: str, value: npt.ArrayLike, n: int) -> Counts:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .....reference.amounts import as_amounts
 from .....reference.erlang import MAX_SERVERS
 from .....reference.errors import Array, InputError
 from .....reference.parallel.decisions.staffed_pools import (
@@ -19,7 +20,6 @@ from .....reference.parallel.decisions.staffed_pools import (
 )
 from .....reference.parallel.decisions.staffing import (
     LoadedPools,
-    as_amounts,
     as_counts,
     as_pools,
     least_for,

@@ -86,11 +86,11 @@ def test_families_and_delays_of_servers():
     ("field", "change", "words"),
     [
         ("rate_price[1]", {"rate_price": [1.0, 0.0]}, "max_rate"),
-        ("rate_price[0]", {"rate_price": [-1.0, 1.0]}, "is no price"),
+        ("rate_price[0]", {"rate_price": [-1.0, 1.0]}, "out of range"),
         ("rate_price", {"rate_price": [1.0, 1.0, 1.0]}, "each of 2"),
         ("opening[1]", {"opening": [1.0, math.inf]}, "0 or more"),
         ("delay_cost", {"delay_cost": 0.0}, "above 0"),
-        ("max_rate[0]", {"max_rate": [0.0, 20.0]}, "more than 0"),
+        ("max_rate[0]", {"max_rate": [0.0, 20.0]}, "rate above 0"),
         ("max_rate", {"max_rate": [3.0, 5.0]}, "no more than 0.8 times.*more than 1.25 times"),
         ("gap", {"gap": 0.0}, "relative error"),
         ("max_seconds", {"max_seconds": 0.0}, "seconds"),

@@ -53,10 +53,10 @@ class DayProgram:
         **options
             Arguments of ``cvxpy.Problem.solve``, such as ``solver="CLARABEL"``.
         """
-        self.flow.value = flows / self.unit
-        self.square.value = self.flow.value**2
+        scaled = flows / self.unit
+        self.flow.value, self.square.value = scaled, scaled**2
         self.problem.solve(**options)
-        return np.asarray(self.rate.value * self.unit)
+        return np.asarray(self.rate.value) * self.unit
 
 
 def day_program(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ......reference.amounts import LARGE, SMALL
 from ......reference.errors import Array, InputError
-from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
 from ......reference.validation import as_floats, raise_at_first
 from .....core.curve import CurvePlan
 from .....core.table import Mask, Table
@@ -119,7 +119,7 @@ def frontier(
     from .....frontend.curve_dataset import Curve  # xarray takes long to import
 
     money = np.atleast_1d(as_floats("budgets", budgets))
-    good = (money >= LEAST_AMOUNT) & (money <= LARGEST_AMOUNT)
+    good = (money >= SMALL) & (money <= LARGE)
     raise_at_first("budgets", money, good, "is no amount of money", "give a number above 0")
     if money.ndim != 1 or not money.size:
         remedy = "give one amount of money or several"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ......reference.amounts import LARGE, SMALL, as_amount
 from ......reference.errors import Array, InputError, LoadError
 from ......reference.parallel.decisions.day_numbers import durations
 from ......reference.parallel.decisions.scalable import check_scalable
-from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
 from ......reference.parallel.optimum_equilibrium import check_load, optimum
 from ......reference.validation import (
     as_floats,
@@ -30,7 +30,7 @@ from ......reference.validation import (
 from .....core.solution import SUM
 from ...late_share import LateShare
 from ...limits import ServerPercentile
-from .targets import MeanDelay, RateBudget, ServerDelay, as_amount
+from .targets import MeanDelay, RateBudget, ServerDelay
 
 if TYPE_CHECKING:
     from .....latency.base import Latency
@@ -207,8 +207,8 @@ def _loads(load: npt.ArrayLike, duration: npt.ArrayLike | None) -> tuple[Array, 
     if not loads.size:
         raise LoadError("load", [], "is an empty list", "give one load or several")
     # a part of the day can be without jobs, but not the whole day
-    good = (given >= LEAST_AMOUNT) & (given <= LARGEST_AMOUNT) | (given == 0) & loads.any()
-    remedy = f"give loads from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
+    good = (given >= SMALL) & (given <= LARGE) | (given == 0) & loads.any()
+    remedy = f"give loads from {SMALL:g} to {LARGE:g}"
     raise_at_first("load", given, good, "is no load", remedy, LoadError)
     return loads, durations(duration, loads.size)
 
@@ -235,14 +235,14 @@ def _flows(system: ParallelServers, loads: Array, split: Any) -> Array | None:
 def _amounts(field: str, value: npt.ArrayLike, n: int, what: str) -> Array:
     """Return n finite numbers of 0 or more; InputError on others."""
     array = as_floats(field, value)
-    remedy = f"give a number up to {LARGEST_AMOUNT:g}, 0 or more"
+    remedy = f"give a number up to {LARGE:g}, 0 or more"
     raise_at_first(field, array, _fits(array), f"is not {what}", remedy)
     return as_server_array(field, array, n)
 
 
 def _fits(amount: Array) -> Any:
     """Return whether amounts are 0 or more and no product of some of them overflows."""
-    return (amount == 0) | ((amount >= LEAST_AMOUNT) & (amount <= LARGEST_AMOUNT))
+    return (amount == 0) | ((amount >= SMALL) & (amount <= LARGE))
 
 
 def _check_bounds(

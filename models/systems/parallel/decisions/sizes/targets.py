@@ -7,17 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ......reference.amounts import as_amount
 from ......reference.errors import Array
-from ......reference.parallel.decisions.sizes import LARGEST_AMOUNT, LEAST_AMOUNT
-from ......reference.validation import as_floats, as_server_array, check_within, raise_at_first
+from ......reference.validation import as_floats, as_server_array, raise_at_first
 
 NO_TIME = ("is not a time above 0", "give it in the unit of the delays")
-
-
-def as_amount(field: str, value: object, remedy: str) -> float:
-    """Return an amount above 0 as a float; InputError on others, and where products overflow."""
-    problem = f"is not a number above 0, from {LEAST_AMOUNT:g} to {LARGEST_AMOUNT:g}"
-    return check_within(field, value, LEAST_AMOUNT, LARGEST_AMOUNT, problem, remedy)
 
 
 @dataclass(frozen=True)
