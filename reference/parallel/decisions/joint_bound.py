@@ -15,6 +15,7 @@ within a budget B, and G - w L T the least money for a mean delay of at most T. 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -87,7 +88,8 @@ class Relaxed(NamedTuple):
     above: Array
 
 
-class Point(NamedTuple, Generic[What]):
+@dataclass(frozen=True)
+class Point(Generic[What]):
     """Point of a concave function: argument, value and slope, and the answer there."""
 
     at: float

@@ -54,7 +54,7 @@ def search(
     most : int
         Largest number of branches.
     until : float
-        Time of `time.monotonic` after which no branch is looked at.
+        Time of ``time.monotonic`` after which no branch is looked at.
     """
     waiting, order = [first], count(first.order + 1)
     followed: Node | None = None

@@ -56,7 +56,7 @@ def solve_with_cuts(pool: Pool, problem: Problem, incumbent: Incumbent, until: f
     incumbent : Incumbent
         A choice; better ones are stored in it.
     until : float
-        Time of `time.monotonic` at which the last program stops.
+        Time of ``time.monotonic`` at which the last program stops.
     """
     costs, fixed, load = problem
     groups, n = fixed.shape
