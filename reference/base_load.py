@@ -181,7 +181,8 @@ class SharedServers(PollaczekKhinchine):
 
         It is so in one queue, served first come, first served, with jobs that come one by one.
         """
-        one_queue = self.base_priority is None or self.base_priority == EQUAL
+        no_other = np.asarray(self.base) == 0.0
+        one_queue = self.base_priority is None or no_other | (self.base_priority == EQUAL)
         return np.broadcast_to(one_queue & (self._before == 0.0), self.rate.shape)
 
     @property
