@@ -266,7 +266,7 @@ def test_percentiles_of_one_queue_alone():
     slower = ParallelServers(MM1(np.subtract(RATE, BASE), DELAY)).optimum(LOAD, subject_to=[limit])
     assert found.mean_delay == pytest.approx(slower.mean_delay, rel=1e-12)
     for given in ({"base": BASE, "base_priority": ["equal", "last", "last"]}, {"batch": 3}):
-        with pytest.raises(InputError, match=r"^servers\[[01]\] = 'MM1': .* priorities or batches"):
+        with pytest.raises(InputError, match=r"^servers\[[02]\] = 'MM1': .* priorities or batches"):
             ParallelServers(MM1(RATE, DELAY, **given)).optimum(LOAD, subject_to=[limit])
 
 
