@@ -385,7 +385,7 @@ class SplitDecisions(SplitTasks):
             ``delay`` with ``gap``, ``certified`` and ``delay_lower``, ``cost`` and
             ``price_of_money`` over ``budget``; ``rate``, ``flow`` and ``open`` also over
             ``server``. The attributes ``present_cost`` and ``present_delay`` are those of the
-            present rates.
+            present rates. ``plot()`` draws it, and marks the budgets at which servers open.
 
         Raises
         ------

@@ -270,7 +270,8 @@ def _fields(
     latency = bank.latency(flow, spare_capacity)
     mean = math.fsum((flow * np.where(used, latency, 0.0)).tolist()) / load
     filled = tuple(np.array(names, dtype=object)[full])
-    sacrificed = [f"{', '.join(filled)} carry jobs {HOPELESS}"] if filled else []
+    verb = "carries" if len(filled) == 1 else "carry"
+    sacrificed = [f"{', '.join(filled)} {verb} jobs {HOPELESS}"] if filled else []
     return {
         "load": load,
         "names": names,

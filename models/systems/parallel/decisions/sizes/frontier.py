@@ -22,7 +22,7 @@ from .targets import RateBudget
 
 if TYPE_CHECKING:
     from .....core.variables import Rows, Variable
-    from .....frontend.curve_dataset import Curve
+    from .frontier_dataset import Frontier
 
 BLOCK = 4  # budgets solved at once; an interruption loses them
 
@@ -102,7 +102,7 @@ def frontier(
     budgets: npt.ArrayLike,
     refine: bool | float,
     answer: Callable[[SizeProblem], SizedServers],
-) -> Curve:
+) -> Frontier:
     """Return the frontier; see `ParallelServers.size_frontier`.
 
     Parameters
@@ -116,7 +116,7 @@ def frontier(
     answer : callable
         From a question to its answer.
     """
-    from .....frontend.curve_dataset import Curve  # xarray takes long to import
+    from .frontier_dataset import Frontier  # xarray takes long to import
 
     money = np.atleast_1d(as_floats("budgets", budgets))
     good = (money >= SMALL) & (money <= LARGE)
@@ -161,7 +161,7 @@ def frontier(
         drawn=("delay",),
         coords={"server": ("server", list(system.names))},
         attrs={"load": problem.mean_load, **present(problem)},
-        dataset_type=Curve,
+        dataset_type=Frontier,
     ).solve()
     return found  # type: ignore[no-any-return]
 

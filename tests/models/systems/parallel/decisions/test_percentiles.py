@@ -88,7 +88,7 @@ def test_a_server_is_sacrificed_with_a_caveat_and_a_limit_keeps_it_stable():
     assert free.mean_delay == math.inf
     assert free.late_share == pytest.approx((10.0 + 9.0 * math.exp(-1.0)) / 19.0, rel=1e-14)
     (caveat,) = free.caveats
-    assert caveat.startswith("far carry jobs at their rate, where jobs wait without end")
+    assert caveat.startswith("far carries jobs at their rate, where jobs wait without end")
     assert "MaxUtilisation" in str(free)
     assert json.loads(json.dumps(free.to_dict(), allow_nan=False))["mean_delay"] is None
     capped = system.least_late_share(19.0, within=1.0, subject_to=[MaxUtilisation([1.0, 0.98])])
