@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import cvxpy as cp
 import numpy as np
 
+from ....reference.amounts import LARGE
 from ....reference.errors import Array
 from ....reference.mg1 import MM1
 from ....reference.server_bank import ServerBank
@@ -82,6 +83,8 @@ class LateShare(ConvexLimit):
         if not all(exponential):
             return None
         time, n = self._time - bank.delay, len(bank)
+        if time.max() > LARGE / bank.rate.max():  # products would be no floats
+            return None
         unit = float(np.exp(np.log(bank.rate).mean()))  # x and u in units in which they are near 1
         late, x = cp.Variable(n, nonneg=True), flow / unit
         some = time > 0

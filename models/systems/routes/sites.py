@@ -225,7 +225,7 @@ def size_sites(
     max_seconds: float,
 ) -> SizedSites:
     """Return the open sites, rates and assignment of least cost; see `Groups.size`."""
-    check_gap(gap)
+    gap = check_gap(gap)
     max_seconds = as_positive("max_seconds", max_seconds, "give a time in seconds above 0")
     costs, fixed = sized(groups, rate_price, opening, delay_cost, max_rate)
     load = groups.group_load

@@ -195,7 +195,8 @@ def tighten(
         if mixed.served:
             incumbent.offer(mixed.jobs)
         found = price_bound(costs, fixed, load, mixed.price, branch)
-        if found.bound > bound:
+        rises = found.bound > bound
+        if rises:
             bound, price = found.bound, mixed.price
         new = pool.add(found.jobs, found.cost)
         near = mixed.value - bound <= exact
@@ -203,4 +204,6 @@ def tighten(
             break
         if near or not new:
             width, factor = 2 * width, 10 * factor
+        elif rises and not mixed.served:  # near full sites prices are far from their start
+            width *= 2
     return Tightened(bound, price, mixed)

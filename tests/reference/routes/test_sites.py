@@ -211,3 +211,11 @@ def test_rates_that_cannot_carry_the_loads_are_refused():
         choose_sites(
             SiteCosts(*np.ones((3, 2)), 1.0, np.array([3.0, 5.0])), np.ones((2, 2)), np.full(2, 5.0)
         )
+
+
+def test_sites_that_are_nearly_full_are_certified():
+    fixed = np.array([[0.13, 0.11, 0.07], [0.11, 0.05, 0.14]])
+    most = np.full(3, 2.0 / 3.0 * (1 + 1e-5))
+    costs = SiteCosts(np.ones(3), np.full(3, 2.0), np.full(3, 0.5), 0.06, most)
+    found = choose_sites(costs, fixed, np.ones(2))
+    assert found.cost * (1 - 1e-6) <= found.lower <= found.cost
