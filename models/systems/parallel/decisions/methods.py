@@ -288,7 +288,7 @@ class SplitDecisions(SplitTasks):
         max_nodes : int, default 10,000
             Largest number of boxes that the search for the best split divides.
         throw : bool, default True
-            Whether `NotCertifiedError` is raised where that search misses the gap. With False the
+            Whether `NotCertifiedError` is raised where an answer misses the gap. With False the
             best answer is returned, with ``certified`` False.
 
         Returns

@@ -23,7 +23,7 @@ class FrontierPlot(CurvePlot):
         return plot_frontier(self._data, title)
 
 
-class Frontier(Curve):
+class Frontier(Curve):  # type: ignore[no-untyped-call]  # as Curve
     """The least mean delays over budgets; see `ParallelServers.size_frontier`."""
 
     __slots__ = ()

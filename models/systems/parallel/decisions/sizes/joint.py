@@ -11,7 +11,7 @@ from typing import Any
 from ......reference.errors import InputError
 from ......reference.parallel.decisions.joint_sizes import Search, goal_of
 from ......reference.pickling import as_raised
-from .....core.errors import NotCertifiedError
+from ......reference.plural import counted
 from .....core.progress import StatusLine
 from .at_split import FIELDS
 from .problem import SizeProblem
@@ -32,7 +32,9 @@ class SizesInterruptedError(KeyboardInterrupt):
     """
 
     def __init__(self, found: Any) -> None:
-        super().__init__(f"stopped after {found.nodes} boxes, gap {found.certificate.gap:.1e}")
+        super().__init__(
+            f"stopped after {counted(found.nodes, 'node')}, gap {found.certificate.gap:.1e}"
+        )
         self.found = found
 
     __reduce__ = as_raised
@@ -46,8 +48,6 @@ def sized_with_split(problem: SizeProblem) -> SizedServers:
     InputError
         On targets of single servers and of late jobs; on rates that cannot carry the load, and a
         budget or mean delay that no split can meet.
-    NotCertifiedError
-        Where the search ends with a larger gap, unless ``problem.throw`` is False.
     """
     for i, target in enumerate(problem.targets):
         if not isinstance(target, RateBudget | MeanDelay):
@@ -63,16 +63,10 @@ def sized_with_split(problem: SizeProblem) -> SizedServers:
         with StatusLine("split and rates") as line:
             while not search.done:
                 search.divide()
-                line.step(f"{search.nodes} boxes, gap {search.distance:.0e}")
+                line.step(f"{counted(search.nodes, 'node')}, gap {search.distance:.0e}")
     except KeyboardInterrupt:
         raise SizesInterruptedError(_answer(problem, search)) from None
-    found = _answer(problem, search)
-    if problem.throw and not found.certified:
-        text = f"no certified split and rates, gap {problem.gap:.1e} wanted"
-        reached = f"{found.nodes} boxes reached {found.certificate.gap:.1e}"
-        remedy = "Give a larger gap or max_nodes, or throw=False for this answer"
-        raise NotCertifiedError(f"{text}; {reached}. {remedy}", found, ())
-    return found
+    return _answer(problem, search)
 
 
 def _search(problem: SizeProblem) -> Search:

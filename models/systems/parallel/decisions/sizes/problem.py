@@ -195,7 +195,7 @@ def size_problem(
         targets,
         weight,
         as_positive("gap", gap, "give a relative distance such as 1e-6"),
-        as_integer("max_nodes", max_nodes, "a number of boxes", 0),
+        as_integer("max_nodes", max_nodes, "a number of nodes", 0),
         check_flag("throw", throw),
     )
 

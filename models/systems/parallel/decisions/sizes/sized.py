@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ......reference.errors import Array
 from ......reference.html_table import HtmlTable
 from ......reference.parallel.decisions.scalable import at_rates, server_delay, total_delay
+from ......reference.plural import counted
 from .....core.certificate import Bounds, bounds
 from .....core.ratio import ROUNDING
 from .....core.solution import finite, finite_or_none
@@ -75,7 +76,7 @@ class SizedServers(HtmlTable, ServerSplit):
     certified : bool
         Whether the gap of the certificate meets the required gap.
     nodes : int
-        Number of boxes that the search has split; 0 for a closed form.
+        Number of boxes that the search has split; 0 where the first bound was enough.
     system : ParallelServers
         The servers with these rates, without those of rate 0.
     write_model : callable
@@ -146,9 +147,9 @@ class SizedServers(HtmlTable, ServerSplit):
     def proof(self) -> str:
         """Summary of the certificate, for people."""
         verdict = "certified" if self.certified else "NOT CERTIFIED"
-        source = f"{self.nodes} boxes split" if self.nodes else "closed form"
+        search = f" ({counted(self.nodes, 'node')} searched)" if self.nodes else ""
         what = "mean delay" if self.minimise == "delay" else "cost"
-        return f"least {what} {verdict} within {self.certificate.gap:.1e} ({source})"
+        return f"least {what} {verdict} within {self.certificate.gap:.1e}{search}"
 
     def plot(self, title: str = "") -> Figure:
         """Plot flows, utilisations and delays over the loads, in their order.

@@ -112,7 +112,7 @@ def test_refusals(asked, message):
 
 def test_a_search_that_misses_the_gap_raises_with_its_answer():
     asked = {**QUESTIONS["budget"], "max_nodes": 1}
-    with pytest.raises(NotCertifiedError, match=r"gap 1.0e-06 wanted; 1 boxes") as caught:
+    with pytest.raises(NotCertifiedError, match=r"gap 1.0e-06 wanted; 1 node") as caught:
         size(**asked)
     best = size(**QUESTIONS["budget"])
     for found in (caught.value.solution, size(**asked, throw=False)):
