@@ -132,7 +132,7 @@ def test_ctrl_c_ends_the_search_with_the_answer_so_far(monkeypatch):
         divide(search)
 
     monkeypatch.setattr(joint.Search, "divide", interrupted)
-    with pytest.raises(joint.SizesInterruptedError, match=r"^stopped after 2 boxes, gap") as caught:
+    with pytest.raises(joint.SizesInterruptedError, match=r"^stopped after 2 nodes, gap") as caught:
         size(**QUESTIONS["budget"])
     found = copy.deepcopy(caught.value).found
     assert found.nodes == 2
