@@ -180,15 +180,22 @@ def _balanced(
 ) -> LateFlow:
     """Return flows that sum to the load: what is missing goes to servers that respond to the price.
 
-    At a price of 1 those respond at which every job is late, whatever their flow is.
+    At a price of 1 those respond at which every job is late, whatever their flow is. Where that is
+    not enough, as where no float is the probability of late jobs, all used servers take their part.
     """
-    for _ in range(2):
+    for of_all in (False, False, True, True):
         residual = imbalance(bank, load, servers)[:, None]
+        if of_all:
+            scale = np.minimum(load, servers.spare_capacity.sum(axis=-1))[:, None]
+            residual = np.where(np.abs(residual) > BALANCED * scale, residual, 0.0)
+            if not residual.any():
+                break
         level = prices.hopeless & (np.abs(price) <= 4 * EPS)[:, None]
         able = np.where(residual > 0, prices.most - servers.flow, servers.flow - prices.least)
         weight = np.where(level, able, 0.0)
         alone = weight.sum(axis=-1, keepdims=True)
-        weight = np.where(alone > 0, weight, np.minimum(servers.response, able))
+        response = servers.flow - prices.least if of_all else servers.response
+        weight = np.where((alone > 0) & (not of_all), weight, np.minimum(response, able))
         total = weight.sum(axis=-1, keepdims=True)
         part = np.where(total > 0, residual / np.where(total > 0, total, 1.0), 0.0)
         step = weight * np.clip(part, -1.0, 1.0)

@@ -1,5 +1,6 @@
 """The least percentile over all jobs: known numbers, search, bounds, extremes, many loads."""
 
+import math
 import time
 
 import numpy as np
@@ -219,3 +220,11 @@ def test_what_does_not_fit_is_refused():
         least_percentile(THREE, LOAD, most=60.0)
     with pytest.raises(InputError, match=r"^servers\[3\] = 'MG1': has no probability of late"):
         least_percentile(as_bank([THREE, MG1([3.0], 2.0, batch=2.0)]), LOAD)
+
+
+def test_flows_sum_to_a_load_at_which_no_float_is_the_share_of_late_jobs():
+    """Late jobs of 1e-324 gave a split of 165 times the load, with bounds of 0 and 0."""
+    bank = MixedBank([MD1([0.0213]), MM1([0.0076]), MMc([0.0008], [28]), MD1([0.0072], 8.7)])
+    for load in (5.85e-11, 1e-20, 1e-3):
+        found = least_late_share(bank, load, within=2053.8)
+        assert math.fsum(found.flow.tolist()) == pytest.approx(load, rel=1e-14)

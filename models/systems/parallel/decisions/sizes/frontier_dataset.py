@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class FrontierPlot(CurvePlot):
-    """The plots of a frontier: called, the picture of `plot_frontier`.
+    """The plots of a frontier: called, the picture below.
 
-    See `sojourn.models.systems.parallel.decisions.sizes.plots.plot_frontier`.
+    It is drawn by `sojourn.models.systems.parallel.decisions.sizes.plots.plot_frontier`.
     """
 
     def __call__(self, title: str = "") -> Figure:
