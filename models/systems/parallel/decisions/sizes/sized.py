@@ -132,8 +132,10 @@ class SizedServers(HtmlTable, ServerSplit):
 
     def __repr__(self) -> str:
         several = len(self.loads) > 1
-        at = f"{len(self.loads)} loads up to {max(self.loads):g}" if several else f"{self.load:g}"
-        head = f"rates for load {at}: mean delay {self.mean_delay:.9g}, cost {self.total_cost:.9g}"
+        loads = f"{len(self.loads)} loads up to {max(self.loads):g}"
+        at = loads if several else f"load {self.load:g}"
+        head = f"rates for {at}: mean delay {self.mean_delay:.9g}, cost {self.total_cost:.9g}"
+        head += "" if self.delay_cost is None else f", with that of delays {self.objective:.9g}"
         price = self.price_of_money
         prices = [] if price is None else [f"  {price:.6g} of mean delay per unit of money"]
         caveats = [f"  but {caveat}" for caveat in self.caveats]
