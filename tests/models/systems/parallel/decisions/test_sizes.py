@@ -124,7 +124,9 @@ def test_random_systems_against_clarabel(seeds):
         assert mirror.cost == pytest.approx(found.cost, rel=1e-10)
         for answer in (found, mirror):
             assert answer.certificate.gap <= 1e-11
-            value = answer.model().problem.solve(solver="CLARABEL")
+            # at Clarabel's default tolerances two of 400 systems are off by up to 3e-6
+            tolerances = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-10)
+            value = answer.model().problem.solve(solver="CLARABEL", **tolerances)
             assert value == pytest.approx(1.0, abs=4e-7)
 
 
