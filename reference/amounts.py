@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy.typing as npt
 
 from .errors import Array
 from .validation import as_floats, as_server_array, check_within, raise_at_first
 
 SMALL, LARGE = 1e-100, 1e100  # beyond them products overflow
+SMALLEST, LARGEST = 1e-30, 1e30  # within them sums of products have all their digits
 RANGE = f", from {SMALL} to {LARGE}"
 
 
-def as_amounts(field: str, value: npt.ArrayLike, n: int) -> Array:
-    """Return n prices or delays, 0 or more; InputError on others."""
-    given = as_server_array(field, as_floats(field, value), n)
-    good = (given == 0) | ((given >= SMALL) & (given <= LARGE))
-    raise_at_first(field, given, good, "is out of range", f"give 0 or more{RANGE}")
-    return given
+def fits(amount: Array, small: float = SMALL, large: float = LARGE) -> Any:
+    """Return whether amounts are 0 or within a range, an array of bools."""
+    return (amount == 0) | ((amount >= small) & (amount <= large))
+
+
+def as_amounts(field: str, value: npt.ArrayLike, n: int, problem: str = "is out of range") -> Array:
+    """Return n prices, rates or delays, 0 or more; InputError on others."""
+    given = as_floats(field, value)
+    raise_at_first(field, given, fits(given), problem, f"give 0 or more{RANGE}")
+    return as_server_array(field, given, n)
 
 
 def as_amount(field: str, value: object, remedy: str = f"give it above 0{RANGE}") -> float:

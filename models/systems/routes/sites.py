@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.amounts import LARGE, RANGE, SMALL, as_amount, as_amounts
-from ....reference.base_load import SharedServers
-from ....reference.errors import Array, InputError
+from ....reference.errors import Array
 from ....reference.html_table import HtmlTable
+from ....reference.parallel.decisions.scalable import check_scalable
 from ....reference.routes.sites import SiteCosts, choose_sites
 from ....reference.validation import as_positive, as_server_array, raise_at_first
 from ...core.certificate import Bounds, bounds
@@ -277,7 +277,8 @@ def sized(
 ) -> SiteNumbers:
     """Return the costs of sites after a check of all numbers; see `Groups.size`."""
     n = len(groups.bank)
-    k = _variability(groups)
+    check_scalable(groups.bank, groups.stations)
+    variability: Any = groups.bank  # the base class of banks has none
     price = as_amounts("rate_price", rate_price, n)
     opening = as_amounts("opening", opening, n)
     weight = as_amount("delay_cost", delay_cost, "give money per job and unit of time")
@@ -290,22 +291,7 @@ def sized(
     remedy = "give a price above 0, or max_rate"
     raise_at_first("rate_price", price, (price > 0) | np.isfinite(most), problem, remedy)
     fixed = weight * (groups.delay + groups.bank.delay)
-    return SiteNumbers(SiteCosts(price, opening, k, weight, most), fixed)
-
-
-def _variability(groups: Groups) -> Array:
-    """Return (1 + cv^2)/2 of each server; InputError where its rate is not one number."""
-    found: list[Array] = []
-    for bank in groups.bank.banks:
-        plain = isinstance(bank, SharedServers)
-        if not plain or np.any(bank.base_utilisation) or np.any(np.asarray(bank.batch) != 1.0):
-            name = groups.stations[sum(map(len, found))]
-            kind = f"a {type(bank).__name__}"
-            kind += " with a base load or batches" if plain else ""
-            problem = f"is {kind}: its delay is not that of one rate that can be bought"
-            raise InputError("servers", name, problem, "use MM1, MD1 or MG1 without base and batch")
-        found.append(np.broadcast_to(bank.variability, (len(bank),)))
-    return np.concatenate(found)
+    return SiteNumbers(SiteCosts(price, opening, np.asarray(variability.k), weight, most), fixed)
 
 
 def _caveats(groups: Groups, costs: SiteCosts, is_open: npt.NDArray[np.bool_]) -> tuple[str, ...]:

@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGEST, SMALLEST, fits
 from ...errors import Array, InputError
 from ...validation import as_floats, as_server_array, check_within, raise_at_first
 from .several_loads import PARTS_SUM
-
-SMALLEST, LARGEST = 1e-30, 1e30  # sizes of numbers whose products do not overflow
 
 
 class Costs(NamedTuple):
@@ -63,7 +62,7 @@ class Costs(NamedTuple):
 
 def check_sizes(field: str, array: Array, least: float = 0.0, endless: bool = False) -> None:
     """Raise InputError at the first number that is negative, or whose products would overflow."""
-    good = (array == 0) | (array >= SMALLEST) & ((array <= LARGEST) | endless & np.isinf(array))
+    good = fits(array, SMALLEST, LARGEST) | (endless & np.isposinf(array))
     remedy = f"give one from {least:g}, at most {LARGEST:g}"
     raise_at_first(field, array, good & (array >= least), "is not a number that fits", remedy)
 

@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGEST, SMALLEST, fits
 from ...compensated_sum import EPS
 from ...errors import Array, InputError, LoadError
 from ...validation import (
@@ -43,7 +44,7 @@ from ...validation import (
 from ..optimum_equilibrium import optimum
 from .box_newton import least_in_box
 from .day_cost import STABLE, Day, Evaluated
-from .day_numbers import LARGEST, SMALLEST, Costs, check_amount, check_sizes, durations
+from .day_numbers import Costs, check_amount, check_sizes, durations
 from .day_rates import DayRates, GivenFlows, day_answer
 
 MOST_BOTH = 10  # servers with a least rate and an opening cost: each is open or not
@@ -252,8 +253,7 @@ def rates_for_day(
     """
     loads = np.atleast_1d(as_floats("load", load))
     remedy = "give loads from 0 on, one of them above 0"
-    good = (loads == 0) | (loads >= SMALLEST) & (loads <= LARGEST)
-    good &= loads.any()
+    good = fits(loads, SMALLEST, LARGEST) & loads.any()
     raise_at_first("load", loads, good, "is not a load of a day", remedy, LoadError)
     given = {"variability": variability, "delay": delay, "rate_price": rate_price}
     given |= {"min_rate": min_rate, "max_rate": max_rate, "opening": opening}

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGEST, SMALLEST, fits
 from ...errors import Array, InputError
 from ...mg1 import MG1, MM1
 from ...validation import raise_at_first
@@ -14,7 +15,6 @@ from ..limits import cheapest
 from ..optimum_equilibrium import Split, optimum
 from .joint_costs import FreeServers
 
-LEAST, LARGEST = 1e-30, 1e30  # of amounts, so that their products have all their digits
 HALVINGS = 60  # of the rate that a budget buys beyond the load
 
 
@@ -22,13 +22,13 @@ def check_servers(servers: FreeServers) -> None:
     """Raise InputError on numbers that no servers have, and on rates that cannot carry the load."""
     for name in ("k", "delay", "price", "low", "high", "opening"):
         array = getattr(servers, name)
-        good = (array == 0) | ((array >= LEAST) & (array <= LARGEST))
+        good = fits(array, SMALLEST, LARGEST)
         good = (good & (array >= 0.5)) if name == "k" else good
         good = (good | np.isposinf(array)) if name == "high" else good
         remedy = f"give a number up to {LARGEST:g}, 0 or more"
         raise_at_first(name, array, good, "is not in its range", remedy)
-    fits, remedy = servers.high >= servers.low, "let the bounds not cross"
-    raise_at_first("high", servers.high, fits, "is below the least rate", remedy)
+    in_order, remedy = servers.high >= servers.low, "let the bounds not cross"
+    raise_at_first("high", servers.high, in_order, "is below the least rate", remedy)
     bounded = (servers.price > 0) | np.isfinite(servers.high)
     remedy = "give high, or a price above 0"
     raise_at_first("price", servers.price, bounded, "needs a largest rate", remedy)

@@ -25,13 +25,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import LARGEST, SMALLEST
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_floats, as_integer, as_server_array, check_within
 from .joint_bound import Box, Costs, Relaxed
 from .joint_costs import FreeServers
 from .joint_goals import Cost, Delay, Goal, Money, Plan
-from .joint_limits import LARGEST, LEAST, check_servers, split_at
+from .joint_limits import check_servers, split_at
 
 GAP = 1e-6
 LEAST_GAP = 1e-10
@@ -189,9 +190,9 @@ def goal_of(
     if len(given) != 1:
         remedy = "give delay_cost=, budget= or mean_delay="
         raise InputError("joint_sizes", given, "is not one question", remedy)
-    problem, remedy = "is not in its range", f"give a number from {LEAST:g} to {LARGEST:g}"
-    total = check_within("load", load, LEAST, LARGEST, problem, remedy)
-    amount = check_within(given[0], asked[given[0]], LEAST, LARGEST, problem, remedy)
+    problem, remedy = "is not in its range", f"give a number from {SMALLEST:g} to {LARGEST:g}"
+    total = check_within("load", load, SMALLEST, LARGEST, problem, remedy)
+    amount = check_within(given[0], asked[given[0]], SMALLEST, LARGEST, problem, remedy)
     fields = {"k": k, "delay": delay, "price": price, "low": low, "high": high, "opening": opening}
     arrays = {name: as_floats(name, value) for name, value in fields.items()}
     n = max(array.size for array in arrays.values())  # arrays of other lengths are refused

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGE, SMALL
+from ...amounts import LARGE, SMALL, fits
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_floats, as_server_array, check_within, raise_at_first
@@ -205,7 +205,7 @@ class Servers:
         names = ("flow", "k", "delay", "price", "low", "high")
         arrays = {name: as_floats(name, value) for name, value in zip(names, given, strict=True)}
         for name, array in arrays.items():
-            good = (array == 0) | ((array >= SMALL) & (array <= LARGE))
+            good = fits(array)
             good &= (name != "k") | (array >= 0.5)
             remedy = f"give a number up to {LARGE:g}, 0 or more"
             good |= (name == "high") & (array == np.inf)
@@ -214,8 +214,8 @@ class Servers:
         flow, k, delay, price, low, high = (as_server_array(k, v, n) for k, v in arrays.items())
         used, free = flow > 0, price > 0
         problem = "is not above the flow of its server, and not below its least rate"
-        fits = (high >= low) & ((high > flow) | ~used)
-        raise_at_first("high", high, fits, problem, "let the bounds not cross")
+        in_order = (high >= low) & ((high > flow) | ~used)
+        raise_at_first("high", high, in_order, problem, "let the bounds not cross")
         bounded = free | ~used | np.isfinite(high)
         raise_at_first("price", price, bounded, "needs a largest rate", "give high, or a price")
         if not used.any():

@@ -105,15 +105,15 @@ def test_numbers_that_do_not_fit_are_refused(field, change, words):
 @pytest.mark.parametrize(
     ("bank", "words"),
     [
-        (Kingman([1.0], arrival_cv=1.0, cv=1.0), "a Kingman"),
-        (MM1([1.0], base=0.5), "base load"),
-        (MM1([1.0], batch=2.0), "batches"),
+        (Kingman([1.0], arrival_cv=1.0, cv=1.0), "of server 2, Kingman: "),
+        (MM1([1.0], base=0.5), "of server 2, MM1 with a base load"),
+        (MM1([1.0], batch=2.0), "of server 2, .* batches"),
     ],
 )
 def test_servers_without_a_rate_that_can_be_bought_are_refused(bank, words):
     with pytest.raises(InputError, match=words) as caught:
         pair(MM1([1.0]), bank).size(**COSTS)
-    assert caught.value.value == "server 2"
+    assert caught.value.field == "servers[1]"
 
 
 def test_free_rates_are_the_largest():

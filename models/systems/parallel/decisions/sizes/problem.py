@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ......reference.amounts import LARGE, SMALL, as_amount
+from ......reference.amounts import LARGE, SMALL, as_amount, as_amounts, fits
 from ......reference.errors import Array, InputError, LoadError
 from ......reference.parallel.decisions.day_numbers import durations
 from ......reference.parallel.decisions.scalable import check_scalable
@@ -169,15 +169,19 @@ def size_problem(
     loads, parts = _loads(load, duration)
     flows = _flows(system, loads, split)
     none = np.zeros(n)
-    price = _amounts("rate_price", rate_price, n, "money per unit of rate")
-    low = none if min_rate is None else _amounts("min_rate", min_rate, n, "a rate")
+    price = as_amounts("rate_price", rate_price, n, "is not money per unit of rate")
+    low = none if min_rate is None else as_amounts("min_rate", min_rate, n, "is not a rate")
     high = np.full(n, np.inf)
     if max_rate is not None:
         most = as_floats("max_rate", max_rate)
-        good, remedy = _fits(most) | (most == np.inf), "give 0 or more, or infinity"
+        good, remedy = fits(most) | (most == np.inf), "give 0 or more, or infinity"
         raise_at_first("max_rate", most, good, "is not a rate", remedy)
         high = as_server_array("max_rate", most, n)
-    opens = none if opening is None else _amounts("opening", opening, n, "money per unit of time")
+    opens = (
+        none
+        if opening is None
+        else as_amounts("opening", opening, n, "is not money per unit of time")
+    )
     _check_bounds(system, price, low, high, flows)
     targets = _targets(subject_to, n)
     money = "give money per job and unit of time"
@@ -207,7 +211,7 @@ def _loads(load: npt.ArrayLike, duration: npt.ArrayLike | None) -> tuple[Array, 
     if not loads.size:
         raise LoadError("load", [], "is an empty list", "give one load or several")
     # a part of the day can be without jobs, but not the whole day
-    good = (given >= SMALL) & (given <= LARGE) | (given == 0) & loads.any()
+    good = fits(given) & ((given > 0) | loads.any())
     remedy = f"give loads from {SMALL:g} to {LARGE:g}"
     raise_at_first("load", given, good, "is no load", remedy, LoadError)
     return loads, durations(duration, loads.size)
@@ -230,19 +234,6 @@ def _flows(system: ParallelServers, loads: Array, split: Any) -> Array | None:
     for i in np.flatnonzero(~(np.abs(whole - 1.0) <= SUM))[:1]:
         raise InputError(field, rows[i].tolist(), problem, remedy)
     return np.asarray(loads[:, None] * (rows / whole[:, None]))
-
-
-def _amounts(field: str, value: npt.ArrayLike, n: int, what: str) -> Array:
-    """Return n finite numbers of 0 or more; InputError on others."""
-    array = as_floats(field, value)
-    remedy = f"give a number up to {LARGE:g}, 0 or more"
-    raise_at_first(field, array, _fits(array), f"is not {what}", remedy)
-    return as_server_array(field, array, n)
-
-
-def _fits(amount: Array) -> Any:
-    """Return whether amounts are 0 or more and no product of some of them overflows."""
-    return (amount == 0) | ((amount >= SMALL) & (amount <= LARGE))
 
 
 def _check_bounds(

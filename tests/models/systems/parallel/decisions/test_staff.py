@@ -352,7 +352,7 @@ def test_in_another_unit_of_time(staffed, joint):
         ({"subject_to": [LateWait(0.1, 5)]}, r"^LateWait\.at_most = 5\.0: is not .* write 5 % as"),
         ({"subject_to": [LateWait([1, 2, 3], 0.1)]}, r"^LateWait\.within = .* not one number for"),
         ({"subject_to": [PoolLateWait(-1, 0.1)]}, r"^PoolLateWait\.within\[0\] = -1\.0: is not a"),
-        ({"total": 30, "price": -1}, r"^price\[0\] = -1\.0: is out of range; give 0 or more"),
+        ({"total": 30, "price": -1}, r"^price = -1\.0: is out of range; give 0 or more"),
     ],
 )  # fmt: skip
 def test_refusals_of_pools(given, message):
