@@ -41,7 +41,9 @@ class Interior(NamedTuple):
     Attributes
     ----------
     flow : ndarray, shape (n,)
-        Flows; those whose bound binds are there.
+        Flows, strictly inside the limits.
+    at_bounds : ndarray, shape (n,)
+        Flows, those at a bound that seem to be: a start for an active set.
     price : float
         Multiplier of the load.
     row_prices : ndarray, shape (m,)
@@ -49,6 +51,7 @@ class Interior(NamedTuple):
     """
 
     flow: Array
+    at_bounds: Array
     price: float
     row_prices: Array
 
@@ -67,19 +70,19 @@ class _State(NamedTuple):
         return float(self.multiplier @ self.distance)
 
 
-def interior_optimum(bank: ServerBank, load: float, limits: Limits) -> Interior:
+def interior_optimum(bank: ServerBank, load: Array, limits: Limits) -> Interior:
     """Return the optimum within limits at one load.
 
     Parameters
     ----------
     bank : ServerBank
         n servers.
-    load : float
+    load : ndarray, shape (1,)
         Total load, jobs per unit of time.
     limits : Limits
         Limits of one split, with one row in each array.
     """
-    program = _Program(bank, load, limits)
+    program = _Program(bank, float(load[0]), limits)
     state = program.start()
     part, least, stalled = 1.0, np.inf, 0
     for _ in range(STEPS):
@@ -223,7 +226,7 @@ class _Program:
         """Return the answer: a limit binds whose multiplier is larger than its distance."""
         binds = state.multiplier > self.cost(state) * state.distance
         rows, lower, upper = self.parts(binds)
-        flow = np.where(upper & self.free, self.most, state.x)
-        flow = np.where(lower & self.free, self.least, flow)
+        at_bounds = np.where(upper & self.free, self.most, state.x)
+        at_bounds = np.where(lower & self.free, self.least, at_bounds)
         row_prices = self.parts(state.multiplier)[0] / self.size
-        return Interior(flow, state.price, np.where(rows, row_prices, 0.0))
+        return Interior(state.x, at_bounds, state.price, np.where(rows, row_prices, 0.0))

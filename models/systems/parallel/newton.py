@@ -129,7 +129,8 @@ def polish_within(
 
     The optimum without limits comes first, then that without rows: where it meets the limits, it
     is the answer. Otherwise Newton steps start from the solver's flows and from these optima,
-    first freely, then stopping at each limit that they meet.
+    first freely, then stopping at each limit that they meet. Where no start leads to the optimum,
+    an interior-point method finds it, and Newton steps its last digits.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def _steps_within(
     x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
 
     def take_steps(start: Array, begun: Array | None, *, careful: bool) -> Mask:
-        """Take steps at `todo` and return whether they converge."""
+        """Take steps at `todo`, keep those that converge, and return which do."""
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
         first, valid = project_to_load(some, loads, start, trim=begun is None, limits=own)
         if begun is None:
@@ -195,12 +196,14 @@ def _steps_within(
     for start, careful in product(starts, (False, True)):
         todo = todo[~take_steps(start[todo], None, careful=careful)]
         if not todo.size:
-            return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
-    for k in todo:
-        row = np.array([k])
-        found = interior_optimum(bank.at(row), float(load[k]), limits.at(row))
-        x[k], dual[k] = found.flow, np.append(found.price, -found.row_prices)
-    take_steps(x[todo], dual[todo], careful=False)
+            break
+    if todo.size:
+        inner = [interior_optimum(bank.at(k), load[k], limits.at(k)) for k in todo[:, None]]
+        flow, at_bounds, price, row_price = (np.array(v) for v in zip(*inner, strict=True))
+        dual[todo] = np.column_stack([price, -row_price])
+        some, own = bank.at(todo), limits.at(todo)
+        x[todo] = project_to_load(some, load[todo], flow, trim=False, limits=own)[0]
+        take_steps(at_bounds, dual[todo], careful=False)
     return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
 
 
