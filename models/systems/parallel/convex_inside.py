@@ -90,7 +90,8 @@ def _least_excess(
 
     splits = [inside, *(minimal(weight) for weight in np.eye(size.size))]
     values = [excess(split) for split in splits]
-    mixture, best, lower, scale = inside, float(values[0].max()), -np.inf, 1.0
+    mixture, best = inside, min(float(values[0].max()), LARGEST_EXCESS)
+    lower, scale = float(np.diag(values[1:]).max()), 1.0
     for _ in range(MAX_SPLITS):
         # in units of the uncertain part of the least excess, since a solver's digits are absolute
         terms = (np.minimum(values, LARGEST_EXCESS) - best) / scale
@@ -150,7 +151,7 @@ def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: 
             return tuple(grid[index, server])
 
         too_low = bisect_left(price, True, key=lambda c: bool(ends(c)[3].sum() >= load)) - 1
-        too_high = bisect_left(price, True, key=lambda c: bool(ends(c)[0].sum() > load))
+        too_high = bisect_left(price, True, key=lambda c: bool(ends(c)[0].sum() >= load))
         between = price[max(too_low, 0)], price[min(too_high, price.size - 1)]
         before = low, high
         low = low if too_low < 0 else ends(price[too_low])[1]

@@ -14,7 +14,7 @@ than its distance.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -131,11 +131,11 @@ class _Program:
         """Return the distances of flows from all limits, shape (m + 2 n,); 1 of flows not free."""
         of_rows = -self.limits.excess(x[None])[0] / self.size
         of_ends = np.array([x - self.least, self.most - x]) / self.load
-        return np.append(of_rows, np.where(self.free, of_ends, 1.0)) + self.slack
+        return np.asarray(np.append(of_rows, np.where(self.free, of_ends, 1.0)) + self.slack)
 
     def slopes(self, x: Array) -> Array:
         """Return the derivatives of the rows, shape (m, n)."""
-        return self.limits.slopes(x[None]).reshape(-1, x.size) / self.size[:, None]
+        return np.asarray(self.limits.slopes(x[None]).reshape(-1, x.size) / self.size[:, None])
 
     def cost(self, state: _State) -> float:
         """Return the total delay."""
@@ -147,10 +147,10 @@ class _Program:
         gap = float(x @ self.bank.marginal(x[None])[0])
         return _State(x, gap / self.load, gap / distance.size / distance, distance)
 
-    def parts(self, multiplier: Array) -> tuple[Array, Array, Array]:
+    def parts(self, numbers: Any) -> tuple[Any, Any, Any]:
         """Return the numbers of rows, lower ends and upper ends."""
         m, n = self.size.size, self.least.size
-        return multiplier[:m], multiplier[m : m + n], multiplier[m + n :]
+        return numbers[:m], numbers[m : m + n], numbers[m + n :]
 
     def errors(self, state: _State) -> Array:
         """Return the error of the price of each free server, times the load, shape (n,)."""
