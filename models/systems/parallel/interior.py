@@ -117,12 +117,13 @@ class _Program:
 
     def _inside(self) -> Array:
         """Return a split off all ends that keeps half the distance of `Limits.inside` from rows."""
-        inside, room = self.limits.inside[0], self.most - self.least
+        inside: Array = self.limits.inside[0]
+        room = self.most - self.least
         even = self.least + room * ((self.load - self.least.sum()) / room.sum())
         rows, part = self.distance(inside)[: self.size.size], 1.0
         for _ in range(HALVES):
             part *= 0.5
-            split = inside + part * (even - inside)
+            split: Array = inside + part * (even - inside)
             if np.all(self.distance(split)[: self.size.size] >= 0.5 * rows):
                 break
         return split
