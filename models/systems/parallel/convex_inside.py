@@ -56,9 +56,10 @@ def split_inside(limits: Limits, load: float, inside: Array) -> tuple[Array, boo
     def excess(flow: Array) -> Array:
         return np.asarray(limits.excess(flow[None])[0] / size)
 
-    best = _least_excess(limits, load, inside, size, excess)
+    best, lower = _least_excess(limits, load, inside, size, excess)
     worst, rounding = excess(best), ROUNDING * limits.row_scale(best[None])[0] / size
-    possible = bool(np.all(worst <= np.maximum(rounding, LIMIT_TOL)))
+    allowed = np.maximum(rounding, LIMIT_TOL)
+    possible = bool(np.all(worst <= allowed)) or lower <= float(allowed.max())
     enough = DEPTH * min(float(worst.max()), 0.0)
     for part in MIXTURES:
         mixture = part * inside + (1.0 - part) * best
@@ -69,8 +70,8 @@ def split_inside(limits: Limits, load: float, inside: Array) -> tuple[Array, boo
 
 def _least_excess(
     limits: Limits, load: float, inside: Array, size: Array, excess: Callable[[Array], Array]
-) -> Array:
-    """Return a split whose largest excess is about the least one."""
+) -> tuple[Array, float]:
+    """Return a split whose largest excess is about the least one, and a bound of the least one."""
     least, most = limits.least[0], np.minimum(limits.most[0], load)
 
     def minimal(weight: Array) -> Array:
@@ -83,17 +84,22 @@ def _least_excess(
         )
 
     if size.size == 1:
-        return minimal(np.ones(1))
+        split = minimal(np.ones(1))
+        return split, float(excess(split)[0])
     from scipy.optimize import linprog  # slow to import, and rarely needed
 
     splits = [inside, *(minimal(weight) for weight in np.eye(size.size))]
-    mixture = inside
+    values = [excess(split) for split in splits]
+    mixture, best = inside, min(float(values[0].max()), LARGEST_EXCESS)
+    lower, scale = float(np.diag(values[1:]).max()), 1.0
     for _ in range(MAX_SPLITS):
-        values = np.minimum([excess(split) for split in splits], LARGEST_EXCESS)
-        count = len(splits)
+        # in units of the uncertain part of the least excess, since a solver's digits are absolute
+        terms = (np.minimum(values, LARGEST_EXCESS) - best) / scale
+        near = np.flatnonzero(terms.max(axis=1) <= LARGEST_EXCESS)
+        terms, count = terms[near], near.size
         solved = linprog(
             np.append(np.zeros(count), 1.0),
-            A_ub=np.column_stack([values.T, -np.ones(size.size)]),
+            A_ub=np.column_stack([terms.T, -np.ones(size.size)]),
             b_ub=np.zeros(size.size),
             A_eq=np.append(np.ones(count), 0.0)[None],
             b_eq=[1.0],
@@ -103,13 +109,17 @@ def _least_excess(
         if solved.x is None:
             break
         weight = np.maximum(-solved.ineqlin.marginals, 0.0)
-        mixture, weight = solved.x[:-1] @ np.array(splits), weight / weight.sum()
+        weight, mixed = weight / weight.sum(), solved.x[:-1] @ np.array(splits)[near]
         found = minimal(weight)
-        reached, lower = float(excess(mixture).max()), float(weight @ excess(found))
-        if lower > 0 or reached <= DEPTH * lower or reached - lower <= CLOSE:
+        splits += [mixed, found]
+        values += [excess(mixed), excess(found)]
+        if values[-2].max() < best:
+            mixture, best = mixed, float(values[-2].max())
+        lower = max(lower, float(weight @ values[-1]))
+        if lower > LIMIT_TOL or best <= DEPTH * lower or best - lower <= CLOSE:
             break
-        splits.append(found)
-    return np.clip(mixture, least, most)
+        scale = min(scale, best - lower)
+    return np.clip(mixture, least, most), lower
 
 
 def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: float) -> Array:
@@ -141,7 +151,7 @@ def least_sum(slope: Callable[[Array], Array], least: Array, most: Array, load: 
             return tuple(grid[index, server])
 
         too_low = bisect_left(price, True, key=lambda c: bool(ends(c)[3].sum() >= load)) - 1
-        too_high = bisect_left(price, True, key=lambda c: bool(ends(c)[0].sum() > load))
+        too_high = bisect_left(price, True, key=lambda c: bool(ends(c)[0].sum() >= load))
         between = price[max(too_low, 0)], price[min(too_high, price.size - 1)]
         before = low, high
         low = low if too_low < 0 else ends(price[too_low])[1]

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.server_bank import ServerBank
 from ...core.table import Mask
-from .dual_bounds import lower_bound
+from .interior import interior_optimum
 from .newton_step import SINGULAR, Step, free_step, limited_step, only_best, to_first_limit
 from .prices import Goal, multiplier
 from .splits import (
@@ -35,7 +35,6 @@ from .splits import (
     interior_point,
     load_residual,
     project_to_load,
-    weighted,
 )
 
 MAX_STEPS = 200
@@ -130,7 +129,8 @@ def polish_within(
 
     The optimum without limits comes first, then that without rows: where it meets the limits, it
     is the answer. Otherwise Newton steps start from the solver's flows and from these optima,
-    first freely, then stopping at each limit that they meet.
+    first freely, then stopping at each limit that they meet. Where no start leads to the optimum,
+    an interior-point method finds it, and Newton steps its last digits.
 
     Parameters
     ----------
@@ -176,29 +176,34 @@ def _steps_within(
     """Return the result of `polish_within` by Newton steps from the starts in turn."""
     m, todo = row_prices.shape[1], np.arange(load.size)
     x, dual, count = starts[0].copy(), np.zeros((load.size, 1 + m)), np.zeros_like(todo)
-    crowds = (False,) if limits.convex is None else (False, True)
-    for crowding, start, careful in product(crowds, starts, (False, True)):
+
+    def take_steps(start: Array, begun: Array | None, *, careful: bool) -> Mask:
+        """Take steps at `todo`, keep those that converge, and return which do."""
         some, own, loads = bank.at(todo), limits.at(todo), load[todo]
-        first, valid = project_to_load(some, loads, start[todo], trim=True, limits=own)
-        price = multiplier(some, loads, first, "optimum")[:, None]
-        begun = np.concatenate([price, -_first_prices(own, first, row_prices[todo], price)], axis=1)
-        x[todo], taken, dual[todo] = _newton(
-            some, loads, first, valid, "optimum", own, begun, careful=careful, crowding=crowding
+        first, valid = project_to_load(some, loads, start, trim=begun is None, limits=own)
+        if begun is None:
+            price = multiplier(some, loads, first, "optimum")[:, None]
+            charges = _first_prices(own, first, row_prices[todo], price)
+            begun = np.concatenate([price, -charges], axis=1)
+        found, taken, prices = _newton(
+            some, loads, first, valid, "optimum", own, begun, careful=careful
         )
         count[todo] += taken
-        todo = todo[(taken == NO_START) | (taken == max_steps(bank, careful=careful))]
+        done: Mask = (taken != NO_START) & (taken != max_steps(bank, careful=careful))
+        x[todo[done]], dual[todo[done]] = found[done], prices[done]
+        return done
+
+    for start, careful in product(starts, (False, True)):
+        todo = todo[~take_steps(start[todo], None, careful=careful)]
         if not todo.size:
             break
-    for k in todo:  # not converged: keep the multipliers, own or the solver's, of higher bound
-        row, prices = np.array([k]), row_prices[k]
-        some, own, loads = bank.at(row), limits.at(row), load[row]
-        charged = some.with_extra_delay(weighted(prices, own.slopes(x[row])).reshape(-1))
-        of_solver = np.array([*multiplier(charged, loads, x[row], "optimum"), *-prices])
-        mine, other = (
-            lower_bound(some, loads, c[:1], own, np.maximum(-c[None, 1:], 0.0), x[row])[0]
-            for c in (dual[k], of_solver)
-        )
-        dual[k] = of_solver if other > mine else dual[k]
+    if todo.size:
+        inner = [interior_optimum(bank.at(k), load[k], limits.at(k)) for k in todo[:, None]]
+        flow, at_bounds, price, row_price = (np.array(v) for v in zip(*inner, strict=True))
+        dual[todo] = np.column_stack([price, -row_price])
+        some, own = bank.at(todo), limits.at(todo)
+        x[todo] = project_to_load(some, load[todo], flow, trim=False, limits=own)[0]
+        take_steps(at_bounds, dual[todo], careful=False)
     return x, dual[:, 0], np.maximum(-dual[:, 1:], 0.0), count
 
 
@@ -271,7 +276,6 @@ def _newton(
     dual: Array,
     *,
     careful: bool = False,
-    crowding: bool = False,
 ) -> tuple[Array, Steps, Array]:
     """Return flows, numbers of steps, and multipliers after Newton steps from K starts.
 
@@ -292,8 +296,6 @@ def _newton(
     careful : bool
         Whether a step ends at the first limit that it meets, and one limit at a time is released.
         Otherwise steps may pass limits, and several are released together.
-    crowding : bool
-        Whether active rows of the wrong sign leave where the free servers cannot meet all of them.
     """
     last = max_steps(bank, careful=careful)
     has_rows, bounded = bool(limits.bound.size), limits.bounded
@@ -356,14 +358,12 @@ def _newton(
             changes = changes | leaving.any(axis=1)
         converged = (relative_step <= tolerance) | (stalled >= MAX_STALLED)
         failed = newton.unmet if bounded else ~used.any(axis=1)
-        crowded = failed & leaving.any(axis=1) & crowding
-        failed = failed & ~crowded
         done = converged & ~(changes | failed)
         steps[index[done]], steps[index[failed]] = step, NO_START
         going = ~(done | failed)
         if not np.count_nonzero(going):
             break
-        release = converged | crowded | ((step % RELEASE_EVERY == 0) & (not careful))
+        release = converged | ((step % RELEASE_EVERY == 0) & (not careful))
         if careful:
             error = newton.offered - newton.price
             entering, leaving = only_best(entering, leaving, error, row_dual[:, 1:], own.slopes(x))

@@ -251,12 +251,14 @@ def _weights(
 def _move_inside_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     """Return splits moved towards ``limits.inside`` until the rows hold, and whether they do.
 
-    Moved by the part t of the way, a row has the excess (1 - t) excess(flow) + t excess(inside).
+    Moved by the part t of the way, a row has the excess (1 - t) excess(flow) + t excess(inside),
+    and a convex one no more. Where ``limits.inside`` meets a row up to rounding, that is enough.
     """
     over, rounding = limits.excess(flow), ROUNDING * limits.row_scale(flow)
     distance = -limits.excess(limits.inside)
     gain, margin = over + distance, np.minimum(rounding, INWARD_STEP * np.maximum(distance, 0.0))
     part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
+    part = np.where(distance >= -rounding, np.minimum(part, 1.0), part)
     part = np.where(over > -margin, part, 0.0).max(axis=-1)
     kept = np.all(over <= rounding, axis=-1)
     # a long way for the sake of rounding alone costs more than it repairs

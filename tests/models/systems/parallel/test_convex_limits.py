@@ -22,6 +22,7 @@ from sojourn.models import (
 from sojourn.models.core import solve
 from sojourn.models.core.stored import stored_answers
 from sojourn.models.systems.parallel.convex_inside import least_sum
+from sojourn.reference.parallel.limits import cheapest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be carried")
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
@@ -207,6 +208,22 @@ def test_least_sum_of_exponentials_has_one_price(seed):
         low, high = (middle, high) if at(middle).sum() < load else (low, middle)
     true, found = (np.exp(steep * (x - most)).sum() for x in (at(low), flow))
     assert found == pytest.approx(true, rel=1e-11, abs=1e-300)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_least_sum_of_constant_slopes_is_that_of_the_reference(seed):
+    """Also where the cheapest servers can carry exactly the load, or have one price."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 7))
+    least = rng.uniform(0, 1, n) * (rng.random(n) < 0.5)
+    load = least.sum() + rng.uniform(0.1, 5)
+    most = np.minimum(least + rng.uniform(0.5, 18, n), load)
+    most[-1] = load
+    slope = rng.choice([rng.uniform(0, 1, n), rng.integers(0, 3, n)])
+    flow = least_sum(lambda x: np.broadcast_to(slope, x.shape), least, most, load)
+    lowest = cheapest(least[None], most[None], slope, np.array([load]))[1][0]
+    assert flow.sum() == pytest.approx(load, rel=1e-14)
+    assert flow @ slope == pytest.approx(lowest, rel=1e-13)
 
 
 def test_least_sum_of_constant_slopes_fills_the_cheapest():

@@ -6,20 +6,19 @@ from functools import cache
 
 import numpy as np
 import pytest
-from chunks import chunks
+from chunks import chunks, some
+from late_limits import case, late, met_by_a_split
 from scipy.optimize import minimize
 
 from sojourn.models import (
     BPR,
     MD1,
-    MG1,
     MM1,
     Budget,
     InputError,
     LateShare,
     LoadError,
     MaxUtilisation,
-    MMc,
     ParallelServers,
 )
 from sojourn.models.systems.parallel.certificate import certify_within
@@ -28,11 +27,6 @@ from sojourn.reference import least_late_share
 
 THREE = ParallelServers(MM1([100.0, 80.0, 200.0], [0.005, 0.005, 0.020]))
 LOAD, WITHIN, LEAST = 190.0, 0.1, 0.002955645064  # and the least late share of any split
-
-
-def late(system, flow, within):
-    """Return the share of all jobs that are late."""
-    return float(flow @ system.bank.late_jobs(flow, within).share / flow.sum())
 
 
 @cache
@@ -126,38 +120,6 @@ def test_copies_and_solvers_agree():
 
 
 # ---- random systems
-
-
-def bank(rng, kind):
-    n = int(rng.integers(2, 7))
-    rate = np.exp(rng.normal(3, 1, n))
-    delay = rng.exponential(2 / rate.mean(), n) * (rng.random(n) < 0.7)
-    return {
-        "MM1": lambda: MM1(rate, delay),
-        "MD1": lambda: MD1(rate, delay),
-        "MMc": lambda: MMc(rate / 2, rng.integers(1, 5, n), delay),
-        "MG1": lambda: MG1(rate, rng.uniform(0, 2, n), delay),
-    }[kind]()
-
-
-def case(seed, kind):
-    """Return a system, a load, limits that bind, and the least late share of the first limit."""
-    rng = np.random.default_rng(seed)
-    system = ParallelServers(bank(rng, kind))
-    load = rng.choice([0.3, 0.6, 0.9, 0.99]) * system.total_rate
-    best = system.optimum(load)
-    time = best.mean_delay * rng.choice([1.5, 3, 6])
-    least = float(least_late_share(system.bank, load, time).share)
-    part, most = rng.choice([0.5, 0.1]), late(system, best.flow, time)
-    limits = [LateShare(time, least + part * max(most - least, 1e-6 * least))]
-    price = rng.random(len(system))
-    more = [
-        MaxUtilisation(min(1.0, 1.1 * load / system.total_rate)),
-        Budget(price, 1.01 * float(price @ best.flow)),
-        LateShare(2 * time, 0.98 * late(system, best.flow, 2 * time)),
-    ]
-    which = int(rng.integers(0, 4))
-    return system, load, limits + more[which : which + 1], least
 
 
 def searched(system, load, limits, start):
@@ -270,3 +232,100 @@ def test_next_to_saturation(nines):
     assert found.limits[0].price > 0
     assert found.certificate.gap < max(1e-9, 1e-14 * 10.0**nines)
     assert float(found.limits[0].value) == pytest.approx(at_most, rel=1e-15 * 10.0**nines + 1e-13)
+
+
+# ---- limits that a given split meets
+
+
+@pytest.mark.parametrize("seed", some(100, often=10))
+@pytest.mark.parametrize("part", ["1e-9", "0.3", "0.9", "0.999999", "0.999999999"])
+def test_limits_that_a_split_meets_have_a_certified_optimum(part, seed):
+    system, load, limits, delay = met_by_a_split(seed, part)
+    found = system.optimum(load, subject_to=limits)
+    assert found.certified
+    unused = 1 - float(part)  # a float flow has few digits of the spare capacity
+    assert found.certificate.lower_bound <= delay * (1 + 1e-13 / unused)
+    assert found.certificate.gap < 1e-10 + 1e-13 / unused
+    for limit in found.limits:
+        assert float(limit.value) <= float(limit.bound) * (1 + 1e-12 + 1e-15 / unused)
+
+
+@pytest.mark.parametrize("seed", some(60, often=5))
+@pytest.mark.parametrize("part", ["1e-9", "0.3", "0.9"])
+def test_answers_do_not_depend_on_the_unit_of_time(part, seed):
+    found, other = (
+        system.optimum(load, subject_to=limits)
+        for system, load, limits, _ in (met_by_a_split(seed, part, scale) for scale in (1.0, 1e3))
+    )
+    assert other.mean_delay / 1e3 == pytest.approx(found.mean_delay, rel=1e-11)
+
+
+@pytest.mark.parametrize("seed", [*some(200, often=10), 49])
+@pytest.mark.parametrize("family", [MM1, MD1])
+def test_two_late_shares_that_few_splits_meet(family, seed):
+    """One or both bind: the split is at an end of the feasible interval, or alone in it."""
+    rng = np.random.default_rng(seed)
+    rate = np.exp(rng.normal(3, 1, 2))
+    system = ParallelServers(family(rate, rng.exponential(2 / rate.mean(), 2)))
+    load = rng.choice([0.3, 0.6, 0.9]) * system.total_rate
+    share = rng.uniform(0, 1)
+    flow = np.array([share, 1 - share]) * load
+    flow = np.clip(flow, load - 0.99 * rate[::-1], 0.99 * rate)
+    delay = float(flow @ system.bank.latency(flow)) / load
+    limits = [LateShare(f * delay, late(system, flow, f * delay)) for f in (1.5, 4.0)]
+    found = system.optimum(load, subject_to=limits)
+    assert found.certified
+    assert found.certificate.lower_bound <= delay * (1 + 1e-12)
+
+
+def true_late_jobs(family, mp, rate, flow, time):
+    """Return x P(T > t) of a server, t less its delay; Crommelin's series for M/D/1."""
+    if family is MM1:
+        return flow * mp.exp(-(rate - flow) * time)
+    wait = time - 1 / rate
+    terms = (
+        (flow * (k / rate - wait)) ** k / mp.factorial(k) * mp.exp(-flow * (k / rate - wait))
+        for k in range(int(mp.floor(wait * rate)) + 1)
+    )
+    return flow * (1 - (1 - flow / rate) * mp.fsum(terms))
+
+
+@pytest.mark.parametrize(
+    ("family", "part"),
+    [
+        *((MM1, part) for part in ("1e-9", "0.5", "0.99", "0.999999", "0.999999999")),
+        *((MD1, part) for part in ("1e-9", "0.5", "0.9")),
+    ],
+)
+def test_the_certificate_covers_the_error_at_two_servers(family, part):
+    """The limit alone gives the split of two servers: here by bisection at 200 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    rates, away = np.array([10.0, 3.0]), np.array([0.25, 0.0])
+    system, weight = ParallelServers(family(rates, away)), {MM1: 1, MD1: mpmath.mpf(0.5)}[family]
+    load = float(part) * system.total_rate
+    free = system.optimum(load)
+    time = 2.5 * free.mean_delay
+    fewest = least_late_share(system.bank, load, time)
+    at_most = 0.5 * (float(fewest.share) + late(system, free.flow, time))
+    found = system.optimum(load, subject_to=[LateShare(time, at_most)])
+    with mpmath.workdps(200):
+        total, pairs = mpmath.mpf(load), zip(map(mpmath.mpf, rates.tolist()), away, strict=True)
+        servers = [*pairs]
+
+        def sums(first):
+            late_jobs = delay = 0
+            for (mu, d), x in zip(servers, (first, total - first), strict=True):
+                late_jobs += true_late_jobs(family, mpmath.mp, mu, x, mpmath.mpf(time) - d)
+                delay += x * (d + 1 / mu + weight * x / (mu * (mu - x)))
+            return late_jobs / total, delay / total
+
+        over, under = mpmath.mpf(free.flow[0]), mpmath.mpf(float(fewest.flow[0]))
+        assert sums(under)[0] < at_most < sums(over)[0]
+        for _ in range(300):
+            middle = (over + under) / 2
+            over, under = (middle, under) if sums(middle)[0] > at_most else (over, middle)
+        delay = sums(under)[1]
+        proof = found.certificate
+        rounding = 8 * np.finfo(float).eps * delay  # of sums; the gap has it
+        assert proof.lower_bound - rounding <= delay <= proof.upper_bound + rounding
+        assert abs(found.mean_delay - delay) <= proof.gap * delay
