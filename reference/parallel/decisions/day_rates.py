@@ -36,10 +36,11 @@ from ...validation import (
     raise_at_first,
 )
 from .day_numbers import Costs, check_amount, check_sizes, durations
-from .sizes import increasing_root
+from .sizes import NEAR, increasing_root
 
 STEPS = 100  # largest number of steps of Newton's method; a bracket halves where it fails
 TERMS = 16  # rounding errors of one term of a sum, in units of the last place
+ROUNDED = TERMS * EPS
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,23 +299,30 @@ def _within_budget(servers: GivenFlows, budget: float, opening: float) -> DayRat
         problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
         remedy = f"give more than {amount}" if full else f"give {amount} or more"
         raise InputError("budget", budget, problem, remedy)
-    if money >= largest or money == needed:
-        rate, weight = (ends[1], math.inf) if money >= largest else (ends[0], 0.0)
-        value = math.fsum(servers.present(rate).tolist()) / arrivals
-        return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
 
     def spent(q: float) -> tuple[float, float]:
         """Return the money spent at the weight q^2, and its slope."""
         rate = servers.rates(q * q)
         return servers.spending(rate), 2.0 * q * servers.slopes(q * q, rate)[0]
 
-    q = increasing_root(spent, money, (money - needed) / servers.size)
-    weight = q * q
-    rate = servers.rates(weight)
-    lower, error = servers.least_cost(weight, rate)
-    value = math.fsum(servers.present(rate).tolist()) / arrivals
-    lower = (lower - money - error - 2 * EPS * budget) / weight / arrivals
-    return day_answer(servers, rate, weight, value, lower)
+    def bought(money: float) -> tuple[Array, float, float]:
+        """Return the best rates for some money, their weight, and a bound of the least jobs."""
+        if money >= largest:
+            return ends[1], math.inf, math.fsum(servers.present(ends[1]).tolist()) * (1 - ROUNDED)
+        start = (money - needed) / servers.size
+        if not start > 0:
+            return ends[0], 0.0, 0.0
+        q = increasing_root(spent, money, start)
+        weight = q * q
+        rate = servers.rates(weight)
+        lower, error = servers.least_cost(weight, rate)
+        return rate, weight, (lower - budget + opening - error - 2 * EPS * budget) / weight
+
+    rate, weight, lower = bought(money)
+    present = math.fsum(servers.present(rate).tolist())
+    if not lower >= present * (1 - NEAR):  # the bound of more money loses less to rounding
+        lower = max(lower, bought(money + 2 * ROUNDED * budget)[2])
+    return day_answer(servers, rate, weight, present / arrivals, lower / arrivals)
 
 
 def _within_delay(servers: GivenFlows, time: float) -> DayRates:
@@ -331,10 +339,10 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
         least = f"{fastest:.12g}"
         remedy = f"give more than {least}" if endless else f"give {least} or more"
         raise InputError("mean_delay", time, problem, remedy)
-    if time >= slowest or time == fastest:
-        rate, weight = (ends[0], 0.0) if time >= slowest else (ends[1], math.inf)
-        value = servers.spending(rate)
-        return day_answer(servers, rate, weight, value, value * (1 - TERMS * EPS))
+    if time >= slowest:
+        value = servers.spending(ends[0])
+        return day_answer(servers, ends[0], 0.0, value, value * (1 - ROUNDED))
+    jobs, cheapest = time * arrivals, servers.spending(ends[0]) * (1 - ROUNDED)
 
     def waiting(y: float) -> tuple[float, float]:
         """Return the jobs at the servers at the weight 1/y^2, and their slope."""
@@ -342,13 +350,22 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
         slope = servers.slopes(1.0 / (y * y), rate)[1]
         return math.fsum(servers.present(rate).tolist()), -2.0 * slope / y**3
 
-    jobs = time * arrivals
-    y = increasing_root(waiting, jobs, (jobs - fastest * arrivals) / servers.size)
-    weight = 1.0 / (y * y)
-    rate = servers.rates(weight)
-    lower, error = servers.least_cost(weight, rate)
-    lower -= error + weight * time * arrivals * (1 + 2 * EPS)
-    return day_answer(servers, rate, weight, servers.spending(rate), lower)
+    def hastened(jobs: float) -> tuple[Array, float, float]:
+        """Return the cheapest rates for some jobs present, their weight, and a bound of money."""
+        start = (jobs - fastest * arrivals) / servers.size
+        if not start > 0 or jobs >= slowest * arrivals:
+            return (ends[0], 0.0, cheapest) if start > 0 else (ends[1], math.inf, cheapest)
+        y = increasing_root(waiting, jobs, start)
+        weight = 1.0 / (y * y)
+        rate = servers.rates(weight)
+        lower, error = servers.least_cost(weight, rate)
+        return rate, weight, lower - error - weight * time * arrivals * (1 + 2 * EPS)
+
+    rate, weight, lower = hastened(jobs)
+    value = servers.spending(rate)
+    if not lower >= value * (1 - NEAR):  # the bound of more jobs loses less to rounding
+        lower = max(lower, cheapest, hastened(jobs * (1 + 2 * ROUNDED))[2])
+    return day_answer(servers, rate, weight, value, lower)
 
 
 def _ends(servers: GivenFlows) -> tuple[Array, Array]:

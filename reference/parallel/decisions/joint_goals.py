@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import Array, InputError
-from .joint_bound import Box, Costs, Point, Relaxed, bracket, share_of_right
+from .joint_bound import FARTHEST, Box, Costs, Point, Relaxed, bracket, share_of_right
 from .joint_costs import FreeServers
 from .joint_limits import start_for_budget, start_for_cost, start_for_delay
 from .sizes import rates_at_split
@@ -40,6 +40,15 @@ class Plan(NamedTuple):
     rate: Array
     spare_capacity: Array
     money_price: float
+
+
+def reachable(price: float, first: float) -> float:
+    """Return a price that is not farther from the first one than one search goes.
+
+    Next to the least budget or delay the best price of a box is infinite or 0, and each box of a
+    search that starts at the last one would go on until no float is left.
+    """
+    return min(max(price, first / FARTHEST), first * FARTHEST)
 
 
 class Goal(ABC):
@@ -140,7 +149,8 @@ class Cost(Goal):
 
     def relaxed(self, box: Box, price: float, weight: float, tolerance: float) -> Relaxed:
         """Return the best price of load; that of delay is given."""
-        return Costs(self.servers, box, self.amount).relaxed(price, tolerance)
+        near = reachable(price, self.start[0])
+        return Costs(self.servers, box, self.amount).relaxed(near, tolerance)
 
     @property
     def start(self) -> tuple[float, float]:
@@ -165,16 +175,18 @@ class Bounded(Goal):
 
     def relaxed(self, box: Box, price: float, weight: float, tolerance: float) -> Relaxed:
         """Return the best prices, see `Goal.relaxed`."""
-        last = price
+        last, first = price, self.start[0]
 
         def point(at: float) -> Point[Relaxed]:
             nonlocal last
             own = self.position(at)
-            found = Costs(self.servers, box, own).relaxed(last, INNER * tolerance)
+            near = reachable(last, first)
+            found = Costs(self.servers, box, own).relaxed(near, INNER * tolerance)
             last = found.price
             return Point(at, self.bound(found.value, own), self.slope(found), found)
 
-        left, right = bracket(point, self.position(weight), tolerance)
+        start = reachable(self.position(weight), self.position(self.start[1]))
+        left, right = bracket(point, start, tolerance)
         best = left if left.value >= right.value else right
         part = share_of_right(left, right)
         ends = (left.found, right.found)

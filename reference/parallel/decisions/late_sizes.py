@@ -16,9 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...amounts import LARGE, SMALL
+from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_fraction, check_within
-from .sizes import Servers, SizedRates, increasing_root
+from .sizes import Servers, SizedRates, increasing_root, within_target
+
+LATE = 1024 * EPS  # relative rounding error of a probability that is a float above 0
 
 
 def rates_for_late_share(
@@ -74,22 +77,28 @@ def rates_for_late_share(
         jobs = servers.flow * np.exp(-spare * tau)
         return certain + float(np.sum(jobs, where=some))
 
+    free = some & (servers.least < servers.most)
+    worth = np.where(free, servers.flow * tau, 1.0) / np.where(free, servers.price, 1.0)
+
     def at(y: float) -> tuple[Array, float]:
         with np.errstate(divide="ignore", over="ignore"):
-            spare = np.log(servers.flow * tau / (servers.price * y)) / tau
-        spare = np.clip(np.where(some, spare, servers.least), servers.least, servers.most)
-        inside = some & (spare > servers.least) & (spare < servers.most)
+            spare = np.log(worth / y) / tau
+        spare = np.clip(np.where(free, spare, servers.least), servers.least, servers.most)
+        inside = free & (spare > servers.least) & (spare < servers.most)
         return spare, float(np.sum(servers.price / tau, where=inside))
 
     def late_at(y: float) -> tuple[float, float]:
         spare, slope = at(y)
         return late(spare), slope
 
-    def answer(spare: Array, y: float) -> SizedRates:
-        cost = servers.cost(spare)
-        price = 1.0 / y if math.isfinite(y) and y > 0 else 0.0
-        lower = min(cost + price * (late(spare) - target), cost)
-        return servers.answer(spare, y, lower, cost, price * target)
+    def cheapest(target: float) -> tuple[Array, float]:
+        if target >= late(servers.least):
+            return servers.least, math.inf
+        start = (target - best) / float(np.sum(servers.price / tau, where=free))
+        if not start > 0:
+            return servers.most, 0.0
+        y = increasing_root(late_at, target, start)
+        return at(y)[0], y
 
     best = late(servers.most)
     endless = bool(np.any(some & np.isinf(servers.most)))
@@ -98,8 +107,4 @@ def rates_for_late_share(
         problem = "is not met by any rates"
         remedy = f"give {'more than ' if endless else ''}{least}{'' if endless else ' or more'}"
         raise InputError("at_most", at_most, f"{problem} within their bounds", remedy)
-    if target >= late(servers.least):
-        return answer(servers.least, math.inf)
-    start = (target - best) / float(np.sum(servers.price / tau, where=some))
-    y = increasing_root(late_at, target, start)
-    return answer(at(y)[0], y)
+    return within_target(servers, late, cheapest, target, LATE)

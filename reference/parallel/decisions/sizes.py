@@ -40,6 +40,7 @@ STEPS = 200  # largest number of Newton steps and halvings over all servers
 SERVER_STEPS = 40  # largest number of Newton steps of each server
 CLOSE = 1e-8  # relative Newton step from which on the next one is below rounding
 SUMS = 64 * EPS  # relative rounding error of the sums of a bound
+NEAR = 1e-10  # relative error of a bound from which on another one is looked for
 
 
 class SizedRates(NamedTuple):
@@ -279,15 +280,15 @@ class Servers:
         self, spare: Array, money_price: float, lower: float, upper: float, more: float
     ) -> SizedRates:
         """Return the record of rates; `more` is the size of further terms of the bounds."""
-        error = SUMS * (upper + more)
+        stable = np.where(self.used & (spare > 0), np.nextafter(self.flow, np.inf), 0.0)
         return SizedRates(
-            self.flow + spare,
+            np.maximum(self.flow + spare, stable),
             spare,
             self.total(spare),
             self.cost(spare),
             money_price,
-            lower - error,
-            upper + error,
+            lower - SUMS * (abs(lower) + more),
+            upper + SUMS * (upper + more),
         )
 
 
@@ -300,15 +301,27 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
         amount = f"{least + opening:.12g}"
         remedy = f"give more than {amount}" if full else f"give {amount} or more"
         raise InputError("budget", budget, problem, remedy)
+    spare, z = _bought(servers, money, least)
+    total, error = servers.total(spare), 2.0 * SUMS * budget
+    if z * error <= NEAR * total:
+        lower = total + z * (servers.cost(spare) - money)
+        return servers.answer(spare, z, min(lower, total), total, 2.0 * z * budget)
+    # next to the least budget: bounds for the amounts of money that rounding cannot tell from it
+    more, w = _bought(servers, money + error, least)
+    lower = servers.total(more) + w * (servers.cost(more) - money - error)
+    upper = servers.total(_bought(servers, money - error, least)[0])
+    return servers.answer(spare, z, min(lower, total), max(total, upper), 0.0)
+
+
+def _bought(servers: Servers, money: float, least: float) -> tuple[Array, float]:
+    """Return the best spare capacities, which cost at least `least`, and the price of money."""
     if money >= servers.cost(servers.most):
-        total = servers.total(servers.most)
-        return servers.answer(servers.most, 0.0, total, total, 0.0)
+        return servers.most, 0.0
     start = (money - least) / float(np.sum(servers.price * servers.root))
+    if not start > 0:
+        return servers.least, math.inf
     q = increasing_root(lambda q: _spent(servers, q), money, start)
-    spare, z = servers.at(q).spare, 1.0 / q**2
-    total = servers.total(spare)
-    lower = total + z * (servers.cost(spare) - money)
-    return servers.answer(spare, z, min(lower, total), total, 2.0 * z * budget)
+    return servers.at(q).spare, 1.0 / q**2
 
 
 def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
@@ -325,19 +338,56 @@ def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
     if math.isinf(target) and np.any(servers.used & (servers.least <= 0)):
         problem = "leaves a server without spare capacity, whose least rate is its flow"
         raise InputError("mean_delay", mean_delay, problem, "give less, or a least rate")
-    if target >= servers.total(servers.least):
-        cost = servers.cost(servers.least)
-        return servers.answer(servers.least, math.inf, cost, cost, 0.0)
-    if target == best:
-        cost = servers.cost(servers.most)
-        return servers.answer(servers.most, 0.0, cost, cost, 0.0)
-    gain = target - best
-    start = gain / float(np.sum(servers.price * servers.root))
-    y = increasing_root(lambda y: _delayed(servers, y), target, start)
-    spare, z = servers.at(1.0 / y).spare, y * y
-    cost = servers.cost(spare)
-    lower = cost + (servers.total(spare) - target) / z
-    return servers.answer(spare, z, min(lower, cost), cost, 2.0 * target / z)
+
+    def cheapest(target: float) -> tuple[Array, float]:
+        if target >= servers.total(servers.least):
+            return servers.least, math.inf
+        start = (target - best) / float(np.sum(servers.price * servers.root))
+        if not start > 0:
+            return servers.most, 0.0
+        y = increasing_root(lambda y: _delayed(servers, y), target, start)
+        return servers.at(1.0 / y).spare, y * y
+
+    return within_target(servers, servers.total, cheapest, target)
+
+
+def within_target(
+    servers: Servers,
+    amount: Callable[[Array], float],
+    cheapest: Callable[[float], tuple[Array, float]],
+    target: float,
+    rounding: float = SUMS,
+) -> SizedRates:
+    """Return the rates of least cost at which an amount, such as the total delay, is in its target.
+
+    Parameters
+    ----------
+    servers : Servers
+        n servers.
+    amount : callable
+        The amount at spare capacities, in which it falls and is convex.
+    cheapest : callable
+        From a target to the cheapest spare capacities within it, and the price of money: infinite
+        where the least will do, 0 where the largest are needed.
+    target : float
+        Largest amount.
+    rounding : float
+        Relative rounding error of the amount.
+    """
+    spare, z = cheapest(target)
+    cost, error = servers.cost(spare), 2.0 * rounding * target
+    if math.isinf(z):
+        return servers.answer(spare, z, cost, cost, 0.0)
+    if error < NEAR * cost * z:
+        lower = cost + (amount(spare) - target) / z
+        return servers.answer(spare, z, min(lower, cost), cost, error / z / SUMS)
+    # next to the least amount: bounds for the targets that rounding cannot tell from this one
+    larger, w = cheapest(target + error)
+    lower = servers.cost(servers.least)
+    if w > 0:
+        lower = max(lower, servers.cost(larger) + (amount(larger) - target - error) / w)
+    upper = servers.cost(cheapest(target - error)[0])
+    return servers.answer(spare, z, min(lower, cost), max(cost, upper), 0.0)
 
 
 def _spent(servers: Servers, q: float) -> tuple[float, float]:

@@ -51,16 +51,20 @@ class Terms(NamedTuple):
 
     def values(self, spare: Array) -> Array:
         """Return money, total delay and late jobs, shape (2 + m,)."""
+        jobs = self._late(spare).sum(axis=-1)
+        return np.array([self.servers.cost(spare), self.servers.total(spare), *jobs])
+
+    def _late(self, spare: Array) -> Array:
+        """Return the late jobs of each server, shape (m, n)."""
         with np.errstate(invalid="ignore"):  # an endless spare capacity where all are late
             used = np.where(self.tau > 0, spare * self.tau, 0.0)
-        jobs = np.sum(self.servers.flow * np.exp(-used), axis=-1)
-        return np.array([self.servers.cost(spare), self.servers.total(spare), *jobs])
+        return np.asarray(self.servers.flow * np.exp(-used))
 
     def slopes(self, spare: Array) -> tuple[Array, Array]:
         """Return first and second derivatives in the spare capacities, shape (2 + m, n)."""
         x = self.servers.flow
         s = np.where(spare > 0, spare, 1.0)
-        late = x * self.tau * np.exp(-spare * self.tau)
+        late = self.tau * self._late(spare)
         first = np.vstack([self.servers.price, -x / s**2, -late])
         return first, np.vstack([np.zeros(x.size), 2.0 * x / s**3, late * self.tau])
 
@@ -232,6 +236,6 @@ def _answer(terms: Terms, goal: Array, bound: Array, weight: Array) -> SizedRate
     some, counts = prices > 0, goal > 0
     least = float(goal[counts] @ values[counts])
     lower = least + float(prices[some] @ (values[some] - bound[some]))
-    more = 2.0 * float(prices[some] @ np.abs(bound[some]))
+    more = least + 2.0 * float(prices[some] @ np.abs(bound[some]))
     money = weight[0] / weight[1] if weight[1] > 0 else math.inf
     return servers.answer(spare, money, min(lower, least), least, more)

@@ -158,7 +158,8 @@ class StaffedPools(HtmlTable):
             f"{self.total} servers for load {self.load.sum():g}: "
             f"mean wait {self.mean_wait:.9g}, cost {self.cost:.9g}"
         )
-        gain = f"one more server saves at most {self.next_gain:.4g} of mean wait per unit of money"
+        more = "one more server" if self.minimise == "wait" else "a server that no target needs"
+        gain = f"{more} saves at most {self.next_gain:.4g} of mean wait per unit of money"
         caveats = [f"  but {caveat}" for caveat in self.caveats]
         targets = [f"  {target}" for target in self.targets]
         return "\n".join([head, *caveats, f"  {self.proof}", f"  {gain}", *targets, *self._lines()])

@@ -295,6 +295,19 @@ def test_many_servers_in_the_cost_form():
     assert found.nodes <= 8
 
 
+def test_a_budget_next_to_the_least_ends():
+    # the price of delay has no end there, and the prices of load and delay are those of other boxes
+    servers = (30.0, [42.6, 47.2, 6.5], [1.0, 1.3, 1.9], [1.35, 0.68, 0.51])
+    opening = [0.0, 64.0, 4.8]
+    found = joint_sizes(*servers, opening=opening, budget=20.1 * (1 + 3e-13), max_nodes=60)
+    assert 0 < found.lower_bound <= found.value <= found.upper_bound
+    # the third server alone: 4.8 + 0.51 (30 + s)
+    spare = (20.1 * (1 + 3e-13) - 20.1) / 0.51
+    alone = 1.9 + (1 + 6.5 * 30.0 / spare) / 30.0
+    assert found.lower_bound <= alone * (1 + 0.1)
+    assert not found.certified
+
+
 # ---- what no search can meet
 
 

@@ -1,6 +1,7 @@
 """Rates at a given split: numbers, random systems against scalar roots, bounds, refusals."""
 
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.optimize import brentq
 from sojourn.reference import (
     InputError,
     rates_at_split,
+    rates_for_flows,
     rates_for_late_share,
     rates_for_targets,
 )
@@ -176,6 +178,19 @@ def test_random_late_shares_against_a_grid(seed):
     assert found.lower_bound <= cost.min() <= found.cost * (1 + 1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_late_shares_of_servers_without_a_flow_or_with_an_endless_rate():
+    numbers = ([60.0, 0.0, 0.0], [0.0, 0.3, 0.3], [1.0, 0.0, 1.0], 0.0, [math.inf, 9.0, math.inf])
+    late = [(0.2, 0.01), (0.25, 0.02)]
+    found = rates_for_targets(*numbers, late=late, mean_delay=1.0)
+    assert found.rate.tolist() == pytest.approx([60.0 + math.log(100.0) / 0.2, 0.0, 0.0])
+    # at the second server all jobs are late, with any rate
+    hopeless = ([60.0, 1.0], [0.0, 0.3], 1.0)
+    found = rates_for_targets(*hopeless, late=[(0.2, 0.1)], budget=200.0)
+    assert found.cost == pytest.approx(200.0)
+    assert found.lower_bound <= found.total_delay <= found.upper_bound
+
+
 @pytest.mark.parametrize("seeds", chunks(600, 30, often=30))
 def test_several_targets_at_once(seeds):
     """Certified, met, and never cheaper than one target alone."""
@@ -238,6 +253,32 @@ def test_a_budget_just_above_the_flows():
         exact = np.dot(FLOW, DELAY) + np.sqrt(FLOW * PRICE).sum() ** 2 / (least + more - least)
         assert found.lower_bound <= exact <= found.upper_bound
         assert found.total_delay == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_budget_of_the_least_rates():
+    found = rates_at_split([60.0, 40.0], 1.0, 0.0, 1.0, [70.0, 50.0], budget=120.0)
+    assert found.rate.tolist() == [70.0, 50.0]
+    assert math.isinf(found.money_price)
+    assert 10.0 * (1 - 1e-9) <= found.lower_bound <= 10.0 <= found.upper_bound <= 10.0 * (1 + 1e-9)
+
+
+def test_a_budget_of_the_least_rates_but_for_a_rounding_error():
+    flow = np.array([1.2, 0.2, 0.2, 0.2])  # the spare capacities are below the last digit of 1.2
+    found = rates_at_split(flow, 1.0, 0.0, 1.0, budget=np.nextafter(flow.sum(), math.inf))
+    assert np.all(found.rate > flow)
+    assert found.upper_bound > 2.0 * found.lower_bound
+
+
+@pytest.mark.parametrize(("delay", "high"), [(1e6, 105.0), (1e9, 120.0)])
+def test_the_least_delay_up_to_rounding(delay, high):
+    # the delay hides that of the queue: a target of the least delay, rounded, has cheaper rates
+    target = delay + 1.0 / (high - 1.0)
+    needed = 1 + 1 / (Fraction(target) - Fraction(delay))
+    found = rates_at_split([1.0], 1.0, delay, 1.0, 0.0, high, mean_delay=target)
+    assert needed < high == found.rate[0]
+    assert found.lower_bound <= needed <= found.upper_bound
+    day = rates_for_flows([[1.0]], None, 1.0, delay, 1.0, mean_delay=target, max_rate=high)
+    assert day.lower_bound <= needed <= day.value == high
 
 
 def test_more_money_than_the_largest_rates_cost():

@@ -20,6 +20,7 @@ from sojourn.models import (
     LoadError,
     MaxShare,
     MeanDelay,
+    NotCertifiedError,
     ParallelServers,
     RateBudget,
     ServerDelay,
@@ -187,6 +188,19 @@ def test_servers_that_no_job_reaches():
     assert found.system.names == ("edge 1", "cloud")
     assert found.latency[1] == math.inf
     assert found.to_dict()["servers"][1]["latency"] is None
+
+
+def test_no_certificate_within_what_rounding_hides():
+    # 1e9 + 1/119 is rounded up: rates that cost 7e-6 less meet it, and 120 is not certified to 1e-6
+    far = ParallelServers(MM1([150.0], [1e9]))
+    target = 1e9 + 1.0 / 119.0
+    asked = {"rate_price": 1.0, "max_rate": 120.0, "subject_to": [MeanDelay(target)]}
+    found = far.size(1.0, **asked, split=[1.0], throw=False)
+    cheaper = 1.0 + 1.0 / (target - 1e9)
+    assert found.certificate.lower_bound <= cheaper < (1 - 1e-6) * found.cost
+    assert not found.certified
+    with pytest.raises(NotCertifiedError, match="0 nodes searched"):
+        far.size(1.0, **asked, split=[1.0])
 
 
 def test_opening_costs_are_part_of_the_cost():

@@ -287,6 +287,7 @@ def test_text(staffed, joint):
     ]
     text = str(POOLS.staff(LOAD, price=PRICE, subject_to=[MeanWait(0.1), PoolWait(0.5)]))
     assert "least cost certified" in text
+    assert "\n  a server that no target needs saves at most " in text
     assert "\n  mean wait: 0.0927915 of at most 0.1\n  mean wait in each pool: up to " in text
     assert "26 servers" in staffed._repr_html_()
     assert str(joint).splitlines()[0] == (
