@@ -18,11 +18,12 @@ from ...core.refinement import check_refine
 from ...core.solve import Task
 from ...core.system import System, planned
 from ...core.tolerance import GapTolerance
+from .best_assignment import Assignment, Location
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
 from .partition import Program, write
-from .questions import Assignment, Capacity, Location, OperatingPoints, Partition
+from .questions import Capacity, OperatingPoints, Partition
 
 if TYPE_CHECKING:
     import xarray as xr
