@@ -166,6 +166,7 @@ class PointQuestion:
             assignment=found.assignment[0],
             share=found.share[0],
             stage_delay=found.stage_delay[0],
+            fixed_delay=float(found.assignment[0] @ self.modes.delay),
             mean_delay=float(found.mean_delay[0]),
             polished=int(found.steps[0]),
             **found.proof,
@@ -175,14 +176,33 @@ class PointQuestion:
 
 @dataclass(frozen=True, eq=False)
 class Partition(PointQuestion, Question[partition.Program, OperatingPoints, OperatingPoint]):
-    """Best partition at loads, shape (K,), and stable assignments, shape (K, M)."""
+    """Best partition at loads, shape (K,), and stable assignments, shape (K, M).
+
+    Attributes
+    ----------
+    most : int, optional
+        Largest number of modes with jobs in an assignment; the program has no others. By default
+        any mode can have jobs.
+    """
 
     modes: Modes
     names: Names
     tolerance: GapTolerance
     polish: bool = True
+    most: int | None = None
 
     name = "partition"
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        """Numbers of the stages, and of the modes in the program."""
+        stages, modes = self.modes.time.shape
+        return stages, modes if self.most is None else min(self.most, modes)
+
+    def _used(self, assignments: Array) -> npt.NDArray[np.intp]:
+        """Modes in the program: those with the most jobs, in order; shape (K, 1, number)."""
+        most_first = np.argsort(-assignments, axis=1, kind="stable")
+        return np.sort(most_first[:, None, : self._shape[1]], axis=-1)
 
     @property
     def quick(self) -> bool:  # type: ignore[override]
@@ -195,17 +215,19 @@ class Partition(PointQuestion, Question[partition.Program, OperatingPoints, Oper
 
     def write(self, form: str, points: Points) -> partition.Program:
         """See `partition.write`."""
-        return partition.write(*self.modes.time.shape)
+        return partition.write(*self._shape)
 
     def shape(self, form: str) -> Hashable:
-        """Return the numbers of stages and modes."""
-        return self.modes.time.shape
+        """Return the numbers of stages, and of modes in the program."""
+        return self._shape
 
     def parameters(
         self, program: partition.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the values of ``sqrt_load``, each stage scaled to the same size."""
-        return ((program.sqrt_load, partition.sqrt_loads(self.modes, *points)),)
+        values = partition.sqrt_loads(self.modes, *points)
+        used = self._used(points[1])
+        return ((program.sqrt_load, np.take_along_axis(values, used, axis=2)),)
 
     def idle(self, points: Points) -> OperatingPoints:
         """Divide each stage in proportion to the square root of each mode's work.
@@ -219,7 +241,10 @@ class Partition(PointQuestion, Question[partition.Program, OperatingPoints, Oper
         self, program: partition.Program, returned: SolverOutput, points: Points
     ) -> OperatingPoints:
         """See `partition.refine`."""
-        return self._refined(points, returned.value(program.spare_share), polish=self.polish)
+        spare_share = np.zeros((len(points[0]), *self.modes.time.shape))
+        values = returned.value(program.spare_share)
+        np.put_along_axis(spare_share, self._used(points[1]), values, axis=2)
+        return self._refined(points, spare_share, polish=self.polish)
 
     def certify_stored(self, points: Points, column: Column) -> OperatingPoints:
         """Certify stored partitions without changing them."""
