@@ -1,0 +1,1 @@
+"""Stages that serve all service modes by processor sharing, in numbers."""
