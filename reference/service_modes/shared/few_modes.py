@@ -15,29 +15,30 @@ import numpy as np
 
 from ...compensated_sum import EPS
 from ...errors import Array
-from ..modes import Modes
 
 
-def few_modes(modes: Modes, parts: Array) -> Array:
+def few_modes(work: Array, delay: Array, parts: Array) -> Array:
     """Return an assignment to few of the modes in use, whose utilisations are no larger.
 
     Parameters
     ----------
-    modes : Modes
-        S stages, M modes.
+    work : ndarray, shape (S, M)
+        Mean work of each mode at each stage.
+    delay : ndarray, shape (M,)
+        Fixed delay of each mode.
     parts : ndarray, shape (M,)
-        Fraction of the jobs in each mode.
+        Load of each mode, or fraction of the jobs in it.
 
     Returns
     -------
     ndarray, shape (M,)
-        At most S of them are above 0, with fixed delays at most S + 1.
+        With the same sum; at most S are above 0, with fixed delays at most S + 1.
     """
-    rows = np.vstack([modes.time, modes.delay[None]]) if modes.delay.any() else modes.time
+    rows = np.vstack([work, delay[None]]) if delay.any() else work
     # one unit for all rows and modes, so that rounding errors compare
     row_sizes = rows.max(axis=1, keepdims=True)
     rows = rows / np.where(row_sizes > 0, row_sizes, 1.0)
-    x = np.where(parts > 0, parts, 0.0)
+    x, total = np.where(parts > 0, parts, 0.0), float(parts.sum())
     used = np.flatnonzero(x)
     while used.size > 1:
         sizes = np.linalg.norm(rows[:, used], axis=0)
@@ -52,4 +53,4 @@ def few_modes(modes: Modes, parts: Array) -> Array:
         x[used] = np.maximum(x[used] - steps[first] * z, 0.0)
         x[used[first]] = 0.0
         used = np.flatnonzero(x)
-    return np.asarray(x / x.sum())
+    return np.asarray(x * (total / x.sum()))

@@ -140,7 +140,7 @@ def equilibrium(modes: Modes, load: float, players: float = np.inf) -> SharedAss
     system = routed(modes)
     check_multiple(system, load)
     found = routed_equilibrium(system, load, players)
-    parts = few_modes(modes, assignment_of(modes, found.flow))
+    parts = few_modes(modes.time, modes.delay, assignment_of(modes, found.flow))
     utilisation = load * (modes.time @ parts)
     delays = mode_delay(modes, 1.0 / (1.0 - utilisation))
     return SharedAssignment(parts, utilisation, delays, found.mean_delay, found.certificate)

@@ -46,6 +46,8 @@ LEAST_GAP, LARGEST_GAP = 1e-12, 0.1
 FULL = 1e-3  # relative distance of the last load from the largest one
 CLOSEST = 1e-6  # first load over the last, where two modes are fastest without load
 MOST = 5000  # solved loads
+CELLS = 16  # narrowest cells in the bounds of a threshold
+LOWEST = -0.5  # utilisation from which on prices rise and are convex, for all players
 ROUNDING = 16 * EPS
 
 
@@ -216,7 +218,8 @@ class _Search:
     def __init__(
         self, modes: Modes, prices: Prices, ends: tuple[float, float], gap: float
     ) -> None:
-        self.prices, self.ends, self.narrow = prices, ends, gap * ends[1]
+        self.prices, self.ends, self.gap = prices, ends, gap * ends[1]
+        narrow = self.gap / CELLS
         system = routed(modes)
         self.full = assignment_of(modes, capacity(system).flow)
         self.evaluations = 0
@@ -229,7 +232,7 @@ class _Search:
         while waiting:
             a, b = waiting.pop()
             known = constant(a, b)
-            if known or b.load - a.load <= self.narrow or self.evaluations >= MOST:
+            if known or b.load - a.load <= narrow or self.evaluations >= MOST:
                 self.cells.append((a, b))
                 self.proved.append(known)
                 continue
@@ -258,7 +261,7 @@ class _Search:
             high=high,
             players=players,
             gap=max(gaps, default=0.0),
-            certified=wide <= 4.0 * self.narrow,
+            certified=wide <= self.gap,
             evaluations=self.evaluations,
         )
 
@@ -278,6 +281,7 @@ def _named(at: Point, kept: Array) -> tuple[int, ...]:
     return tuple(int(kept[m]) for m in at.used)
 
 
+@np.errstate(all="ignore")
 def constant(a: Point, b: Point) -> bool:
     """Return whether it is proved that the same modes are in use at all loads from a to b."""
     if a.used != b.used:
@@ -288,12 +292,10 @@ def constant(a: Point, b: Point) -> bool:
         return False
     distance, inverse = error
     low, high = (f(a.utilisation, b.utilisation) for f in (np.minimum, np.maximum))
-    with np.errstate(all="ignore"):
-        slope = prices.slope(high + distance)
-        height = 0.25 * (high - low) * (prices.slope(high) - prices.slope(low))
-        wrong = height + slope * (distance + ROUNDING)
-    if not np.isfinite(wrong).all():
+    if not (high + distance < 1.0).all():
         return False
+    height = 0.25 * (high - low) * (prices.slope(high) - prices.slope(low))
+    wrong = height + prices.slope(high + distance) * (distance + ROUNDING)
     if len(used) > 1:
         least = np.minimum(a.flow[used], b.flow[used])
         if not (least > np.abs(inverse) @ distance + ROUNDING * b.load).all():
@@ -323,9 +325,9 @@ def _errors(a: Point, b: Point) -> tuple[Array, Array] | None:
     off = height + np.abs(inverse).T @ apart + prices.slope(high) * ROUNDING
     distance = np.zeros(stages)
     for _ in range(8):
-        least = prices.slope(low - distance)
-        if not (least > 0).all():
+        if not (low - distance > LOWEST).all():
             return None
+        least = prices.slope(low - distance)
         needed = np.sqrt(np.sum(off**2 / least)) / np.sqrt(least)
         if (needed < distance).all():
             return distance, inverse
