@@ -39,7 +39,7 @@ from ...routes import capacity
 from ...validation import as_float, check_within
 from ..modes import Modes, of_modes
 from .hull import hull
-from .routed import assignment_of, routed
+from .routed import Index, assignment_of, routed
 from .support import Point, Prices, at_no_load, solved
 
 GAP = 1e-9
@@ -247,7 +247,7 @@ class _Search:
         part = (load - a.load) / (b.load - a.load)
         return solved(self.prices, load, (1.0 - part) * a.flow + part * b.flow)
 
-    def result(self, players: float, kept: Array) -> ModesInUse:
+    def result(self, players: float, kept: Index) -> ModesInUse:
         """Return the thresholds: the neighbouring cells without a proof, joined."""
         thresholds = list(self._thresholds(kept))
         gaps = [(t.upper - t.lower) / t.upper for t in thresholds]
@@ -264,7 +264,7 @@ class _Search:
             evaluations=self.evaluations,
         )
 
-    def _thresholds(self, kept: Array) -> Iterator[Threshold]:
+    def _thresholds(self, kept: Index) -> Iterator[Threshold]:
         open_at: Point | None = None
         cells = [*zip(self.cells, self.proved, strict=True), ((self.last, self.last), True)]
         for (a, _), known in cells:
@@ -276,7 +276,7 @@ class _Search:
                 open_at = None
 
 
-def _named(at: Point, kept: Array) -> tuple[int, ...]:
+def _named(at: Point, kept: Index) -> tuple[int, ...]:
     return tuple(int(kept[m]) for m in at.used)
 
 
