@@ -164,7 +164,7 @@ def modes_in_use(
     low, high : float, optional
         Smallest and largest load; by default 0 and 0.999 of the largest load.
     gap : float, default 1e-9
-        Largest distance of the bounds of a threshold, relative to the largest load.
+        Largest distance of the bounds of a threshold, relative to it.
 
     Returns
     -------
@@ -217,8 +217,8 @@ class _Search:
     """Halves intervals of loads until each is proved to have one set of modes, or is narrow."""
 
     def __init__(self, modes: Modes, prices: Prices, ends: tuple[float, float], gap: float) -> None:
-        self.prices, self.ends, self.gap = prices, ends, gap * ends[1]
-        narrow = self.gap / CELLS
+        self.prices, self.ends, self.gap = prices, ends, gap
+        narrow, least = gap / CELLS, CLOSEST * ends[1]
         system = routed(modes)
         self.full = assignment_of(modes, capacity(system).flow)
         self.evaluations = 0
@@ -231,7 +231,8 @@ class _Search:
         while waiting:
             a, b = waiting.pop()
             known = constant(a, b)
-            if known or b.load - a.load <= narrow or self.evaluations >= MOST:
+            is_narrow = b.load - a.load <= narrow * max(b.load, least)
+            if known or is_narrow or self.evaluations >= MOST:
                 self.cells.append((a, b))
                 self.proved.append(known)
                 continue
@@ -250,17 +251,18 @@ class _Search:
     def result(self, players: float, kept: Index) -> ModesInUse:
         """Return the thresholds: the neighbouring cells without a proof, joined."""
         thresholds = list(self._thresholds(kept))
-        gaps = [(t.upper - t.lower) / t.upper for t in thresholds]
         low, high = self.ends
-        wide = max((t.upper - t.lower for t in thresholds), default=0.0)
+        least = CLOSEST * high
+        gaps = ((t.upper - t.lower) / max(t.upper, least) for t in thresholds)
+        gap = max(gaps, default=0.0)
         return ModesInUse(
             first=_named(self.cells[0][0], kept),
             thresholds=tuple(thresholds),
             low=low,
             high=high,
             players=players,
-            gap=max(gaps, default=0.0),
-            certified=wide <= self.gap,
+            gap=gap,
+            certified=gap <= self.gap,
             evaluations=self.evaluations,
         )
 
@@ -309,7 +311,8 @@ def _errors(a: Point, b: Point) -> tuple[Array, Array] | None:
     stages = work.shape[0]
     if len(used) == 1:
         return np.zeros(stages), np.zeros((1, stages))
-    sizes = np.maximum(work.max(axis=1), 1e-300)
+    sizes = work.max(axis=1)
+    sizes = np.where(sizes > 0, sizes, 1.0)
     rows = np.vstack([work / sizes[:, None], np.ones(len(used))])
     if np.linalg.matrix_rank(rows) < len(used):
         return None

@@ -100,7 +100,7 @@ class SharedStages(RouteSystem):
         ...     modes=["all cloud", "all device"],
         ... )
         >>> cuts.optimum(load=20.0).assignment.round(4)
-        array([0.5682, 0.4318])
+        array([0.5691, 0.4309])
         """
         times = Modes.from_work(work, delay)
         if speed is not None:

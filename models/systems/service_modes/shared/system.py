@@ -199,7 +199,7 @@ class SharedModes(SharedStages):
         high : float, optional
             Largest load; by default 0.999 of `max_load`.
         gap : float, default 1e-9
-            Largest distance of the bounds of a threshold, relative to the largest load.
+            Largest distance of the bounds of a threshold, relative to it.
 
         Returns
         -------
