@@ -63,6 +63,7 @@ def check_columns(
     units: Units,
     times: Sequence[str] = (),
     rates: Sequence[str] = (),
+    example: str = "rate",
 ) -> dict[str, str]:
     """Return the names of columns by field, after a check of the units in the names.
 
@@ -78,6 +79,8 @@ def check_columns(
         Units of the scenario file.
     times, rates : sequence of str
         Fields that are times, and that are rates.
+    example : str
+        Key of a field in the examples of messages.
 
     Raises
     ------
@@ -86,9 +89,8 @@ def check_columns(
         file's, as ``p50_ms`` in a file of seconds.
     """
     if not isinstance(named, dict):
-        raise ScenarioError(
-            place, named, "is not a table", 'write it as { rate = "mu" }: field, then column'
-        )
+        remedy = f'write it as {{ {example} = "mu" }}: field, then column'
+        raise ScenarioError(place, named, "is not a table", remedy)
     check_keys(named, fields, f"{place}.")
     for field, column in named.items():
         if not isinstance(column, str) or not column.strip():
@@ -123,6 +125,7 @@ def columns_of(
     rates: Sequence[str],
     path: Path,
     key: str,
+    example: str = "rate",
 ) -> dict[str, str]:
     """Return the column of each field.
 
@@ -132,7 +135,7 @@ def columns_of(
     if isinstance(named, dict):
         left_out = {column for column, value in named.items() if value is False}
         chosen = {field: column for field, column in named.items() if field not in left_out}
-    columns = check_columns(chosen, f"{key}.columns", fields, units, times, rates)
+    columns = check_columns(chosen, f"{key}.columns", fields, units, times, rates, example)
     for place, column in [
         *((f"{key}.columns.{f}", c) for f, c in columns.items()),
         *((f"{key}.columns.{c}", c) for c in sorted(left_out)),
@@ -150,7 +153,7 @@ def columns_of(
                 f"did you mean {near[0]}? Or" if near else f"the fields are {', '.join(fields)}; or"
             )
             remedy = (
-                f'{guess} name its field, columns = {{ rate = "{column}" }}, '
+                f'{guess} name its field, columns = {{ {example} = "{column}" }}, '
                 f'or leave it out, columns = {{ "{column}" = false }}'
             )
             raise ScenarioError(f"{path}, column {column}", column, "is not a known field", remedy)
@@ -167,7 +170,11 @@ def columns_of(
 
 
 def rows_of(
-    path: Path, table: Table, columns: Mapping[str, str], texts: Collection[str]
+    path: Path,
+    table: Table,
+    columns: Mapping[str, str],
+    texts: Collection[str],
+    needed: Collection[str] = (),
 ) -> Iterator[tuple[int, str, Row]]:
     """Yield the rows of a table: line, place for messages, and values by field.
 
@@ -180,12 +187,14 @@ def rows_of(
     columns : mapping of str to str
         Column of each field.
     texts : collection of str
-        Fields that are texts; others are numbers. An empty cell leaves its field out.
+        Fields that are texts; others are numbers.
+    needed : collection of str
+        Fields whose cells must not be empty. An empty cell of another field leaves it out.
 
     Raises
     ------
     ScenarioError
-        On a row with too few or too many cells, and a cell that is not a number.
+        On a row with too few or too many cells, and a cell that is empty or not a number.
     """
     header, lines = table
     for line, cells in lines:
@@ -198,17 +207,19 @@ def rows_of(
                 "correct that row",
             )
         for field, column in columns.items():
-            if cell := cells[header.index(column)].strip():
-                at = f"{path}, row {line}, column {column}"
-                row[field] = cell if field in texts else _number(cell, at)
+            at, cell = f"{path}, row {line}, column {column}", cells[header.index(column)].strip()
+            if cell:
+                row[field] = cell if field in texts else _number(cell, at, field in needed)
+            elif field in needed:
+                what = "some text" if field in texts else "a number, 0 for none"
+                raise ScenarioError(at, cell, "is empty", f"give {what}")
         yield line, place, row
 
 
-def _number(cell: str, place: str) -> float:
+def _number(cell: str, place: str, needed: bool) -> float:
     """Return the number in a cell; ScenarioError where there is none."""
     try:
         return float(cell)
     except ValueError:
-        raise ScenarioError(
-            place, cell, "is not a number", "give a number, or leave the cell empty"
-        ) from None
+        remedy = "give a number" + ("" if needed else ", or leave the cell empty")
+        raise ScenarioError(place, cell, "is not a number", remedy) from None
