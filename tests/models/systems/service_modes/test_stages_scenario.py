@@ -185,7 +185,7 @@ def _ordered(text):
     (FROM_CSV, CSV.replace("1.2e6", "inf"), r"row 2, column up link = inf: is out of range"),
     (FROM_CSV, CSV.replace("30", "nan"), r"row 2, column delay = nan: is out of range"),
     (FROM_CSV, CSV.replace("1.6e8,2e5,4e8", "0,0,0"),
-     r"cuts\.csv, row 3 = \[0\.0, 0\.0, 0\.0\]: the mode asks nothing of any stage; .*the row out$"),
+     r"cuts\.csv, row 3 = \[0\.0, 0\.0, 0\.0\]: the mode asks nothing of any stage; .*row out$"),
     (FROM_CSV, CSV.replace("1.6e8", "0"), r"^stages\[0\] = 'device': no mode has work there"),
     (FROM_CSV, CSV.replace("mode 2", "all cloud"),
      r"cuts\.csv, row 3: name = 'all cloud': is the name of .*row 2 too; give every mode its own"),
