@@ -27,7 +27,9 @@ def shared_of(system: MultiMode) -> SharedModes:
 
 
 def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) -> xr.Dataset:
-    """Return what reserved and shared stages need at the loads of a curve, and more for jumps.
+    """Return what reserved and shared stages need at the loads of a curve that they carry.
+
+    The loads of a curve of shared stages are refined for the jumps of the reserved mix.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) ->
     import xarray as xr  # the import takes time
 
     system, units, unit = scenario.system, scenario.units, scenario.delay_unit
+    own = own.isel(load=own["load"].values < system.max_load)
     if isinstance(system, MultiMode):
         reserved, shared = own, shared_of(system)
     else:  # refined for the jumps of the reserved mix
