@@ -2,13 +2,14 @@
 
 from .assignment import Assignment, assignment, best_assignment, best_assignments
 from .breakaway import Breakaway, breakaway, light_load_assignment
+from .capacity import Capacity, capacity
 from .many_modes import Winner, winner
 from .modes import Canonical, Modes, canonical
 from .partition import Decomposition, Partition, decompose, delay, mean_delay, partition
 from .pruning import useful
 from .regimes import Regime, Regimes, regime, regimes, touch_points
 from .segment import Segment, segment, segments
-from .stability import Capacity, StablePoint, capacity, is_stable, stable_interval, stable_point
+from .stability import StablePoint, is_stable, stable_interval, stable_point
 from .tunable import TunableMode
 
 __all__ = [

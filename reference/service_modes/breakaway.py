@@ -9,9 +9,9 @@ import numpy as np
 
 from ..compensated_sum import EPS
 from ..errors import Array
+from .capacity import capacity
 from .modes import Modes, check_two_modes, of_modes
 from .segment import Segment, critical_points, segment
-from .stability import capacity
 
 SCAN = 512  # loads of the scan for the first change
 CLOSE = 1e-13  # relative width of the last bracket

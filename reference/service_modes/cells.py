@@ -120,7 +120,7 @@ class Faces:
     def delay(self, w: Array) -> Array:
         """Return T(w), shape (n,), at points of shape (V, n); infinite where a stage is full."""
         n, d = self.forms(w)
-        total = np.where(d > 0, n * n / d, np.where(n > 0, np.inf, 0.0)).sum(axis=0)
+        total = np.where(d > 0, n * n / d, np.inf).sum(axis=0)
         if self.fixed is not None:
             total = total + (self.fixed * w * w).sum(axis=0) / (w * w).sum(axis=0)
         return np.asarray(total)

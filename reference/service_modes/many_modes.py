@@ -24,13 +24,14 @@ import numpy.typing as npt
 
 from ..errors import Array
 from ..validation import check_within
+from .capacity import capacity
 from .cells import Problem
 from .modes import Modes, of_modes
 from .partition import joint_delay
 from .pruning import useful
 from .search import FINE, Best, Cells, faces_of, prove
 from .segment import too_close
-from .stability import capacity, one_load
+from .stability import one_load
 
 GAP = 1e-9
 FACES = 200_000  # faces at all loads of a block of loads
