@@ -46,7 +46,8 @@ CUTS = "".join(f'[[modes]]\nname = "{name}"\nwork = {list(work)}\n' for name, *w
 SHARED = '[service_modes]\ndiscipline = "processor-sharing"\n'
 TWO = (
     '[loads]\nat = "80%"\ncurve = [0, "30%", "60%", "90%", 16]\n'
-    '[[stages]]\nname = "a"\n[[stages]]\nname = "b"\n[[modes]]\nname = "x"\ntime = [100, 225]\n[[modes]]\nname = "y"\n'
+    '[[stages]]\nname = "a"\n[[stages]]\nname = "b"\n'
+    '[[modes]]\nname = "x"\ntime = [100, 225]\n[[modes]]\nname = "y"\n'
     "time = [300, 175]\n"
 )  # system A, in ms
 
@@ -173,11 +174,11 @@ def test_shared_servers_of_the_paper(sojourn, load, optimum, selfish, reserved, 
 
 def test_report_on_shared_stages(sojourn, own):
     path = own(SHARED, STAGES, CUTS)
-    status, out, err = sojourn("run", path, "--load", "60%")
+    status, out, err = sojourn("run", path, "--load", "40%")
     assert (status, err) == (0, "")
     system = load_scenario(path).system
     assert isinstance(system, SharedModes)
-    load = 0.6 * system.max_load
+    load = 0.4 * system.max_load
     found = [system.optimum(load), system.equilibrium(load)]
     for m in np.flatnonzero(np.maximum(*(s.assignment for s in found))):
         cells = [float(cell) for cell in table_row(out, system.modes[m])]
