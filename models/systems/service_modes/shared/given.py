@@ -15,7 +15,7 @@ from .....reference.service_modes.stability import as_assignment
 from .....reference.validation import as_float, as_floats
 from ...routes.evaluation import RouteEvaluation
 from ...routes.inputs import by_name, check_known, is_mapping
-from .answers import SharedEvaluation
+from .answers import SharedEvaluation, evaluation_of
 from .words import jobs_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluation(
     rates, modes = system.rates, system.modes
     if name == "station_flow":
         found = evaluate(station_flow=value)
-        return SharedEvaluation.given(found, jobs_of(rates, modes, found))
+        return evaluation_of(found, jobs_of(rates, modes, found))
     numbers = _numbers(name, value, modes)
     if name == "flow":
         found = evaluate(flow=[_merged(rates, numbers)])
@@ -51,7 +51,7 @@ def evaluation(
     else:
         parts = as_assignment(rates, numbers)
         found = evaluate(share=[_merged(rates, parts)])
-    return SharedEvaluation.given(found, {**jobs_of(rates, modes, found), "assignment": parts})
+    return evaluation_of(found, {**jobs_of(rates, modes, found), "assignment": parts})
 
 
 def _numbers(field: str, value: Any, modes: tuple[str, ...]) -> Array:
