@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sojourn.models import DualMode, SharedModes
+from sojourn.models import DualMode, SharedModes, load_scenario, study
 from sojourn.models.frontend.loader import parse
 from sojourn.models.systems.service_modes.disciplines import disciplines, shared_of
 from sojourn.reference import service_modes as exact
-from sojourn.reference.service_modes.shared import equilibrium, optimum
+from sojourn.reference.service_modes.shared import TwoSharedModes, equilibrium, optimum
 
 HEAD = '[units]\nrate = "1/s"\ndelay = "ms"\n'
 SHARED = '[service_modes]\ndiscipline = "processor-sharing"\n'
@@ -33,7 +33,8 @@ def test_every_delay_is_that_of_the_reference_in_the_unit_of_the_file(shared):
     scenario = parse(HEAD + shared + STAGES + CUTS, "own")
     system, rates = scenario.system, scenario.system.rates
     loads = np.array([0.0, 0.2, 0.6, 0.8, 1.1]) * system.max_load
-    own = scenario.units.present(system.curve(loads))
+    with pytest.warns(UserWarning, match="1 of 5 loads cannot be carried"):
+        own = scenario.units.present(system.curve(loads))
     data = disciplines(scenario, own)
     assert set(loads[:-1]) <= set(data["load"].values)
     assert data["load"].values.max() < system.max_load
@@ -66,3 +67,15 @@ def test_a_change_between_loads_that_are_far_apart_is_not_marked():
         assert found == pytest.approx(marked, abs=1e-9)
         assert all(abs(load - change) < 1e-4 for load in found)
         assert "tunable_delay" in disciplines(scenario, own)
+
+
+def test_systems_of_files_can_be_studied_together():
+    systems = {name: load_scenario(f"dual-{name}-shared").system for name in "ab"}
+    found = study(systems, loads=[0.5, 0.9], relative=True)
+    for name, system in systems.items():
+        for k, load in enumerate((0.5 * system.max_load, 0.9 * system.max_load)):
+            row = found.sel(system=name).isel(point=k)
+            pair = TwoSharedModes(system.rates)
+            assert row.optimum_delay == pytest.approx(pair.mean_delay("optimum", load), rel=1e-8)
+            true = pair.price_of_anarchy(load)
+            assert float(row.price_of_anarchy) == pytest.approx(true, rel=1e-8)
