@@ -169,11 +169,12 @@ class SharedStages(RouteSystem):
         try:
             return super().check_load(load)
         except LoadError as error:
-            if error.value != load or not load >= most.lower:
+            number = error.value
+            if not isinstance(number, float) or not most.lower <= number < math.inf:
                 raise
             names = " and ".join(self.stages[s] for s in most.limiting)
             problem = f"is not below {most.max_load:.10g}, the largest load of {names}"
-            raise LoadError("load", load, problem, "lower it or add capacity") from None
+            raise LoadError("load", number, problem, "lower it or add capacity") from None
 
     def _load(self, load: float | None) -> float:
         """Return the load, checked; LoadError where it is None."""

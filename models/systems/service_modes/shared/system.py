@@ -382,7 +382,7 @@ class SharedModes(SharedStages):
             "station_flow": station_flow,
             "by_origin": by_origin,
         }
-        return evaluation(self, given, partial(super().evaluate, load, tolerance=tolerance))
+        return evaluation(self, load, given, partial(super().evaluate, load, tolerance=tolerance))
 
     def tolls(
         self, load: float | None = None, **options: Unpack[FormulationOptions]

@@ -19,6 +19,7 @@ from sojourn.models import (
     study,
     verify,
 )
+from sojourn.models.core.stored import StoredAnswers, use_stored_answers
 from sojourn.models.core.times import in_time_unit
 from sojourn.reference.service_modes import shared as exact
 
@@ -329,6 +330,18 @@ def test_study_and_verification(tmp_path):
     assert first.equals(again)
     assert float(first.optimum_delay.sel(system="A").isel(point=1)) == pytest.approx(1.75, rel=1e-9)
     assert verify(paper("B"), [2.5, 3.5, 4.0]).passed
+
+
+def test_stored_answers_are_certified_without_a_solver():
+    system = SharedModes.from_work([[0.1, 0.3, 0.1, 0.2], [0.225, 0.175, 0.225, 0.25]])
+    data = system.curve([1.0, 4.0])
+    kept = StoredAnswers({str(name): data[name].values for name in data.variables}, strict=True)
+    with use_stored_answers(kept):
+        again = system.curve([1.0, 4.0])
+    assert kept.whole
+    assert again.optimum_delay.values == pytest.approx(data.optimum_delay.values, rel=1e-14)
+    assert again.optimum_certified.all()
+    assert again.equilibrium_certified.all()
 
 
 def test_text_and_json():
