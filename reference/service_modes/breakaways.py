@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -196,14 +197,14 @@ class _Search:
         points = self._settled(self._best(loads))
         beside = [
             0.5 * (a.load + b.load)
-            for i, (a, b) in enumerate(zip(points, points[1:], strict=False))
+            for i, (a, b) in enumerate(pairwise(points))
             if len({p.used for p in points[max(0, i - 1) : i + 3]}) > 1
         ]
         if beside:
             both = sorted([*points, *self._best(np.array(beside))], key=lambda p: p.load)
             points = self._settled(both)
         changes: list[ModeChange] = []
-        for before, after in zip(points, points[1:], strict=False):
+        for before, after in pairwise(points):
             changes += self._between(before, after)
         return Breakaways(tuple(changes), np.unique(self.loads), self.gap)
 
