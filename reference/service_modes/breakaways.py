@@ -19,9 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,17 @@ SECTIONS = 16  # parts of a bracket that are compared at once
 CLOSE = 1e-14  # relative width of the last bracket
 EQUAL = 1e-9  # relative distance of loads that are the same change
 ROUNDED = 1e-5  # part of a bracket's load by which a mode may have joined before it is seen
-Examine = Callable[[Array], tuple[Array, Array, Array]]
+
+
+class Examined(NamedTuple):
+    """Best assignments, shape (K, M), their delays and lower bounds, shape (K,)."""
+
+    assignment: Array
+    mean_delay: Array
+    lower_bound: Array
+
+
+Examine = Callable[[Array], Examined]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +110,10 @@ class Breakaways(Sequence[ModeChange]):
     def __getitem__(self, index: int | slice) -> ModeChange | tuple[ModeChange, ...]:
         return self.changes[index]
 
+    def after(self, load: float) -> ModeChange | None:
+        """Return the first change above a load; None where there is none."""
+        return next((change for change in self.changes if change.load > load), None)
+
     def __len__(self) -> int:
         return len(self.changes)
 
@@ -145,7 +158,7 @@ def breakaways(
     ...     print(f"{change.load:.6f} {change.used_before} {change.used_after} {change.jump:.4f}")
     """
     loads = scan_loads(modes, low, high, points)
-    return search(modes, loads, partial(best_assignments, modes))
+    return search(modes, loads, lambda some: Examined(*best_assignments(modes, some)))
 
 
 def scan_loads(modes: Modes, low: float, high: float | None, points: int) -> Array:
