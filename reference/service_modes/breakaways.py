@@ -17,6 +17,7 @@ In a bracket the least delays of both sets are followed:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,11 +31,12 @@ from ..errors import Array, LoadError
 from ..validation import as_float, as_integer
 from .assignment import best_assignments
 from .capacity import capacity
+from .light_load import assignment_at_light_load
 from .modes import Modes, of_modes
 from .support import Point, SupportOptimum, Used, point_of
 
 EVEN = 48  # evenly spaced loads of the scan
-TAIL = 20  # the last load of the scan is capacity (1 - 2^-TAIL), the first one capacity 2^-TAIL
+TAIL = 20  # the scan starts at 2^-TAIL and ends at 1 - 2^-TAIL of the largest load
 SECTIONS = 16  # parts of a bracket that are compared at once
 CLOSE = 1e-14  # relative width of the last bracket
 EQUAL = 1e-9  # relative distance of loads that are the same change
@@ -130,7 +132,8 @@ def breakaways(
         S stages, M modes.
     low, high : float, optional
         Loads between which changes are searched, jobs per unit of time; by default up to
-        1 - 2^-20 of the largest load. From 0 the search starts at 2^-20 of the largest load.
+        1 - 2^-20 of the largest load. From 0 the search starts at 2^-20 of the largest load of
+        the modes that are best at light load.
     points : int, default 48
         Number of evenly spaced loads of the scan. More follow towards a load of 0 and towards
         the largest load, and beside changes.
@@ -172,12 +175,16 @@ def scan_loads(modes: Modes, low: float, high: float | None, points: int) -> Arr
         problem = f"is not above low = {start:g} and below the largest load {most:g}"
         raise LoadError("high", end, problem, "give another")
     count = as_integer("points", points, "a number of loads", 2)
-    first = max(start, most * 0.5**TAIL)
+    home = assignment_at_light_load(modes)
+    first = max(start, 0.5**TAIL / float((modes.time @ home).max()))
+    if not first < end:
+        raise LoadError("high", end, f"is a load as light as {first:g}", "give a larger one")
     even = np.linspace(first, end, count)
+    octaves = max(math.ceil(math.log2(end / first)), 1)
     halves = 0.5 ** np.arange(5, TAIL)
-    loads = most * np.concatenate([halves[::2], 1 - halves, 1 - halves / np.sqrt(2)])
-    inside = loads[(loads > first) & (loads < end)]
-    return np.unique(np.concatenate([even, inside]))
+    tail = most * np.concatenate([1 - halves, 1 - halves / math.sqrt(2)])
+    light = np.geomspace(first, end, octaves // 2 + 2)
+    return np.unique([*even, *light[1:-1], *tail[(tail > first) & (tail < end)]])
 
 
 def search(modes: Modes, loads: Array, examine: Examine) -> Breakaways:

@@ -442,7 +442,8 @@ class MultiMode(System):
         ----------
         low, high : float, optional
             Loads between which changes are searched, jobs per unit of time; by default up to
-            1 - 2^-20 of the largest load. From 0 the search starts at 2^-20 of the largest load.
+            1 - 2^-20 of the largest load. From 0 the search starts at 2^-20 of the largest load of
+            the modes that are best at light load.
         points : int, default 48
             Number of evenly spaced loads of the scan. More follow towards a load of 0 and towards
             the largest load, and beside changes.
