@@ -111,7 +111,8 @@ class Faces:
     @property
     def rounding(self) -> float:
         """Relative rounding error of a sum of products over stages and then modes, at most."""
-        return (len(self.root) + self.root.shape[1] + 8) * EPS
+        stages, modes, _ = self.root.shape
+        return float(stages + modes + 8) * EPS
 
     def take(self, some: npt.NDArray[np.bool_] | Ints) -> Faces:
         """Return some of the faces."""

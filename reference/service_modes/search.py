@@ -127,7 +127,8 @@ class Best:
     def proven(self, lower: Array) -> Array:
         """Return the relative gaps to lower bounds, with the rounding error of the delays."""
         value = self.delay * (1 + self.faces().precision(self.w))
-        return np.divide(value, lower, out=np.full(lower.shape, np.inf), where=lower > 0) - 1
+        ratio = np.divide(value, lower, out=np.full(lower.shape, np.inf), where=lower > 0)
+        return np.asarray(ratio - 1)
 
     def descend(self, steps: int) -> None:
         """Improve the best points by Newton's method."""
@@ -159,7 +160,7 @@ class Best:
 
 
 def faces_of(
-    modes: int, size: int, points: int, skip: set[tuple[int, ...]] | None = None
+    modes: int, size: int, points: int, skip: tuple[int, ...] | None = None
 ) -> Iterator[Cells]:
     """Return all faces of `size` modes but one at each load, in batches."""
     subsets = (s for s in combinations(range(modes), size) if s != skip)
