@@ -278,6 +278,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "u": lambda: 0.5,
     "modes": modes,
     **{f"{name}.rate": lambda: [[4.0, 2.0], [30.0, 40.0]] for name in ("MultiMode", "Modes")},
+    "from_work.work": lambda: [[0.25, 0.5], [0.03, 0.02]],
     "assignment": lambda: [0.5, 0.5],
     "is_stable.partition": lambda: [[0.5, 0.5], [0.5, 0.5]],
     "system": servers,
