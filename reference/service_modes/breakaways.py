@@ -159,6 +159,9 @@ def breakaways(
     >>> work = [[0.05, 0.5, 0.21021], [0.2375, 0.125, 0.1976975]]
     >>> for change in breakaways(Modes.from_work(work)):
     ...     print(f"{change.load:.6f} {change.used_before} {change.used_after} {change.jump:.4f}")
+    3.464689 (0,) (2,) 1.0000
+    4.485206 (2,) (0, 2) 0.0760
+    4.976243 (0, 2) (0, 1) 0.9349
     """
     loads = scan_loads(modes, low, high, points)
     return search(modes, loads, lambda some: Examined(*best_assignments(modes, some)))

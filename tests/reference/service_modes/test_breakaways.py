@@ -214,18 +214,25 @@ def test_modes_of_the_largest_load_alone_where_it_is_not_degenerate():
 
 
 def test_a_degenerate_largest_load_says_nothing_of_loads_below():
-    """The unique solution is (1, 0), but close to saturation 1.71 (1 - load) is in mode 2."""
+    """The unique solution is (1, 0), but close to it 1.708 (1 - load) of the jobs are in mode 2.
+
+    With p_2 = c (1 - load) and N_s near 1, the delay is least where 1 / (1 - c/10) + 1 / (1 + c/2)
+    is; N_s is off by a multiple of sqrt(p_2).
+    """
     modes = Modes.from_work([[1.0, 1.1], [1.0, 0.5]])
     end = modes_at_saturation(modes)
     assert not end.is_limit
     assert end.used == (0,)
     assert end.price is None
     assert breakaways(modes)[-1].used_after == (0, 1)
-    for rest in (1e-5, 1e-6):
+    c = (np.sqrt(5) - 1) / (0.5 + np.sqrt(5) / 10)
+    ratio = (1 / (1 - c / 10) + 1 / (1 + c / 2)) / 2
+    assert (c, ratio) == pytest.approx((1.71, 1 - 0.127), abs=2e-3)
+    for rest in (1e-3, 1e-5, 1e-6):
         parts, delay, _ = best_assignments(modes, 1 - rest)
-        assert parts[0, 1] == pytest.approx(1.71 * rest, rel=0.02)
+        assert parts[0, 1] / rest == pytest.approx(c, abs=15 * np.sqrt(rest))
         alone = partition(modes, 1 - rest, [1.0, 0.0]).mean_delay
-        assert delay[0] / alone == pytest.approx(1 - 0.127, abs=2e-3)
+        assert delay[0] / alone == pytest.approx(ratio, abs=5 * np.sqrt(rest))
 
 
 def test_several_solutions_at_the_largest_load_are_no_limit():
