@@ -1,5 +1,7 @@
 """Every load at which the best assignment of many modes changes the modes that it uses."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from chunks import some
@@ -142,7 +144,7 @@ def test_two_modes_break_away_where_the_paper_says(f):
 def test_random_systems_use_no_other_modes_between(seed):
     modes = draw(seed)
     most, found = capacity(modes).max_load, breakaways(modes, points=24)
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in pairwise(found):
         assert one.load < two.load
         assert one.used_after == two.used_before
     loads = np.sort(np.random.default_rng(seed).uniform(0.01, 0.999, 40)) * most

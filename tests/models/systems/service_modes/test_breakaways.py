@@ -100,13 +100,13 @@ def test_curves_mark_all_breakaways():
 
 
 def test_without_a_certificate_there_is_no_answer():
-    with pytest.raises(NotCertifiedError, match="^no certified assignment"):
+    with pytest.raises(NotCertifiedError, match=r"^no certified assignment"):
         HULL.breakaways(gap=1e-16, points=2)
 
 
 def test_bad_input_is_refused_before_any_solver(monkeypatch):
     monkeypatch.setattr(Compiled, "solve", None)
-    with pytest.raises(LoadError, match="^high = 6"):
+    with pytest.raises(LoadError, match=r"^high = 6"):
         HULL.breakaways(high=6.0)
     with pytest.raises(FormulationError, match="PSD that the assignment needs"):
         HULL.breakaways(solver="OSQP")
