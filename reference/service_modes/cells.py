@@ -253,7 +253,7 @@ def descend(faces: Faces, w: Array, steps: int) -> tuple[Array, Array]:
     value = faces.delay(w)
     lengths = 0.5 ** np.array([0, 1, 2, 4, 8, 16, 24])
     for _ in range(steps):
-        slope, hessian = _derivatives(faces, w)
+        slope, hessian = derivatives(faces, w)
         fixed = (w <= 0) & (slope >= 0)
         move = _newton_move(np.where(fixed, 0.0, slope), hessian, fixed)
         trial = np.maximum(w[..., None] + move[..., None] * lengths, 0.0)
@@ -269,7 +269,7 @@ def descend(faces: Faces, w: Array, steps: int) -> tuple[Array, Array]:
     return w, value
 
 
-def _derivatives(faces: Faces, w: Array) -> tuple[Array, Array]:
+def derivatives(faces: Faces, w: Array) -> tuple[Array, Array]:
     """Return the slope of T in w, shape (V, n), and its second derivatives, shape (n, V, V)."""
     n, d = faces.forms(w)
     busy = n > 0

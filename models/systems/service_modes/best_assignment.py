@@ -14,6 +14,7 @@ from ....reference.errors import Array
 from ....reference.service_modes import (
     Modes,
     Segment,
+    assignment_at_light_load,
     best_assignment,
     best_assignments,
     segments,
@@ -26,7 +27,6 @@ from ...core.solve import Task
 from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from . import cell, partition, sum_of_squares
-from .light_load import light_load_assignment
 from .operating_point import OperatingPoint
 from .questions import Names, OperatingPoints, PointQuestion
 
@@ -270,7 +270,7 @@ class _BestAssignment(_ManyModes, PointQuestion):
 
     def idle(self, points: Points) -> OperatingPoints:
         """Assign all jobs to the fastest mode: the limit as the load tends to 0."""
-        assignments = np.tile(light_load_assignment(self.modes), (len(points[0]), 1))
+        assignments = np.tile(assignment_at_light_load(self.modes), (len(points[0]), 1))
         partitions = self.partition_task.solve(points[0], assignments)
         return replace(partitions, certified=self.tolerance.met(partitions.gap))
 

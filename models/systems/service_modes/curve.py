@@ -22,6 +22,7 @@ from ...core.stored import stored_answers
 from ...core.variables import Variable, answers, variable
 from ...core.warn import warn
 from ...frontend.kinds import kind_named
+from .breakaway import CertifiedBreakaway
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,12 +59,13 @@ def curve(
     loads : array_like, shape (K,)
         Jobs per unit of time, 0 or more, in any order.
     refine : bool or float, default False
-        Whether to add loads for a plot: for two modes on both sides of the breakaway, and others
+        Whether to add loads for a plot: on both sides of the breakaways, and others
         until linear interpolation is off by at most this part of a delay on a logarithmic axis, and
         by at most this much in p; True for 0.002.
     breakaway : bool, default False
-        Whether to find the breakaway of two modes and store it in the attributes, by about 60
-        further semidefinite programs. Refinement implies it.
+        Whether to find the breakaways and store them in the attributes: of two modes the first, by
+        about 60 further semidefinite programs, of more modes all, by `MultiMode.breakaways`.
+        Refinement implies it.
     **options
         As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others:
         the answer is kept, with ``certified`` False.
@@ -88,8 +90,9 @@ def curve(
         in the fastest mode.
 
         Attributes: ``max_load``; ``capacity``, that of both servers together; ``touch_loads``,
-        where there are any; and for a breakaway ``breakaway_load``, ``breakaway_from`` and
-        ``breakaway_p``, the best p just below and just above it.
+        where there are any; for the breakaway of two modes ``breakaway_load``, ``breakaway_from``
+        and ``breakaway_p``, the best p just below and just above it; for those of more modes
+        ``breakaway_loads``.
 
     Raises
     ------
@@ -120,15 +123,14 @@ def curve_plan(
     attributes: dict[str, Any] = {}
     marked = check_flag("breakaway", breakaway) and stored_answers() is None
 
-    if marked:
-        system._check_two_modes("breakaway")
-
     def beside_breakaway() -> list[float]:
-        if len(system.modes) != 2:
-            return []
         attributes.update(_breakaway_attributes(system))
-        load = attributes.get("breakaway_load")
-        return [] if load is None else [load * (1 + side * BESIDE_BREAKAWAY) for side in (-1, 1)]
+        marks = attributes.get("breakaway_loads", attributes.get("breakaway_load", []))
+        return [
+            load * (1 + side * BESIDE_BREAKAWAY)
+            for load in np.atleast_1d(marks)
+            for side in (-1, 1)
+        ]
 
     def closing(*_: object) -> dict[str, Any]:
         return attributes or (_breakaway_attributes(system) if marked else {})
@@ -255,13 +257,16 @@ def _assignments(system: MultiMode, count: int, p: npt.ArrayLike) -> Array:
 
 
 def _breakaway_attributes(system: MultiMode) -> dict[str, Any]:
-    """Attributes of the breakaway; none without one, because files cannot hold None."""
+    """Attributes of the breakaways; none without one, because files cannot hold None."""
     try:
+        if len(system.modes) != 2:
+            loads = [change.load for change in system.breakaways()]
+            return {"breakaway_loads": loads} if loads else {}
         breakaway = system.breakaway()
     except NotCertifiedError as error:
         warn(f"the breakaway is not marked: {error}")
         return {}
-    if breakaway is None:
+    if not isinstance(breakaway, CertifiedBreakaway):
         return {}
     return {
         "breakaway_load": breakaway.load,

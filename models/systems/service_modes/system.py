@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.plural import counted
-from ....reference.service_modes import Modes, stable_interval
+from ....reference.service_modes import ModeChange, Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
+from ....reference.service_modes.breakaways import EVEN, scan_loads
 from ....reference.service_modes.stability import check_assignment, one_load
 from ....reference.validation import (
     LARGEST,
@@ -30,6 +31,7 @@ from ...core.tolerance import GapTolerance
 from . import cell, sum_of_squares
 from .best_assignment import Assignment, CellAssignment, Location, most_used, needs_pairs
 from .breakaway import CertifiedBreakaway, breakaway
+from .breakaways import CertifiedBreakaways, breakaways
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
 from .partition import Program as PartitionProgram
@@ -385,11 +387,12 @@ class MultiMode(System):
         """
         return evaluate(self.rates, (self.stages, self.modes), self.check_load(load), p, share)
 
-    def breakaway(self, **options: Unpack[PolishOptions]) -> CertifiedBreakaway | None:
-        """Find the load from which one mode for all jobs is not best any more.
+    def breakaway(self, **options: Unpack[PolishOptions]) -> CertifiedBreakaway | ModeChange | None:
+        """Find the first load at which the best assignment changes its modes.
 
-        A scan over loads and a bisection; each examined load is a semidefinite program as of
-        `assignment`, whose certificate must exclude the gap.
+        Of two modes it is the load from which one mode for all jobs is not best any more: a scan
+        over loads and a bisection; each examined load is a semidefinite program as of `assignment`,
+        whose certificate must exclude the gap. Of more modes it is the first of `breakaways`.
 
         Parameters
         ----------
@@ -398,14 +401,14 @@ class MultiMode(System):
 
         Returns
         -------
-        CertifiedBreakaway or None
-            The load and the best p just below and just above it; None where one mode is best at
-            every load.
+        CertifiedBreakaway, ModeChange or None
+            The load, and the best p (of more modes, the best assignments) just below and just above
+            it; None where the same modes are best at every load.
 
         Raises
         ------
-        InputError, SolverNameError, FormulationError
-            Before any solver starts; InputError also on other than two modes.
+        SolverNameError, FormulationError
+            Before any solver starts.
         NotCertifiedError
             At a load whose answer is not certified.
 
@@ -416,10 +419,66 @@ class MultiMode(System):
         >>> round(found.load, 4), found.p_before, found.p_after
         (2.8888, 1.0, 0.0)
         """
-        self._check_two_modes("breakaway")
+        if len(self.modes) != 2:
+            return next(iter(self.breakaways(**options)), None)
         tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
         question = Location(self.rates, tolerance, options.get("polish", True))
         return breakaway(self.rates, Task(question, options))
+
+    def breakaways(
+        self,
+        low: float = 0.0,
+        high: float | None = None,
+        points: int = EVEN,
+        **options: Unpack[PolishOptions],
+    ) -> CertifiedBreakaways:
+        """Find every load at which the set of modes that the best assignment uses changes.
+
+        Best assignments at the loads of a scan bracket the changes, and those at the changes
+        confirm them; each has the certificate of `assignment`. Between two loads of the scan, a set
+        of modes that comes and goes is not seen. A jump that leaves the set as it is, is no change.
+
+        Parameters
+        ----------
+        low, high : float, optional
+            Loads between which changes are searched, jobs per unit of time; by default up to
+            1 - 2^-20 of the largest load. From 0 the search starts at 2^-20 of the largest load of
+            the modes that are best at light load.
+        points : int, default 48
+            Number of evenly spaced loads of the scan. More follow towards a load of 0 and towards
+            the largest load, and beside changes.
+        **options
+            As for `assignment`, except ``throw``, which has no effect here.
+
+        Returns
+        -------
+        CertifiedBreakaways
+            A sequence of changes, with their loads, the used modes and best assignments just below
+            and just above, and ``jump``, 0 where a mode joins or leaves with no jobs.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts; LoadError unless 0 <= low < high < the largest load.
+        NotCertifiedError
+            At a load whose answer is not certified.
+
+        Notes
+        -----
+        See `sojourn.reference.service_modes.breakaways`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MultiMode
+        >>> system = MultiMode.from_work([[0.05, 0.5, 0.21021], [0.2375, 0.125, 0.1976975]])
+        >>> system.breakaways(points=24)
+        changes of the modes in use between the loads 4.05762e-06 and 5
+          3.46468862: mode 1 -> mode 3, a jump of 1
+          4.4852057: mode 3 -> mode 1 + mode 3, a jump of 0.07596
+          4.97624267: mode 1 + mode 3 -> mode 1 + mode 2, a jump of 0.9349
+        """
+        loads = scan_loads(self.rates, low, high, points)
+        return breakaways(self.rates, self.modes, loads, self._assignment_task(**options))
 
     def _curve_plan(
         self,
@@ -464,7 +523,7 @@ class MultiMode(System):
         refine : bool or float, default False
             Whether to add loads until linear interpolation is accurate, for a plot.
         breakaway : bool, default False
-            Whether to find the breakaway of two modes and store it in the attributes.
+            Whether to find the breakaways and store them in the attributes.
         **options
             As for `assignment`, or with `p` as for `partition`.
 
@@ -477,8 +536,7 @@ class MultiMode(System):
         Raises
         ------
         LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts; InputError also on `refine` or `breakaway` beside `p`, and on
-            `breakaway` for other than two modes.
+            Before any solver starts; InputError also on `refine` or `breakaway` beside `p`.
         CurveInterruptedError
             On Ctrl-C, with the loads that were solved.
 
@@ -570,12 +628,6 @@ class MultiMode(System):
         """Task of the best partition; ``solve(loads, assignments)`` solves it at many points."""
         names, polish = (self.stages, self.modes), options.get("polish", True)
         return Task(Partition(self.rates, names, GapTolerance.of(options), polish), options)
-
-    def _check_two_modes(self, question: str) -> None:
-        if len(self.modes) != 2:
-            problem = f"the {question} is solved for two modes"
-            remedy = "take assignment(load) or curve(loads), which find the modes that are used"
-            raise InputError("modes", len(self.modes), problem, remedy)
 
 
 def _as_speeds(speed: npt.ArrayLike, stages: int) -> Array:

@@ -9,7 +9,7 @@ from chunks import some
 from mode_cases import ALEXNET, FIVE, FOUR, KNOWN, TENTHS, cuts, mobilenet
 from scipy.optimize import minimize
 
-from sojourn.models import InputError, MultiMode, NotCertifiedError, study
+from sojourn.models import MultiMode, NotCertifiedError, study
 from sojourn.models.core.stored import StoredAnswers, use_stored_answers
 from sojourn.models.studies import load_study
 from sojourn.models.systems.service_modes import cell, sum_of_squares
@@ -260,19 +260,6 @@ def test_curve_has_the_answers_of_single_loads(system):
         np.testing.assert_allclose(data.single_mode_delay[k], alone)
     assert (data.single_mode_delay.min("mode") >= data.delay * (1 - 1e-12)).all()
     assert set(data.attrs) >= {"max_load", "capacity"}
-
-
-def test_refined_curve_has_no_breakaway():
-    system = MultiMode.from_work(FOUR)
-    data = system.curve([1.0, 7.0], refine=0.3)
-    assert data.sizes["load"] > 2
-    assert "breakaway_load" not in data.attrs
-    for ask in (system.breakaway, lambda: system.curve([1.0], breakaway=True)):
-        with pytest.raises(
-            InputError,
-            match=r"^modes = 4: the breakaway is solved for two modes; take assignment\(load\)",
-        ):
-            ask()
 
 
 @pytest.mark.parametrize("seed", some(100, often=6))

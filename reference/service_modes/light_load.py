@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array
-from ....reference.service_modes import Modes
+from ..errors import Array
+from .modes import Modes, of_modes
 
 SERVICE_TIME_TOL = 1e-14  # relative difference of service times that is rounding
 TINY = float(np.finfo(float).tiny)
 
 
-def light_load_assignment(modes: Modes) -> Array:
+@of_modes
+def assignment_at_light_load(modes: Modes) -> Array:
     """Return the limit of the best assignment as the load tends to 0, shape (M,).
 
     Notes
