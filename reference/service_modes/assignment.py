@@ -53,7 +53,7 @@ def assignment(modes: Modes, load: float) -> Assignment:
     -----
     The delay is a ratio N/D of polynomials along the stable interval (see
     `sojourn.reference.service_modes.segment`). The optimum is the best of the two ends and the
-    roots of N'D - ND', of degree 4S - 2, at most 6 for two stages.
+    roots of N'D - ND', of degree 4S - 2, at most 6 for two stages; 4S + 2 with fixed delays.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def assignment(modes: Modes, load: float) -> Assignment:
     along = segment(modes, load)
     u, _ = lowest(along)
     best = divide(modes, float(load), along.assignment(u))
-    return Assignment(best.assignment, best.share, along.stage_delay(u))
+    return Assignment(best.assignment, best.share, along.stage_delay(u), best.fixed_delay)
 
 
 @of_modes

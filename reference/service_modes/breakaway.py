@@ -48,7 +48,8 @@ class Breakaway:
 def light_load_assignment(modes: Modes) -> float:
     """Return the best p of two modes as the load tends to 0: 1 or 0.
 
-    All jobs go to the mode of least total service time; to mode 1 where both modes are equal.
+    All jobs go to the mode of least total service time and fixed delay; to mode 1 where both modes
+    are equal.
 
     Parameters
     ----------
@@ -62,12 +63,15 @@ def light_load_assignment(modes: Modes) -> float:
 
     Notes
     -----
-    The delay of a mode alone is sum a + load sum a^2, up to terms of second order in the load, with
-    its service times a. The second sum decides where the first ones are equal.
+    The delay of a mode alone is d + sum a + load sum a^2, up to terms of second order in the load,
+    with its service times a and fixed delay d. The second sum decides where the first ones are
+    equal.
     """
     check_two_modes(modes, "an assignment of single modes")
-    time = modes.time / modes.time.max()
-    one, two = ((float(time[:, m].sum()), float((time[:, m] ** 2).sum())) for m in (0, 1))
+    unit = max(float(modes.time.max()), float(modes.delay.max()))
+    time = modes.time / unit
+    total = (time.sum(axis=0) + modes.delay / unit).tolist()
+    one, two = zip(total, (time**2).sum(axis=0).tolist(), strict=True)
     equal = abs(one[0] - two[0]) <= 1e-14 * (one[0] + two[0])
     return 0.0 if (two[1] < one[1] if equal else two[0] < one[0]) else 1.0
 
@@ -180,8 +184,9 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
         s sum_stages (2 c sqrt(a b) (1 - load a) + s (b - a)) / (q (1 - load a)),
         q = c^2 (1 - load a) + s^2 (1 - load b),
 
-    in which the delays themselves have cancelled. Where no server is divided (a b = 0 at every
-    stage) the difference has a second factor s.
+    in which the delays themselves have cancelled; fixed delays d, e of the two modes add
+    s^2 (e - d) / (c^2 + s^2). Where no server is divided (a b = 0 at every stage) the difference
+    has a second factor s.
     """
     direction = np.outer(1 - points, along.start) + np.outer(points, along.end)
     time = modes.time if home == 1.0 else modes.time[:, ::-1]
@@ -197,6 +202,11 @@ def is_better(modes: Modes, load: float, home: float, along: Segment, points: Ar
         inside = s[:, 0] >= 0
     zero = np.zeros_like(numerators)
     terms = np.divide(numerators, denominator, out=zero, where=denominator > 0)
+    if modes.delay.any():
+        own, other = modes.delay if home == 1.0 else modes.delay[::-1]
+        weight = (s if cross.any() else 1.0) / (c**2 + s**2)
+        rows = np.stack([0 * weight, weight * other, -weight * own])[-len(terms) :]
+        terms = np.concatenate([terms, rows], axis=2)
     stable = inside & np.all(denominator > 0, axis=1)
     rounding = ROUNDING * np.abs(terms).sum(axis=(0, 2))
     return np.asarray(stable & (terms.sum(axis=(0, 2)) < -rounding))

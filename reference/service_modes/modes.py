@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,18 @@ from ..bank_fields import store
 from ..errors import Array, InputError
 from ..pickling import state
 from ..plural import counted
-from ..validation import LEAST, as_floats, as_fraction, as_positive, raise_at_first, takes_arguments
+from ..validation import (
+    LARGEST,
+    LEAST,
+    as_floats,
+    as_fraction,
+    as_index,
+    as_positive,
+    raise_at_first,
+    takes_arguments,
+)
+
+STAGES_BY_MODES = "is not an array of stages by modes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +38,23 @@ class Modes:
     rate : array_like, shape (S, M)
         Service rate of a stage that serves one mode alone, jobs per unit of time; infinite where
         the mode has no work at the stage.
+    delay : array_like, shape (M,), optional
+        Fixed delay of each mode, in the unit of time, such as that of an upload that does not
+        queue. By default there is none.
+
+    Attributes
+    ----------
+    rate : ndarray, shape (S, M)
+        As given, or 1 / work.
+    time : ndarray, shape (S, M)
+        Mean service time of a mode at a stage of its own: 1 / rate, or the work as given.
+    delay : ndarray, shape (M,)
 
     Raises
     ------
     InputError
-        On a rate that is not above 0, or a mode without work at any stage.
+        On a rate that is not above 0, a mode without work at any stage, a stage without work of any
+        mode, or a delay that is not a finite number of 0 or more.
 
     Examples
     --------
@@ -41,21 +64,73 @@ class Modes:
     """
 
     rate: Array
+    delay: Array
+    time: Array = field(repr=False)
 
-    def __init__(self, rate: npt.ArrayLike) -> None:
-        array = as_floats("rate", rate)
-        if array.ndim != 2 or array.size == 0:
-            problem = "is not an array of stages by modes"
-            remedy = "give one row a stage, one number a mode"
-            raise InputError("rate", array.tolist(), problem, remedy)
+    def __init__(self, rate: npt.ArrayLike, delay: npt.ArrayLike | None = None) -> None:
+        array = _stages_by_modes("rate", rate, "one number a mode")
         remedy = "give a service rate above 0, inf for no work there, or leave the mode out"
         raise_at_first("rate", array, array >= LEAST, "is not above 0", remedy)
-        for m in np.flatnonzero(np.isinf(array).all(axis=0)):
-            problem = "the mode asks nothing of any stage"
-            remedy = "give it a finite rate somewhere"
-            raise InputError(f"rate[:][{m}]", array[:, m].tolist(), problem, remedy)
-        array.flags.writeable = False
-        store(self, rate=array)
+        _check_used("rate", array, np.isinf(array), "finite rate")
+        _store(self, array, 1.0 / array, as_mode_delays(delay, array.shape[1]))
+
+    @classmethod
+    def from_work(cls, work: npt.ArrayLike, delay: npt.ArrayLike | None = None) -> Modes:
+        """Return the modes of given mean works, which `time` holds exactly.
+
+        Parameters
+        ----------
+        work : array_like, shape (S, M)
+            Mean work of a job of each mode at each stage, in the unit of time: the mean service
+            time of a stage that serves the mode alone; 0 for no work.
+        delay : array_like, shape (M,), optional
+            Fixed delay of each mode.
+
+        Returns
+        -------
+        Modes
+
+        Raises
+        ------
+        InputError
+            On a work that is not 0 or a finite number above 0, a mode without work at any stage, a
+            stage without work of any mode, or a delay that is not a finite number of 0 or more.
+
+        Examples
+        --------
+        >>> Modes.from_work([[0.1, 0.4], [0.5, 0.0]]).rate
+        array([[10. ,  2.5],
+               [ 2. ,  inf]])
+        """
+        array = _stages_by_modes("work", work, "one work a mode")
+        good = (array == 0) | ((array >= LEAST) & (array <= 1 / LEAST))
+        remedy = "give a work above 0, 0 for none there, or leave the mode out"
+        raise_at_first("work", array, good, "is not a finite work of 0 or more", remedy)
+        _check_used("work", array, array == 0, "work above 0")
+        delays = as_mode_delays(delay, array.shape[1])
+        with np.errstate(divide="ignore"):
+            return _store(object.__new__(cls), 1.0 / (array + 0.0), array + 0.0, delays)
+
+    def take(self, indices: npt.ArrayLike | slice) -> Modes:
+        """Return the system of some of the modes, in the order of the indices.
+
+        It keeps all stages, also one of which none of these modes asks anything.
+
+        Parameters
+        ----------
+        indices : array_like of int, or slice
+            Modes, at least one.
+
+        Raises
+        ------
+        InputError
+            On an index that is no mode, or none at all.
+        """
+        chosen = as_index("indices", indices, self.modes)
+        rate, time, delay = self.rate[:, chosen], self.time[:, chosen], self.delay[chosen]
+        if not delay.size:
+            raise InputError("indices", indices, "there is no mode", "give at least one")
+        return _store(object.__new__(type(self)), rate, time, delay)
 
     @property
     def stages(self) -> int:
@@ -69,10 +144,46 @@ class Modes:
 
     __getstate__ = state
 
-    @cached_property
-    def time(self) -> Array:
-        """Mean service time of a mode at a stage of its own, 1 / rate, shape (S, M)."""
-        return 1.0 / self.rate
+
+def _store(modes: Modes, rate: Array, time: Array, delay: Array) -> Modes:
+    """Store the arrays of modes, read-only, and return the modes."""
+    for array in (rate, time, delay):
+        array.flags.writeable = False
+    return store(modes, rate=rate, delay=delay, time=time)
+
+
+def _stages_by_modes(name: str, value: npt.ArrayLike, entry: str) -> Array:
+    """Return an array of shape (S, M); InputError on another shape, or none of either."""
+    array = as_floats(name, value)
+    if array.ndim != 2 or array.size == 0:
+        remedy = f"give one row a stage, {entry}"
+        raise InputError(name, array.tolist(), STAGES_BY_MODES, remedy)
+    return array
+
+
+def _check_used(name: str, array: Array, idle: npt.NDArray[np.bool_], entry: str) -> None:
+    """Raise InputError on a mode without work at any stage, or a stage without work of any."""
+    for m in np.flatnonzero(idle.all(axis=0)):
+        remedy = f"give it a {entry} somewhere"
+        problem = "the mode asks nothing of any stage"
+        raise InputError(f"{name}[:][{m}]", array[:, m].tolist(), problem, remedy)
+    for s in np.flatnonzero(idle.all(axis=1)):
+        remedy = f"give a mode a {entry} there, or leave the stage out"
+        raise InputError(f"{name}[{s}]", array[s].tolist(), "no mode uses the stage", remedy)
+
+
+def as_mode_delays(delay: npt.ArrayLike | None, modes: int) -> Array:
+    """Return the fixed delay of each mode, shape (M,); InputError unless they are 0 or more."""
+    if delay is None:
+        return np.zeros(modes)
+    array = as_floats("delay", delay)
+    if array.shape != (modes,):
+        problem = f"is not one number for each of {counted(modes, 'mode')}"
+        raise InputError("delay", array.tolist(), problem, "give one delay a mode, 0 for none")
+    good = (array >= 0) & (array <= LARGEST)
+    remedy = "give the fixed delay of the mode, 0 for none"
+    raise_at_first("delay", array, good, "is not a finite number of 0 or more", remedy)
+    return array + 0.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +292,8 @@ def canonical(modes: Modes) -> Canonical:
     Raises
     ------
     InputError
-        On another number of stages or modes, or where mode 1 is not the cloud-heavy one.
+        On another number of stages or modes, where mode 1 is not the cloud-heavy one, or on fixed
+        delays.
 
     Examples
     --------
@@ -189,6 +301,9 @@ def canonical(modes: Modes) -> Canonical:
     4.0
     """
     check_dual(modes)
+    if modes.delay.any():
+        remedy = "give modes without fixed delays"
+        raise InputError("delay", modes.delay.tolist(), "the canonical form has none", remedy)
     unit = float(modes.time.max())
     (l1, l2), (c1, c2) = (modes.time / unit).tolist()
     mu0 = (c1 - c2) / (l2 * c1 - l1 * c2)

@@ -31,16 +31,19 @@ class Partition:
         Share of each stage's capacity that each mode gets; each row sums to 1.
     stage_delay : ndarray, shape (S,)
         Mean time of a job at each stage.
+    fixed_delay : float
+        Mean fixed delay of a job, sum p_m d_m.
     """
 
     assignment: Array
     share: Array
     stage_delay: Array
+    fixed_delay: float = 0.0
 
     @property
     def mean_delay(self) -> float:
-        """Mean delay of a job over all stages."""
-        return float(self.stage_delay.sum())
+        """Mean delay of a job: over all stages, and the fixed one."""
+        return float(self.stage_delay.sum()) + self.fixed_delay
 
 
 @of_modes
@@ -101,14 +104,15 @@ def divide(modes: Modes, load: float, parts: Array) -> Partition:
     idle = total == 0
     weight = np.where(idle[:, None], parts, sqrt_work / np.where(idle, 1.0, total)[:, None])
     share = load * work + spare_capacity[:, None] * weight
-    return Partition(parts, share, total**2 / spare_capacity)
+    return Partition(parts, share, total**2 / spare_capacity, float(parts @ modes.delay))
 
 
 @of_modes
 def delay(modes: Modes, load: npt.ArrayLike, p: npt.ArrayLike) -> Array:
     """Return T*_DM(p; load), the mean delay of two modes under the best partition.
 
-    It is (sum_m sqrt(p_m a_sm))^2 / (1 - load sum_m p_m a_sm), summed over the stages s.
+    It is (sum_m sqrt(p_m a_sm))^2 / (1 - load sum_m p_m a_sm), summed over the stages s, and the
+    mean fixed delay sum_m p_m d_m.
 
     Parameters
     ----------
@@ -161,15 +165,16 @@ def joint_delay(modes: Modes, load: npt.ArrayLike, parts: Array) -> Array:
     root, spare_capacity = np.broadcast_arrays(root, spare_capacity)
     infinite = np.full(spare_capacity.shape, np.inf)
     stage = np.divide(root**2, spare_capacity, out=infinite, where=spare_capacity > 0)
-    return np.asarray(stage.sum(axis=-1))
+    return np.asarray(stage.sum(axis=-1) + parts @ modes.delay)
 
 
 @of_modes
 def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> float:
     """Return T_DM(p, alpha, beta; load), the mean delay of any operating point.
 
-    It is p_m / (share_sm rate_sm - load p_m), summed over stages s and modes m; infinite where a
-    mode with jobs gets too small a share of a stage that it needs.
+    It is p_m / (share_sm rate_sm - load p_m), summed over stages s and modes m, and the mean fixed
+    delay sum_m p_m d_m; infinite where a mode with jobs gets too small a share of a stage that it
+    needs.
 
     Parameters
     ----------
@@ -189,13 +194,14 @@ def mean_delay(modes: Modes, load: float, assignment: Array, share: Array) -> fl
     """
     shape = modes.rate.shape
     parts, shares = as_shape("assignment", assignment, shape[1:]), as_shape("share", share, shape)
-    return float(stage_delay(modes, as_float("load", load), parts, shares).sum())
+    stages = stage_delay(modes, as_float("load", load), parts, shares)
+    return float(stages.sum() + parts @ modes.delay)
 
 
 def stage_delay(modes: Modes, load: float, assignment: Array, share: Array) -> Array:
     """Return the mean time of a job at each stage, shape (S,), of any operating point.
 
-    Parameters are those of `mean_delay`; infinite where that is.
+    Parameters are those of `mean_delay`; infinite where that is. It is without fixed delays.
     """
     work = assignment * modes.time
     spare_capacity = share - load * work

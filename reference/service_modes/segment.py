@@ -8,6 +8,8 @@ quadratic forms in (c, s):
 The stable interval of p is a segment of directions (c, s) = (1-u) start + u end, 0 <= u <= 1. In
 powers u^k (1-u)^(n-k) (a scaled Bernstein basis) the coefficients of both forms are never negative,
 and a stage that is full at an end has a coefficient of exactly 0 there.
+
+Fixed delays of the modes are one more ratio, (c^2 d_1 + s^2 d_2) / (c^2 + s^2).
 """
 
 from __future__ import annotations
@@ -37,13 +39,18 @@ class Segment:
         Directions (sqrt(p), sqrt(1 - p)) at the ends, the second one scaled so that the delay's
         numerator has the same value at both.
     above, below : ndarray, shape (S, 3)
-        Coefficients of each stage's numerator and denominator, in u^k (1-u)^(2-k).
+        Coefficients of each stage's numerator and denominator, in u^k (1-u)^(2-k). With fixed
+        delays there are S + 1 rows, the last one for the mean fixed delay; the degrees below are
+        then those of S + 1 stages.
+    fixed : bool
+        Whether the last row is that of the mean fixed delay.
     """
 
     start: Array
     end: Array
     above: Array
     below: Array
+    fixed: bool = False
 
     @cached_property
     def denominator(self) -> Array:
@@ -68,18 +75,24 @@ class Segment:
         count = len(self.start)
         if not (isinstance(index, int) and -count <= index < count):
             index = as_index("index", index, count)
-        return Segment(self.start[index], self.end[index], self.above[index], self.below[index])
+        fields = (a[index] for a in (self.start, self.end, self.above, self.below))
+        return Segment(*fields, self.fixed)
 
     def delay(self, u: npt.ArrayLike) -> Array:
         """Return the mean delay at u, shape (...), or (K, ...) at K loads.
 
         It is infinite where a stage is full.
         """
-        return np.asarray(self.stage_delay(u).sum(axis=-1))
+        return np.asarray(self._rows_at(u).sum(axis=-1))
 
-    @np.errstate(all="ignore")
     def stage_delay(self, u: npt.ArrayLike) -> Array:
         """Return the mean time of a job at each stage, shape (..., S)."""
+        rows = self._rows_at(u)
+        return rows[..., :-1] if self.fixed else rows
+
+    @np.errstate(all="ignore")
+    def _rows_at(self, u: npt.ArrayLike) -> Array:
+        """Return the ratio of each row at u: the stages' delays, and the mean fixed delay."""
         point = as_floats("u", u)
         basis = np.stack([(1 - point) ** 2, point * (1 - point), point**2], axis=-1)
         above = basis @ np.swapaxes(self.above, -1, -2)
@@ -169,7 +182,8 @@ def segments(modes: Modes, loads: Array) -> Segment:
         start[k], end[k] = (high.p, high.rest), (low.p, low.rest)
     start, end = np.sqrt(start), np.sqrt(end)
     above, below = _forms(modes, loads, start, end)
-    unscaled = Segment(start, end, above, below)
+    fixed = bool(modes.delay.any())
+    unscaled = Segment(start, end, above, below, fixed)
     full = ~unscaled.denominator.any(axis=1)
     if full.any():
         raise _too_close(float(loads[full][0]))
@@ -177,9 +191,9 @@ def segments(modes: Modes, loads: Array) -> Segment:
     # scaling one end changes the parameter u alone, and makes the coefficients of similar size
     both = (first > 0) & (last > 0)
     ratio = np.where(both, np.where(both, first, 1.0) / np.where(both, last, 1.0), 1.0)
-    factor = ratio[:, None] ** (1 / (2 * modes.stages))
+    factor = ratio[:, None] ** (1 / (2 * above.shape[1]))
     powers = factor[:, None] ** np.arange(3)
-    return Segment(start, end * factor, above * powers, below * powers)
+    return Segment(start, end * factor, above * powers, below * powers, fixed)
 
 
 def _too_close(load: float) -> LoadError:
@@ -189,7 +203,7 @@ def _too_close(load: float) -> LoadError:
 
 
 def _forms(modes: Modes, loads: Array, start: Array, end: Array) -> tuple[Array, Array]:
-    """Return the coefficients of each stage's numerator and denominator, shape (K, S, 3)."""
+    """Return the coefficients of each row's numerator and denominator, shape (K, S or S + 1, 3)."""
     root, spare_capacity = np.sqrt(modes.time), 1 - loads[:, None, None] * modes.time
     at_start, at_end = start @ root.T, end @ root.T
     above = np.stack([at_start**2, 2 * at_start * at_end, at_end**2], axis=-1)
@@ -197,7 +211,11 @@ def _forms(modes: Modes, loads: Array, start: Array, end: Array) -> tuple[Array,
     below, size = spare_capacity @ squares, np.abs(spare_capacity) @ squares
     # a stage that is full at an end has spare capacity 0 there, without rounding error
     noise = np.array([16, 0, 16]) * EPS * size
-    return above, np.where(below > noise, below, 0.0)
+    below = np.where(below > noise, below, 0.0)
+    if not modes.delay.any():
+        return above, below
+    rows = np.stack([modes.delay, np.ones(2)]) @ squares
+    return np.append(above, rows[:, :1], axis=1), np.append(below, rows[:, 1:], axis=1)
 
 
 def _times(a: Array, b: Array) -> Array:

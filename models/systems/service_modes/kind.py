@@ -11,8 +11,10 @@ import numpy.typing as npt
 from ...core.options import FormulationOptions, PolishOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
+from .dual_mode import DualMode
 from .report import anarchy, report
 from .scenario import read_dual_mode, read_tunable_mode
+from .stages_scenario import read_stages
 from .system import MultiMode
 from .tunable import TunableMode
 from .verify import checks, tunable_checks
@@ -37,7 +39,7 @@ def check_tunable_options(caller: str, options: Mapping[str, Any]) -> None:
 KINDS = (
     SystemKind(
         "dual_mode",
-        MultiMode,
+        DualMode,
         read_dual_mode,
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
@@ -51,5 +53,15 @@ KINDS = (
         questions=("optimum",),
         check_options=check_tunable_options,
         verify=tunable_checks,
+    ),
+    SystemKind(
+        "stages",
+        MultiMode,
+        read_stages,
+        tables=("modes",),
+        questions=("assignment",),
+        check_options=partial(check_solve_options, known=CurveOptions),
+        verify=checks,
+        anarchy=anarchy,
     ),
 )

@@ -137,7 +137,7 @@ def test_unknown_table_raises_with_the_known_kinds(queue):
         ScenarioError,
         match=(
             r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, stations, "
-            r"network, dual_mode, tunable_mode, queue"
+            r"network, dual_mode, tunable_mode, stages, queue"
         ),
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")

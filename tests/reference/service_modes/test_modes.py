@@ -1,6 +1,8 @@
 """The canonical form in both directions, and the errors on bad input."""
 
+import copy
 import dataclasses
+import pickle
 import warnings
 
 import numpy as np
@@ -149,6 +151,11 @@ def test_the_rates_are_a_read_only_copy():
             r"give it a finite rate somewhere",
         ),
         (
+            [[1.0, 2.0], [np.inf, np.inf]],
+            r"rate\[1\] = \[inf, inf\]: no mode uses the stage; "
+            r"give a mode a finite rate there, or leave the stage out",
+        ),
+        (
             [1.0, 2.0],
             r"rate = \[1.0, 2.0\]: is not an array of stages by modes; "
             r"give one row a stage, one number a mode",
@@ -163,6 +170,97 @@ def test_the_rates_are_a_read_only_copy():
 def test_bad_rates_are_refused(rate, message):
     with pytest.raises(InputError, match=message):
         Modes(rate)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (
+            [[1.0, -1.0], [3.0, 4.0]],
+            r"work\[0\]\[1\] = -1.0: is not a finite work of 0 or more; "
+            r"give a work above 0, 0 for none there, or leave the mode out",
+        ),
+        ([[1.0, np.inf], [3.0, np.inf]], r"work\[0\]\[1\] = inf: is not a finite work"),
+        ([[1.0, np.nan]], r"work\[0\]\[1\] = nan: is not a finite work"),
+        ([[1.0, 1e-310]], r"work\[0\]\[1\] = 1e-310: is not a finite work"),
+        ([[1.0, 1e305]], r"work\[0\]\[1\] = 1e\+305: is not a finite work"),
+        (
+            [[1.0, 0.0], [3.0, 0.0]],
+            r"work\[:\]\[1\] = \[0.0, 0.0\]: the mode asks nothing of any stage; "
+            r"give it a work above 0 somewhere",
+        ),
+        (
+            [[0.0, 0.0], [3.0, 1.0]],
+            r"work\[0\] = \[0.0, 0.0\]: no mode uses the stage; "
+            r"give a mode a work above 0 there, or leave the stage out",
+        ),
+        ([1.0], r"work = \[1.0\]: is not an array of stages by modes"),
+        ([["1"]], r"work = \[\['1'\]\]: is not made of numbers"),
+    ],
+)
+def test_bad_works_are_refused(work, message):
+    with pytest.raises(InputError, match=message):
+        Modes.from_work(work)
+
+
+@pytest.mark.parametrize(
+    ("delay", "message"),
+    [
+        ([0.0, -1.0], r"delay\[1\] = -1.0: is not a finite number of 0 or more; give the fixed"),
+        ([0.0, np.inf], r"delay\[1\] = inf: is not a finite number of 0 or more"),
+        ([np.nan, 0.0], r"delay\[0\] = nan: is not a finite number of 0 or more"),
+        ([0.0], r"delay = \[0.0\]: is not one number for each of 2 modes; give one delay a mode"),
+        (3.0, "delay = 3.0: is not one number for each of 2 modes"),
+        ("long", "delay = 'long': is not made of numbers"),
+    ],
+)
+def test_bad_fixed_delays_are_refused(delay, message):
+    for make, given in ((Modes, [[1.0, 2.0]]), (Modes.from_work, [[1.0, 0.5]])):
+        with pytest.raises(InputError, match=message):
+            make(given, delay)
+
+
+def test_a_fixed_delay_does_not_stand_in_for_work():
+    with pytest.raises(InputError, match=r"work\[:\]\[1\] = .*asks nothing of any stage"):
+        Modes.from_work([[1.0, 0.0]], [0.0, 3.0])
+
+
+def test_works_are_kept_to_the_last_digit():
+    work = np.random.default_rng(5).exponential(size=(3, 40))
+    work[0, 3] = 0.0
+    modes = Modes.from_work(work, np.arange(40.0))
+    assert np.array_equal(modes.time, work)
+    assert modes.rate[0, 3] == np.inf
+    for copied in (copy.deepcopy(modes), pickle.loads(pickle.dumps(modes))):  # noqa: S301  # own data
+        assert np.array_equal(copied.time, work)
+        assert np.array_equal(copied.delay, modes.delay)
+
+
+def test_some_of_the_modes():
+    modes = Modes.from_work([[0.5, 0.0, 0.1], [0.0, 0.3, 0.7]], [1.0, 0.0, 2.0])
+    some = modes.take([2, 0])
+    np.testing.assert_array_equal(some.time, [[0.1, 0.5], [0.7, 0.0]])
+    np.testing.assert_array_equal(some.delay, [2.0, 1.0])
+    assert modes.take(slice(1, 2)).time.tolist() == [[0.0], [0.3]]
+    with pytest.raises(ValueError, match="read-only"):
+        some.time[0, 0] = 1.0
+
+
+@pytest.mark.parametrize("indices", [[3], [0.5], "all", 1])
+def test_indices_that_are_no_modes_are_refused(indices):
+    with pytest.raises(InputError, match=r"^indices"):
+        Modes([[1.0, 2.0, 3.0]]).take(indices)
+
+
+@pytest.mark.parametrize("indices", [[], slice(0, 0), np.array([], dtype=int)])
+def test_a_system_without_modes_is_refused(indices):
+    with pytest.raises(InputError, match=r"^indices"):
+        Modes([[1.0, 2.0, 3.0]]).take(indices)
+
+
+def test_fixed_delays_have_no_canonical_form():
+    with pytest.raises(InputError, match=r"^delay = \[0.0, 1.0\]: the canonical form has none"):
+        canonical(Modes(PAPER.dual_mode.rate, [0.0, 1.0]))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +337,7 @@ def test_numbers_as_text_are_converted_or_refused(place):
             [[2.0, 2.0], [1.0, 3.0]],
             "mode 2 is at least as fast on both servers: mode 1 is of no use",
         ),
-        ([[np.inf, np.inf], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
+        ([[3.0, 3.0], [1.0, 3.0]], "mode 2 is at least as fast on both servers"),
         (
             [[4.0, 2.0]],
             r"rate = \[\[4.0, 2.0\]\]: has 1 stage, 2 modes; give two rates of each of two stages",

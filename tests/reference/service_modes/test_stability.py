@@ -100,7 +100,8 @@ def test_rates_four_hundred_decades_apart():
 
 
 def test_a_stage_without_work_does_not_limit_the_load():
-    assert capacity(Modes([[np.inf, np.inf], [2.0, 3.0]])).max_load == 3.0
+    modes = Modes([[np.inf, np.inf, 1.0], [2.0, 3.0, 1.0]]).take([0, 1])
+    assert capacity(modes).max_load == 3.0
 
 
 def test_the_interval_is_that_of_the_paper():
