@@ -4,7 +4,10 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from sojourn.models import MultiMode
+from sojourn.models.frontend.loader import load_scenario
 from sojourn.models.systems import service_modes
 
 FILE = Path(service_modes.__file__).parent / "scenarios" / "split-mobilenet.toml"
@@ -55,3 +58,17 @@ def test_works_of_the_file_are_those_of_the_layers():
     work, sent = cuts()
     np.testing.assert_array_equal(found.T, [2 * work, 8 * sent, 2 * (work[-1] - work)])
     assert [stage["speed"] for stage in given["stages"]] == [8e9, 20e6, 200e9]
+
+
+def test_system_of_the_scenario():
+    """At no load block 4 is the best cut; the mix carries 23 % more than any one cut."""
+    scenario = load_scenario("split-mobilenet")
+    system = scenario.system
+    assert isinstance(system, MultiMode)
+    assert system.stages == ("device", "uplink", "cloud")
+    time = 1e3 * system.rates.time.sum(axis=0)
+    assert system.modes[int(np.argmin(time))] == "after block 4"
+    assert time.min() == pytest.approx(34.950787840, rel=1e-11)
+    assert time[[0, -1]].round(1).tolist() == [63.2, 75.2]
+    assert (1 / system.rates.time.max(axis=0)).max() == pytest.approx(43.8199190629, rel=1e-11)
+    assert system.max_load == pytest.approx(54.1007252654, rel=1e-11)
