@@ -75,8 +75,8 @@ class Segment:
         count = len(self.start)
         if not (isinstance(index, int) and -count <= index < count):
             index = as_index("index", index, count)
-        fields = (a[index] for a in (self.start, self.end, self.above, self.below))
-        return Segment(*fields, self.fixed)
+        ends, forms = (self.start[index], self.end[index]), (self.above[index], self.below[index])
+        return Segment(*ends, *forms, self.fixed)
 
     def delay(self, u: npt.ArrayLike) -> Array:
         """Return the mean delay at u, shape (...), or (K, ...) at K loads.

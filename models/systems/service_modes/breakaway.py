@@ -11,7 +11,7 @@ from ....reference.errors import Array
 from ....reference.service_modes import Breakaway, Modes, Segment, light_load_assignment, segment
 from ....reference.service_modes.breakaway import best_away, first_change, is_better
 from ...core.solve import Task
-from .questions import Candidates
+from .best_assignment import Candidates
 
 SCAN_LOADS = 24  # evenly spaced loads that are examined before the bisection
 BRACKET_TOL = 1e-12  # relative width of the last bracket
@@ -46,7 +46,7 @@ def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreaka
     modes : Modes
         Of two modes.
     task : Task
-        Task of the question `sojourn.models.systems.service_modes.questions.Location`.
+        Task of the question `sojourn.models.systems.service_modes.best_assignment.Location`.
 
     Returns
     -------

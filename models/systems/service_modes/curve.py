@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ....reference import service_modes as exact
 from ....reference.errors import Array, InputError
 from ....reference.plural import counted
+from ....reference.service_modes.partition import joint_delay
 from ....reference.service_modes.stability import as_assignment, check_assignment
 from ....reference.validation import as_floats, as_integer, check_flag, check_instance
 from ...core.curve import CurvePlan
@@ -53,16 +54,16 @@ def curve(
     Parameters
     ----------
     system : MultiMode
-        S stages, two modes.
+        S stages, M modes.
     loads : array_like, shape (K,)
         Jobs per unit of time, 0 or more, in any order.
     refine : bool or float, default False
-        Whether to add loads for a plot: on both sides of the breakaway, and others until linear
-        interpolation is off by at most this part of a delay on a logarithmic axis, and by at most
-        this much in p; True for 0.002.
+        Whether to add loads for a plot: for two modes on both sides of the breakaway, and others
+        until linear interpolation is off by at most this part of a delay on a logarithmic axis, and
+        by at most this much in p; True for 0.002.
     breakaway : bool, default False
-        Whether to find the breakaway and store it in the attributes, by about 60 further
-        semidefinite programs. Refinement implies it.
+        Whether to find the breakaway of two modes and store it in the attributes, by about 60
+        further semidefinite programs. Refinement implies it.
     **options
         As for `MultiMode.assignment`. A load whose answer misses the gap does not stop the others:
         the answer is kept, with ``certified`` False.
@@ -72,7 +73,8 @@ def curve(
     xarray.Dataset
         Dimensions ``load``, ``stage`` and ``mode``. Variables:
 
-        - ``p``, ``delay``, ``lower_bound``, ``gap`` and ``certified`` over load;
+        - ``delay``, ``lower_bound``, ``gap`` and ``certified`` over load;
+        - ``assignment`` over load and mode, in whose place two modes have ``p`` over load;
         - ``share`` over load, stage and mode;
         - ``single_mode_delay`` over load and mode: the delay with all jobs in one mode, infinite
           where that is not stable;
@@ -83,7 +85,7 @@ def curve(
         load that cannot be carried and whose row is NaN; refined, ``added``, true for the loads
         that were not given, with all loads in increasing order. A row for which no solver returned
         an answer is NaN too. At a load of 0 the row is the limit as the load tends to 0: all jobs
-        in the faster mode.
+        in the fastest mode.
 
         Attributes: ``max_load``; ``capacity``, that of both servers together; ``touch_loads``,
         where there are any; and for a breakaway ``breakaway_load``, ``breakaway_from`` and
@@ -118,7 +120,12 @@ def curve_plan(
     attributes: dict[str, Any] = {}
     marked = check_flag("breakaway", breakaway) and stored_answers() is None
 
+    if marked:
+        system._check_two_modes("breakaway")
+
     def beside_breakaway() -> list[float]:
+        if len(system.modes) != 2:
+            return []
         attributes.update(_breakaway_attributes(system))
         load = attributes.get("breakaway_load")
         return [] if load is None else [load * (1 + side * BESIDE_BREAKAWAY) for side in (-1, 1)]
@@ -150,9 +157,8 @@ def partition_curve(
     Returns
     -------
     xarray.Dataset
-        As of `curve`; for other than two modes, ``assignment`` over load and mode takes the place
-        of ``p`` and ``single_mode_delay``. The row of a load at which its assignment is not stable
-        is NaN, with the error in ``reason``.
+        As of `curve`. The row of a load at which its assignment is not stable is NaN, with the
+        error in ``reason``.
 
     Raises
     ------
@@ -222,13 +228,13 @@ def _variables(
     if len(system.modes) == 2:
         name = f"best part of the jobs in {system.modes[0]}"
         data["p"] = variable(points.assignment[:, 0], name, "part")
-        single = np.stack([exact.delay(system.rates, positive, p) for p in (1.0, 0.0)], axis=-1)
-        name = "mean delay with all jobs in one mode"
-        data["single_mode_delay"] = variable(single, name, "beside", ("load", "mode"), time)
     else:
         data["assignment"] = variable(
             points.assignment, "part of the jobs in a mode", "part", ("load", "mode")
         )
+    single = joint_delay(system.rates, positive[:, None], np.eye(len(system.modes)))
+    name = "mean delay with all jobs in one mode"
+    data["single_mode_delay"] = variable(single, name, "beside", ("load", "mode"), time)
     if system.tunable is not None:
         stable, delay = positive < system.tunable.max_load, np.full(loads.shape, np.inf)
         delay[stable] = system.tunable.exact.least_delay(positive[stable])

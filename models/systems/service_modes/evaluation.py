@@ -34,17 +34,17 @@ class OperatingEvaluation(ModeSplit, Evaluated):
         infinite where no partition is stable.
     partition_ratio : Ratio
         Mean delay divided by `partition_delay`.
-    assignment_delay : BoundedValue or None
-        Least mean delay over all assignments and partitions of two modes, in closed form; None
-        for another number of modes.
-    assignment_ratio : Ratio or None
+    assignment_delay : BoundedValue
+        Least mean delay over all assignments and partitions, by the exact method of
+        `sojourn.reference.service_modes.assignment`.
+    assignment_ratio : Ratio
         Mean delay divided by `assignment_delay`.
     """
 
     partition_delay: BoundedValue
     partition_ratio: Ratio
-    assignment_delay: BoundedValue | None
-    assignment_ratio: Ratio | None
+    assignment_delay: BoundedValue
+    assignment_ratio: Ratio
 
     bounded: ClassVar[tuple[str, ...]] = (
         "mean_delay",
@@ -56,6 +56,7 @@ class OperatingEvaluation(ModeSplit, Evaluated):
     )
     times: ClassVar[tuple[str, ...]] = (
         "stage_delay",
+        "fixed_delay",
         "mean_delay",
         "partition_delay",
         "assignment_delay",
@@ -63,11 +64,8 @@ class OperatingEvaluation(ModeSplit, Evaluated):
 
     @property
     def loss(self) -> BoundedValue:
-        """Mean delay less the least one, >= 0.
-
-        The least one of all assignments for two modes, else of this assignment.
-        """
-        return excess(self.mean_delay, self.assignment_delay or self.partition_delay)
+        """Mean delay less the least one of all assignments, >= 0."""
+        return excess(self.mean_delay, self.assignment_delay)
 
     def __repr__(self) -> str:
         lines = [f"operating point at load {self.load:g}: mean delay {self.mean_delay:.9g}"]
@@ -76,9 +74,8 @@ class OperatingEvaluation(ModeSplit, Evaluated):
             lines.append(f"  {ratio} times the least of this assignment, {least}")
         else:
             lines.append("  no partition carries this assignment")
-        if self.assignment_delay is not None:
-            ratio, least = f"{self.assignment_ratio:.6g}", f"{self.assignment_delay:.9g}"
-            lines.append(f"  {ratio} times the least of all, {least}")
+        ratio, least = f"{self.assignment_ratio:.6g}", f"{self.assignment_delay:.9g}"
+        lines.append(f"  {ratio} times the least of all, {least}")
         lines += self._lines()
         lines += [
             f"  unstable: the queue of {name} grows without bound" for name in self.overloaded
@@ -87,7 +84,7 @@ class OperatingEvaluation(ModeSplit, Evaluated):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON; None stands for infinity."""
-        return {**super().to_dict(), **self._named_arrays()}
+        return {**super().to_dict(), "fixed_delay": self.fixed_delay, **self._named_arrays()}
 
 
 def evaluate(
@@ -101,7 +98,7 @@ def evaluate(
     stages, modes = names
     assignment = as_assignment(rates, p)
     work, spare = assignment * rates.time, stage_spare_capacity(rates, load, assignment)
-    stable = bool(np.all(spare > 0))
+    fixed_delay, stable = float(assignment @ rates.delay), bool(np.all(spare > 0))
     best = divide(rates, load, assignment) if stable else None
     best_delay = UNSTABLE
     if best is not None:
@@ -122,13 +119,9 @@ def evaluate(
     if share is not None:
         served = (work > 0) & ~full
         relative = np.divide(given, given - load * work, out=np.ones_like(given), where=served)
-        mean_delay = within(float(delays.sum()), ROUNDING + 4 * EPS * float(relative.max()))
-    assignment_delay, assignment_ratio = None, None
-    if len(modes) == 2:
-        point = exact.assignment(rates, load)
-        rounding = float(rounding_error(stage_spare_capacity(rates, load, point.assignment)))
-        assignment_delay = within(point.mean_delay, rounding)
-        assignment_ratio = Ratio.to(mean_delay, assignment_delay)
+        total = float(delays.sum()) + fixed_delay
+        mean_delay = within(total, ROUNDING + 4 * EPS * float(relative.max()))
+    assignment_delay = least_delay(rates, load)
     return OperatingEvaluation(
         load=load,
         stages=stages,
@@ -136,13 +129,24 @@ def evaluate(
         assignment=assignment,
         share=given,
         stage_delay=delays,
+        fixed_delay=fixed_delay,
         mean_delay=mean_delay,
         overloaded=tuple(f"{stages[s]}, {modes[m]}" for s, m in np.argwhere(full)),
         partition_delay=best_delay,
         partition_ratio=Ratio.to(mean_delay, best_delay),
         assignment_delay=assignment_delay,
-        assignment_ratio=assignment_ratio,
+        assignment_ratio=Ratio.to(mean_delay, assignment_delay),
     )
+
+
+def least_delay(rates: exact.Modes, load: float) -> BoundedValue:
+    """Return the least mean delay over all assignments and partitions, with its bounds."""
+    best = exact.assignment(rates, load)
+    rounding = float(rounding_error(stage_spare_capacity(rates, load, best.assignment)))
+    value = within(best.mean_delay, rounding)
+    if rates.modes == 2:  # the roots of a polynomial leave no gap
+        return value
+    return BoundedValue(value, best.lower_bound * (1 - rounding), value.upper)
 
 
 def _as_partition(share: npt.ArrayLike, stages: tuple[str, ...], modes: tuple[str, ...]) -> Array:

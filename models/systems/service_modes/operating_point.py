@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from ....reference.errors import Array
 from ...core.certificate import Bounds
 from ...core.solution import CertifiedAnswer, finite_or_none
@@ -28,6 +30,8 @@ class ModeSplit:
         Part of each stage's capacity for each mode: the partition.
     stage_delay : ndarray, shape (S,)
         Mean time of a job at each stage; infinite at an overloaded stage.
+    fixed_delay : float
+        Mean fixed delay of a job, beside the stages.
     """
 
     load: float
@@ -36,15 +40,27 @@ class ModeSplit:
     assignment: Array
     share: Array
     stage_delay: Array
+    fixed_delay: float = 0.0
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the modes with jobs."""
+        return tuple(m for m, p in zip(self.modes, self.assignment, strict=True) if p > 0)
 
     def _lines(self) -> list[str]:
-        """Text: a line for the jobs, and a line for each stage."""
+        """Text: a line for the jobs, a line for each stage, and one for fixed delays.
+
+        Of more than two modes only those with jobs are listed.
+        """
         width = max(map(len, self.stages))
-        jobs = ", ".join(f"{p:.4f} {m}" for p, m in zip(self.assignment, self.modes, strict=True))
+        listed = range(2) if len(self.modes) == 2 else np.flatnonzero(self.assignment > 0)
+        jobs = ", ".join(f"{self.assignment[m]:.4f} {self.modes[m]}" for m in listed)
         lines = [f"  jobs: {jobs}"]
         for name, row, delay in zip(self.stages, self.share, self.stage_delay, strict=True):
-            shares = ", ".join(f"{share:.4f}" for share in row)
+            shares = ", ".join(f"{row[m]:.4f}" for m in listed)
             lines.append(f"  {name:<{width}}  for them {shares}  delay {delay:.6g}")
+        if self.fixed_delay:
+            lines.append(f"  fixed delay of their modes {self.fixed_delay:.6g}")
         return lines
 
     def _named_arrays(self) -> dict[str, Any]:
@@ -69,13 +85,15 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
     load : float
         Jobs per unit of time.
     mean_delay : float
-        Mean time of a job in the system, the sum of `stage_delay`.
+        Mean time of a job in the system, the sum of `stage_delay` and `fixed_delay`.
     assignment : ndarray, shape (M,)
         Part of the jobs in each mode.
     share : ndarray, shape (S, M)
         Part of each stage's capacity for each mode: the partition.
     stage_delay : ndarray, shape (S,)
         Mean time of a job at each stage.
+    fixed_delay : float
+        Mean fixed delay of a job, beside the stages; 0 where no mode has one.
     stages, modes : tuple of str
         Names of the stages and of the modes.
     certificate : Bounds
@@ -105,7 +123,7 @@ class OperatingPoint(ModeSplit, CertifiedAnswer):
     mean_delay: float
     certificate: Bounds
 
-    times: ClassVar[tuple[str, ...]] = ("stage_delay", "mean_delay", "certificate")
+    times: ClassVar[tuple[str, ...]] = ("stage_delay", "fixed_delay", "mean_delay", "certificate")
 
     @property
     def p(self) -> float:

@@ -152,8 +152,9 @@ def refine(
     mode_spare = spare[..., None] * y
     unserved = np.where(work > 0, np.inf, 0.0)
     stage_delay = np.divide(work, mode_spare, out=unserved, where=y > 0).sum(axis=-1)
-    mean_delay = stage_delay.sum(axis=-1)
-    lower = (np.sqrt(work).sum(axis=-1) ** 2 / spare).sum(axis=-1)
+    fixed = assignments @ modes.delay
+    mean_delay = stage_delay.sum(axis=-1) + fixed
+    lower = (np.sqrt(work).sum(axis=-1) ** 2 / spare).sum(axis=-1) + fixed
     bounds = bounds_of(mean_delay, lower, mean_delay, rounding_error(spare))
     share = loads[:, None, None] * work + mode_spare
     return PartitionRows(share, stage_delay, mean_delay, *bounds, steps)

@@ -7,22 +7,31 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
-from ....reference.errors import InputError
+from ....reference.errors import Array, InputError
 from ....reference.plural import counted
 from ....reference.service_modes import Modes, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.stability import check_assignment, one_load
-from ....reference.validation import as_names, check_flag, check_text
+from ....reference.validation import (
+    LARGEST,
+    LEAST,
+    as_floats,
+    as_names,
+    check_flag,
+    check_text,
+    raise_at_first,
+)
 from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
 from ...core.system import System, planned
 from ...core.tolerance import GapTolerance
+from .best_assignment import Assignment, CellAssignment, Location, most_used, needs_pairs
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
 from .partition import Program, write
-from .questions import Assignment, Capacity, Location, OperatingPoints, Partition
+from .questions import Capacity, OperatingPoints, Partition
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,11 +58,13 @@ class MultiMode(System):
     ----------
     rate : array_like, shape (S, M)
         Service rates mu_sm of stage s when it serves mode m alone, jobs per unit of time; ``inf``
-        where mode m needs no service at stage s.
+        where mode m needs no service at stage s. `from_work` takes works in place of rates.
     stages, modes : sequence of str, optional
         Names; by default ``stage 1``, ... and ``mode 1``, ...
     time_unit : str, default "s"
         Unit of time of all numbers, for tables, plots and files.
+    delay : array_like, shape (M,), optional
+        Fixed delay d_m of each mode, such as that of an upload that does not queue; by default 0.
 
     Attributes
     ----------
@@ -66,13 +77,18 @@ class MultiMode(System):
     Raises
     ------
     InputError
-        On a rate that is not above 0, a mode that needs no stage, and names of a wrong number.
+        On a rate that is not above 0, a mode that needs no stage, a stage that no mode needs, a
+        negative delay, and names of a wrong number.
 
     Notes
     -----
     With jobs of rate lambda, assignment p_m and partition phi_sm, the mean delay of a job is
-    sum over s and m of p_m / (phi_sm mu_sm - p_m lambda). For two stages and two modes this is the
-    system of D. Jeff and E. Modiano, *Delay Optimization in a Simple Offloading System*.
+    sum over s and m of p_m / (phi_sm mu_sm - p_m lambda), and sum over m of p_m d_m. For two stages
+    and two modes this is the system of D. Jeff and E. Modiano, *Delay Optimization in a Simple
+    Offloading System*.
+
+    Of any number of modes, a best assignment uses at most S, or S + 1 with fixed delays: at given
+    utilisations of the stages the delay is concave in p, so that a vertex is best.
 
     Examples
     --------
@@ -91,8 +107,69 @@ class MultiMode(System):
         stages: Sequence[str] | None = None,
         modes: Sequence[str] | None = None,
         time_unit: str = "s",
+        delay: npt.ArrayLike | None = None,
     ) -> None:
-        self.rates = Modes(rate)
+        self._store(Modes(rate, delay), stages, modes, time_unit)
+
+    @staticmethod
+    def from_work(
+        work: npt.ArrayLike,
+        speed: npt.ArrayLike | None = None,
+        stages: Sequence[str] | None = None,
+        modes: Sequence[str] | None = None,
+        time_unit: str = "s",
+        delay: npt.ArrayLike | None = None,
+    ) -> MultiMode:
+        """Return the system of given works of a job at the stages.
+
+        Parameters
+        ----------
+        work : array_like, shape (S, M)
+            Mean work of a job of each mode at each stage, such as operations or bytes; 0 where the
+            mode needs no service at the stage.
+        speed : array_like, shape (S,), optional
+            Units of work that each stage does per unit of time. By default works are times.
+        stages, modes, time_unit, delay
+            As of `MultiMode`.
+
+        Returns
+        -------
+        MultiMode
+
+        Raises
+        ------
+        InputError
+            On a work that is negative or not finite, a speed that is not above 0, a mode without
+            work, a stage without work, a negative delay, and names of a wrong number.
+
+        Examples
+        --------
+        >>> from sojourn.models import MultiMode
+        >>> cuts = MultiMode.from_work(
+        ...     [[0.0, 2e9, 6e9], [150e3, 50e3, 0.0], [6e9, 4e9, 0.0]],  # FLOP, bytes, FLOP
+        ...     speed=[8e9, 2.5e6, 200e9],
+        ...     stages=["device", "uplink", "cloud"],
+        ...     modes=["all cloud", "cut", "all device"],
+        ... )
+        >>> best = cuts.assignment(load=4.0)
+        >>> best.used, round(best.mean_delay, 6)
+        """
+        times = Modes.from_work(work, delay)
+        if speed is not None:
+            speeds = _as_speeds(speed, times.stages)
+            times = Modes.from_work(times.time / speeds[:, None], delay)
+        system = MultiMode.__new__(MultiMode)
+        system._store(times, stages, modes, time_unit)
+        return system
+
+    def _store(
+        self,
+        rates: Modes,
+        stages: Sequence[str] | None,
+        modes: Sequence[str] | None,
+        time_unit: str,
+    ) -> None:
+        self.rates = rates
         self.stages = as_names("stages", "stage", stages, self.rates.stages)
         self.modes = as_names("modes", "mode", modes, self.rates.modes)
         self.time_unit = check_text("time_unit", time_unit)
@@ -210,7 +287,7 @@ class MultiMode(System):
         return self._partition_task(**options).one(load, check_assignment(self.rates, load, p))
 
     def assignment(self, load: float, **options: Unpack[PolishOptions]) -> OperatingPoint:
-        """Solve for the assignment and partition of least mean delay, for two modes.
+        """Solve for the assignment and partition of least mean delay, for any number of modes.
 
         Parameters
         ----------
@@ -236,16 +313,23 @@ class MultiMode(System):
         Raises
         ------
         LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts; InputError also on other than two modes.
+            Before any solver starts.
         NotCertifiedError
             When no answer is certified; it holds the best `OperatingPoint`.
 
         Notes
         -----
-        The mean delay is not convex in (p, alpha, beta), but its minimum is exactly the optimal
-        value of a semidefinite program: see `sojourn.models.systems.service_modes.sum_of_squares`.
-        That value is a certified lower bound of every operating point, the dual solution gives p,
-        and `partition` gives alpha and beta.
+        For two modes the mean delay is not convex in (p, alpha, beta), but its minimum is exactly
+        the optimal value of a semidefinite program, the formulation ``sos``: see
+        `sojourn.models.systems.service_modes.sum_of_squares`. That value is a certified lower bound
+        of every operating point, the dual solution gives p, and `partition` gives alpha and beta.
+
+        Of more modes, two are enough at two stages (at one stage with fixed delays): the reference
+        finds them and bounds the delay of all other pairs from below, and the program is that of
+        the two. At more stages the reference splits the assignments into cells, and bounds the
+        delay in all cells but one. The formulation ``cell`` is the convex program of that one, see
+        `sojourn.models.systems.service_modes.cell`; any values of its dual variables prove a lower
+        bound. The certified lower bound is the lesser one of the program's and the reference's.
 
         Examples
         --------
@@ -317,7 +401,7 @@ class MultiMode(System):
         Raises
         ------
         InputError, SolverNameError, FormulationError
-            Before any solver starts.
+            Before any solver starts; InputError also on other than two modes.
         NotCertifiedError
             At a load whose answer is not certified.
 
@@ -346,7 +430,6 @@ class MultiMode(System):
         from .curve import curve_plan, partition_plan  # the import of xarray takes time
 
         if p is None:
-            self._check_two_modes("curve")
             return curve_plan(self, loads, refine, breakaway, options)
         refines = check_refine(refine) is not None
         marks = check_flag("breakaway", breakaway)
@@ -377,7 +460,7 @@ class MultiMode(System):
         refine : bool or float, default False
             Whether to add loads until linear interpolation is accurate, for a plot.
         breakaway : bool, default False
-            Whether to find the breakaway and store it in the attributes.
+            Whether to find the breakaway of two modes and store it in the attributes.
         **options
             As for `assignment`, or with `p` as for `partition`.
 
@@ -390,7 +473,8 @@ class MultiMode(System):
         Raises
         ------
         LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts; InputError also on `refine` or `breakaway` beside `p`.
+            Before any solver starts; InputError also on `refine` or `breakaway` beside `p`, and on
+            `breakaway` for other than two modes.
         CurveInterruptedError
             On Ctrl-C, with the loads that were solved.
 
@@ -448,11 +532,14 @@ class MultiMode(System):
         self, **options: Unpack[PolishOptions]
     ) -> Task[Any, OperatingPoints, OperatingPoint]:
         """Task of the best assignment; ``solve(loads)`` solves it at many loads."""
-        self._check_two_modes("assignment")
         names, polish = (self.stages, self.modes), options.get("polish", True)
-        inner = Task(Partition(self.rates, names, GapTolerance.of({})), {}, part=True)
+        pairs = needs_pairs(self.rates)
+        most = 2 if pairs else most_used(self.rates)
+        inner = Partition(self.rates, names, GapTolerance.of({}), most=most)
         tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
-        return Task(Assignment(self.rates, names, tolerance, inner, polish), options)
+        kind = Assignment if pairs else CellAssignment
+        task = Task(inner, {}, part=True)
+        return Task(kind(self.rates, names, tolerance, task, polish), options)
 
     def _partition_task(
         self, **options: Unpack[PolishOptions]
@@ -464,5 +551,17 @@ class MultiMode(System):
     def _check_two_modes(self, question: str) -> None:
         if len(self.modes) != 2:
             problem = f"the {question} is solved for two modes"
-            remedy = "give p yourself: partition(load, p) and capacity() take any number of modes"
+            remedy = "take assignment(load) or curve(loads), which find the modes that are used"
             raise InputError("modes", len(self.modes), problem, remedy)
+
+
+def _as_speeds(speed: npt.ArrayLike, stages: int) -> Array:
+    """Return the speeds of the stages, shape (S,); InputError unless they are above 0."""
+    array = as_floats("speed", speed)
+    remedy = "give the units of work that each stage does per unit of time"
+    if array.shape != (stages,):
+        problem = f"is not one number for each of {counted(stages, 'stage')}"
+        raise InputError("speed", array.tolist(), problem, remedy)
+    good = (array >= LEAST) & (array <= LARGEST)
+    raise_at_first("speed", array, good, "is not a finite number above 0", remedy)
+    return array
