@@ -12,6 +12,7 @@ from ...core.options import FormulationOptions, PolishOptions, check_solve_optio
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
 from .dual_mode import DualMode
+from .modes_report import report as report_modes
 from .report import anarchy, report
 from .scenario import read_dual_mode, read_tunable_mode
 from .stages_scenario import read_stages
@@ -59,9 +60,9 @@ KINDS = (
         MultiMode,
         read_stages,
         tables=("modes",),
-        questions=("assignment",),
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
+        report=report_modes,
         anarchy=anarchy,
     ),
 )

@@ -41,7 +41,8 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.plural import counted
-from ....reference.validation import check_choice
+from ....reference.service_modes import Modes
+from ....reference.validation import LEAST, check_choice
 from ...frontend.csv_tables import UNIT, columns_of, read_rows, rows_of
 from ...frontend.fields import Folder, ScenarioError, at_place, check_keys, read_number, read_string
 from ...frontend.scenario import Described
@@ -130,8 +131,11 @@ def read_stages(given: Mapping[str, Any], folder: Folder, units: Units) -> Descr
     _check_used(stages, time)
     delay = np.array([mode.delay for mode in modes])
     names = tuple(mode.name for mode in modes)
-    with at_place("modes"), np.errstate(divide="ignore"):
-        return Described(MultiMode(1 / time, stages.names, names, units.time, delay))
+    with at_place("modes"):
+        rates = Modes.from_work(time, delay)
+        system = MultiMode(rates.rate, stages.names, names, units.time)
+        system.rates = rates  # with exact times
+        return Described(system)
 
 
 def _stages(given: Mapping[str, Any], units: Units) -> Stages:
@@ -224,7 +228,7 @@ def _time(value: object, place: str, s: int, stages: Stages) -> float:
     number = read_number(value, place)
     speed = None if stages.speed is None else float(stages.speed[s])
     time = stages.units.from_delay(number) if speed is None else number / speed
-    if not math.isfinite(1 / time if time else time) or (number and not time):
+    if number and not LEAST <= time <= 1 / LEAST:
         at = "" if speed is None else f" at a speed of {speed:g}"
         remedy = "give numbers whose service times are of an ordinary size"
         raise ScenarioError(place, value, f"is out of range{at}", remedy)
