@@ -219,7 +219,7 @@ class _BestAssignment(_ManyModes, PointQuestion):
         points: Points,
         assignments: Array,
         lower: Array,
-        steps: Array,
+        steps: npt.NDArray[np.intp],
     ) -> OperatingPoints:
         """Return answers at some of the points: assignments with their best partitions.
 
@@ -400,7 +400,7 @@ def segments_of(modes: Modes, pairs: npt.NDArray[np.intp], loads: Array) -> Segm
     several, place = np.unique(pairs, axis=0, return_inverse=True)
     parts = [np.flatnonzero(place.ravel() == i) for i in range(len(several))]
     fixed = bool(modes.delay.any())
-    columns: list[tuple[Array, ...]] = []
+    columns: list[tuple[Array, Array, Array, Array]] = []
     for pair, rows in zip(several, parts, strict=True):
         line = segments(modes.take(pair), loads[rows])
         above, below = line.above, line.below
@@ -413,7 +413,8 @@ def segments_of(modes: Modes, pairs: npt.NDArray[np.intp], loads: Array) -> Segm
             )
         columns.append((line.start, line.end, above, below))
     back = np.argsort(np.concatenate(parts))
-    return Segment(*(np.concatenate(c)[back] for c in zip(*columns, strict=True)), fixed)
+    start, end, above, below = (np.concatenate(c)[back] for c in zip(*columns, strict=True))
+    return Segment(start, end, above, below, fixed)
 
 
 def scatter(parts: Array, pairs: npt.NDArray[np.intp], modes: int) -> Array:

@@ -120,7 +120,7 @@ class Cells:
         top, bottom = (
             np.einsum("ksv,kv->ks", a, weight) for a in (self.numerator, self.denominator)
         )
-        return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+        return _ratio(top, bottom)
 
     def bound(self, slope: Array) -> Array:
         """Return a lower bound of the delay in each cell, which any c >= 0 proves; shape (K,).
@@ -180,7 +180,11 @@ def slopes_at(modes: Modes, loads: Array, w: Array) -> Array:
     """
     top = w @ np.sqrt(modes.time).T
     bottom = np.einsum("ksm,km->ks", 1 - loads[:, None, None] * modes.time, w**2)
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    return _ratio(top, bottom)
+
+
+def _ratio(top: Array, bottom: Array) -> Array:
+    return np.asarray(np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0))
 
 
 class _Delay:

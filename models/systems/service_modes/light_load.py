@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.service_modes import Modes
@@ -38,10 +39,10 @@ def light_load_assignment(modes: Modes) -> Array:
     )
     p = np.zeros(modes.modes)
     p[best] = 1 / squares[best]
-    return p / p.sum()
+    return np.asarray(p / p.sum())
 
 
-def _apart(busy: Array, modes: list[int]) -> Iterator[list[int]]:
+def _apart(busy: npt.NDArray[np.bool_], modes: list[int]) -> Iterator[list[int]]:
     """Yield the sets of modes of which no two have work at the same stage."""
     for i, first in enumerate(modes):
         others = [m for m in modes[i + 1 :] if not np.any(busy[:, m] & busy[:, first])]

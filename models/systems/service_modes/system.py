@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
+import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
@@ -26,11 +27,13 @@ from ...core.refinement import check_refine
 from ...core.solve import Task
 from ...core.system import System, planned
 from ...core.tolerance import GapTolerance
+from . import cell, sum_of_squares
 from .best_assignment import Assignment, CellAssignment, Location, most_used, needs_pairs
 from .breakaway import CertifiedBreakaway, breakaway
 from .evaluation import OperatingEvaluation, evaluate
 from .operating_point import MaxLoad, OperatingPoint
-from .partition import Program, write
+from .partition import Program as PartitionProgram
+from .partition import write as write_partition
 from .questions import Capacity, OperatingPoints, Partition
 
 if TYPE_CHECKING:
@@ -487,21 +490,34 @@ class MultiMode(System):
         """
         return self._curve_plan(loads, p, refine, breakaway=breakaway, **options).solve()
 
-    def model(self, load: float, p: npt.ArrayLike) -> Program:
-        """Return the CVXPY program of the best partition, to be extended and solved by the caller.
+    @overload
+    def model(self, load: float, p: npt.ArrayLike) -> PartitionProgram: ...
+
+    @overload
+    def model(self, load: float, p: None = None) -> sum_of_squares.Program | cell.Program: ...
+
+    def model(
+        self, load: float, p: npt.ArrayLike | None = None
+    ) -> PartitionProgram | sum_of_squares.Program | cell.Program:
+        """Return the CVXPY program of the best partition, or of the best assignment.
+
+        It can be extended and solved by the caller.
 
         Parameters
         ----------
         load : float
             Jobs per unit of time, above 0 and below `max_load`.
-        p : float or array_like, shape (M,)
-            Assignment, as for `partition`.
+        p : float or array_like, shape (M,), optional
+            Assignment, as for `partition`. By default the program is that of `assignment`.
 
         Returns
         -------
         Program
-            ``problem``, and ``share``, shape (S, M), on which constraints can be put; see
-            `sojourn.models.systems.service_modes.partition.Program`.
+            ``problem``, with the variables and parameters of the program: with `p` those of
+            `sojourn.models.systems.service_modes.partition.Program`, with ``share``, shape (S, M),
+            on which constraints can be put; else those of
+            `sojourn.models.systems.service_modes.sum_of_squares.Program` or
+            `sojourn.models.systems.service_modes.cell.Program`.
 
         Raises
         ------
@@ -520,9 +536,15 @@ class MultiMode(System):
                [0.5563, 0.4437]])
         """
         load = self.check_load(load)
-        program = write(*self.rates.time.shape)
-        program.set_point(self.rates, load, check_assignment(self.rates, load, p))
-        return program
+        if p is not None:
+            program = write_partition(*self.rates.time.shape)
+            program.set_point(self.rates, load, check_assignment(self.rates, load, p))
+            return program
+        question, point = self._assignment_task().question, (np.array([load]),)
+        written: sum_of_squares.Program | cell.Program = question.write("", point)
+        for parameter, values in question.parameters(written, point):
+            parameter.value = values[0]
+        return written
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError where it is not above 0 and below the largest."""
