@@ -13,19 +13,25 @@ from matplotlib.figure import Figure
 from ....reference.errors import Array
 from ...frontend.style import COLOURS, curve_of, log_delay, mark, over_load, panels, share_loads
 
-ANSWERS = {"reserved": "reserved", "optimum": "shared, optimum", "equilibrium": "shared, selfish"}
+ANSWERS = {
+    "reserved": "reserved, best mix",
+    "optimum": "shared, optimum",
+    "equilibrium": "shared, selfish users",
+}
 """Answers of which each has an assignment and a delay in a dataset, with their names."""
 DELAYS = {
-    "single_delay": ("best single mode", "--", "black", 1.2),
-    "reserved_delay": ("reserved, best mix", "-", COLOURS[0], 2.2),
-    "equilibrium_delay": ("shared, selfish users", "-", COLOURS[1], 1.6),
+    "reserved_delay": ("reserved, best mix", "-", COLOURS[0], 4.0),
+    "equilibrium_delay": ("shared, selfish users", "-", COLOURS[1], 2.8),
     "optimum_delay": ("shared, optimum", "-", COLOURS[2], 1.6),
+    "single_delay": ("best single mode", "--", "black", 1.2),
     "tunable_delay": ("tunable mode: no split is faster", ":", "black", 1.6),
 }
+"""Label, style, colour and width of each delay; later lines are thinner, so that none is hidden."""
 PRICES = {
-    "price_of_reserving": ("price of reserving", COLOURS[0]),
-    "price_of_anarchy": ("price of anarchy", COLOURS[1]),
+    "price_of_reserving": ("price of reserving", COLOURS[0], 3.0),
+    "price_of_anarchy": ("price of anarchy", COLOURS[1], 1.6),
 }
+LEAST_TOP = 1.05  # of the axis of the prices
 USED = 1e-9  # part of the jobs above which a mode is used
 MANY = "tab20"  # colours of more modes than `COLOURS` has
 MOST_MARKS = 6  # changes of the used modes that are marked with their loads
@@ -106,13 +112,15 @@ def plot_disciplines(data: xr.Dataset, title: str = "") -> Figure:
             finite = data[name].where(np.isfinite(data[name]))
             delays.plot(data["load"], finite, style, color=colour, linewidth=width, label=label)
     log_delay(delays, data["reserved_delay"])
-    # a single mode is near its capacity slower than any mix by orders of magnitude
-    top, low = (float(reduce(data["reserved_delay"])) for reduce in (np.nanmax, np.nanmin))
-    delays.set_ylim(0.8 * min(low, float(np.nanmin(data["optimum_delay"]))), 1.3 * top)
+    # near its capacity a single mode is slower than any mix by orders of magnitude
+    shown = [name for name in DELAYS if name in data and name != "single_delay"]
+    low = min(float(np.nanmin(data[name])) for name in shown)
+    delays.set_ylim(0.8 * low, 1.3 * float(np.nanmax(data["reserved_delay"])))
     over_load(delays, data)
-    for name, (label, colour) in PRICES.items():
-        prices.plot(data["load"], data[name], color=colour, linewidth=1.6, label=label)
-    prices.set(ylabel="ratio of mean delays")
+    for name, (label, colour, width) in PRICES.items():
+        prices.plot(data["load"], data[name], color=colour, linewidth=width, label=label)
+    top = max(LEAST_TOP, *(float(np.nanmax(data[name])) for name in PRICES))
+    prices.set(ylabel="ratio of mean delays", ylim=(1 - 0.05 * (top - 1), 1 + 1.05 * (top - 1)))
     over_load(prices, data)
     for load in np.atleast_1d(data.attrs.get("breakaway_loads", []))[:MOST_MARKS]:
         mark(delays, load, COLOURS[0], "-.", f"breakaway {load:.4g}")

@@ -6,7 +6,8 @@ The jobs in a mode get a part of each stage for themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.markup import escape
@@ -16,12 +17,18 @@ from ....reference.errors import Array, InputError
 from ....reference.plural import counted
 from ....reference.service_modes import Modes
 from ....reference.service_modes.partition import joint_delay
+from ...core.ratio import PriceOfAnarchy
 from ...core.solution import finite_or_none
-from ...frontend.report import Report
+from ...frontend.report import File, Report, curve_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
+from .disciplines import disciplines, shared_of
 from .operating_point import OperatingPoint
+from .shared import PriceOfReserving
 from .system import MultiMode
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Reserved = Scenario[MultiMode]
 
@@ -37,9 +44,49 @@ def refuse_weights(weights: str | None) -> None:
 def report(scenario: Reserved, load: float, solver: str | None, weights: str | None) -> Report:
     """Return the report at a load; see `SystemKind.report`."""
     refuse_weights(weights)
-    found = scenario.system.assignment(load, solver=solver)
-    result = _result(scenario, found)
-    return Report(result, _shown(scenario, found, result))
+    found, shared = scenario.system.assignment(load, solver=solver), shared_of(scenario.system)
+    best, selfish = shared.optimum(load), shared.equilibrium(load)
+    factor = scenario.units.delay_factor
+    result = {
+        **_result(scenario, found),
+        "shared": {
+            "optimum_delay": factor * best.mean_delay,
+            "equilibrium_delay": factor * selfish.mean_delay,
+            **prices(PriceOfAnarchy.of(selfish, best), PriceOfReserving.of(found, best)),
+        },
+        "notes": list(scenario.notes),
+    }
+    files = curve_files(scenario, solver, partial(pictures, scenario))
+    return Report(result, _shown(scenario, found, result), files)
+
+
+def prices(anarchy: PriceOfAnarchy, reserving: PriceOfReserving) -> dict[str, float | None]:
+    """Return both prices with their bounds, for JSON."""
+    return {
+        f"{name}{bound}": finite_or_none(value)
+        for name, ratio in (("price_of_anarchy", anarchy), ("price_of_reserving", reserving))
+        for bound, value in (("", ratio), ("_lower", ratio.lower), ("_upper", ratio.upper))
+    }
+
+
+def pictures(scenario: Scenario[Any], data: xr.Dataset) -> list[File]:
+    """Return the curves of both disciplines as a file, and their pictures.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario, of either discipline.
+    data : xarray.Dataset
+        The curve of its system, in the units of the file.
+    """
+    from .modes_plots import plot_disciplines, plot_mixes
+
+    both = disciplines(scenario, data)
+    return [
+        ("disciplines.nc", lambda path: both.to_netcdf(path, engine="scipy")),
+        picture("curve", partial(plot_disciplines, both, scenario.title)),
+        picture("modes", partial(plot_mixes, both, scenario.title)),
+    ]
 
 
 def single_delay(modes: Modes, load: float) -> Array:
@@ -105,7 +152,6 @@ def _result(scenario: Reserved, found: OperatingPoint) -> dict[str, Any]:
         "best": scenario.units.result(found).to_dict(),
         "utilisation": dict(zip(system.stages, busy.tolist(), strict=True)),
         **beside(scenario, modes, found.load, found.mean_delay),
-        "notes": list(scenario.notes),
     }
 
 
@@ -121,7 +167,33 @@ def _shown(
     way = f"{best.solver.lower()}, {best.formulation}, {counted(best.polished, 'Newton step')}"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({way})\n"
     yield from single_lines(scenario, result, best.mean_delay)
+    shared, unit = result["shared"], scenario.delay_unit
+    yield (
+        f"shared stages     optimum {shared['optimum_delay']:.6g} {unit}, "
+        f"selfish users {shared['equilibrium_delay']:.6g} {unit}"
+    )
+    yield from price_lines(shared, best.mean_delay, unit)
     yield from scenario.remarks
+
+
+def price_lines(result: Mapping[str, Any], reserved: float, unit: str) -> Iterator[str]:
+    """Yield a line about each price.
+
+    Parameters
+    ----------
+    result : mapping
+        Contents of `prices`.
+    reserved : float
+        Mean delay of the best reserved mix, in the unit `unit`.
+    unit : str
+        Unit of delays.
+    """
+    reserving, anarchy = (result[f"price_of_{what}"] for what in ("reserving", "anarchy"))
+    yield (
+        f"price of reserving  [bold]{reserving:.6f}[/]: parts of the stages for each mode need "
+        f"{reserved:.6g} {unit} at best"
+    )
+    yield f"price of anarchy    [bold]{anarchy:.6f}[/]"
 
 
 def head(scenario: Scenario[Any], load: float, how: str) -> str:

@@ -29,6 +29,12 @@ In place of ``[[modes]]``, a CSV file has a row for each mode, with the columns 
     file = "cuts.csv"
     values = "work"               # or "time", as above: what the columns of the stages hold
     columns = { cloud = "cloud_flop", layer = false }     # optional, as for servers
+
+By default a part of each stage is reserved for each mode. Where a stage serves all jobs at once,
+and users can choose their modes::
+
+    [service_modes]
+    discipline = "processor-sharing"                      # or "reserved"
 """
 
 from __future__ import annotations
@@ -41,14 +47,23 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.plural import counted
-from ....reference.service_modes import Modes
 from ....reference.validation import LEAST, check_choice
 from ...frontend.csv_tables import UNIT, columns_of, read_rows, rows_of
-from ...frontend.fields import Folder, ScenarioError, at_place, check_keys, read_number, read_string
+from ...frontend.fields import (
+    Folder,
+    ScenarioError,
+    at_place,
+    check_keys,
+    read_number,
+    read_string,
+    read_subtable,
+)
 from ...frontend.scenario import Described
 from ...frontend.servers import check_names
 from ...frontend.units import Units
 from ..routes.scenario import known, table_of, tables_of
+from .disciplines import shared_of
+from .scenario import is_shared
 from .system import MultiMode
 
 OF_STAGE, OF_MODE = ("name", "speed"), ("name", "work", "time", "delay")
@@ -125,17 +140,17 @@ def read_stages(given: Mapping[str, Any], folder: Folder, units: Units) -> Descr
     ScenarioError
         On a field that does not fit, with its place in the file.
     """
-    stages = _stages(given, units)
+    table = read_subtable(given, "service_modes")
+    check_keys(table, ("discipline",), "service_modes.")
+    shared, stages = is_shared(table, "service_modes."), _stages(given, units)
     modes = _modes(given, folder, stages)
     time = np.array([mode.time for mode in modes]).T
     _check_used(stages, time)
     delay = np.array([mode.delay for mode in modes])
     names = tuple(mode.name for mode in modes)
     with at_place("modes"):
-        rates = Modes.from_work(time, delay)
-        system = MultiMode(rates.rate, stages.names, names, units.time)
-        system.rates = rates  # with exact times
-        return Described(system)
+        system = MultiMode.from_work(time, None, stages.names, names, units.time, delay)
+    return Described(shared_of(system) if shared else system)
 
 
 def _stages(given: Mapping[str, Any], units: Units) -> Stages:

@@ -2,12 +2,12 @@
 
 Let y = 1 - rho be the spare capacities of the stages at the equilibrium of selfish users, with the
 loads x of the modes, and u, z = 1 - u and v those of any other assignment of the same load. No user
-gains by another mode, so sum_s (rho_s - u_s)/y_s + d'(x - v) <= 0. With e_s = 1/y_s - 1 >= 0 this is
+gains by another mode: sum_s (rho_s - u_s)/y_s + d'(x - v) <= 0, or, with e_s = 1/y_s - 1 >= 0,
 
-    sum_s z_s e_s + d'x <= sum_s u_s + d'v,
+    sum_s z_s e_s + d'x <= sum_s u_s + d'v.
 
-and the number of jobs at the equilibrium, load times the mean delay, is sum_s e_s + d'x. So it is at
-most (sum_s u_s + d'v) / min_s z_s. At the optimum that assignment has sum_s u_s/z_s + d'v jobs, and
+The number of jobs at the equilibrium, load times the mean delay, is sum_s e_s + d'x. So it is at
+most (sum_s u_s + d'v) / min_s z_s. The optimum has sum_s u_s/z_s + d'v jobs: with u, z and v there,
 
     price of anarchy <= (sum u_s + d'v) / (min z (sum u_s/z_s + d'v)).
 

@@ -4,7 +4,8 @@ The optimum (K = 1), the equilibrium of K equal players and that of selfish user
 minimise sum_s phi(rho_s) + sum_m x_m d_m over loads x >= 0 of the modes of sum `load`, with
 rho_s = sum_m a_sm x_m and the price of a stage phi' = c, where
 
-    c(rho) = 1/(1 - rho) + rho / (K (1 - rho)^2),   c'(rho) = 1/(1 - rho)^2 + (1 + rho) / (K (1 - rho)^3).
+    c(rho) = 1/(1 - rho) + rho / (K (1 - rho)^2),
+    c'(rho) = 1/(1 - rho)^2 + (1 + rho) / (K (1 - rho)^3).
 
 A mode in use costs sum_s a_sm c(rho_s) + d_m, the same for all in use, and no other mode less.
 """
@@ -147,7 +148,7 @@ def _direction(prices: Prices, x: Array, used: npt.NDArray[np.bool_]) -> Array:
         right = cost[1:] - cost[0]
         size = np.linalg.norm(root, axis=0)
         size = np.where(size > 0, size, 1.0)
-        q, r = np.linalg.qr(root / size) if root.shape[0] >= n - 1 else (None, None)
+        r = np.linalg.qr(root / size, mode="r") if root.shape[0] >= n - 1 else None
         if r is not None and np.abs(np.diag(r)).min() > 1e-12:
             step = np.linalg.solve(r, np.linalg.solve(r.T, right / size)) / size
         else:

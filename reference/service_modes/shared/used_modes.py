@@ -1,9 +1,9 @@
 r"""Which modes are in use at every load, with the loads at which this changes, certified.
 
-At two loads l < u let x_l and x_u solve the program of `sojourn.reference.service_modes.shared.
-support` with the same modes B in use. For a load (1 - f) l + f u between them let x and p be the
-same mixtures of the loads of the modes and of the prices of the stages, and let x* solve the
-program on B alone, without signs, with Delta = x* - x and d = rho* - rho. The modes of B have one
+At two loads l < u let x_l and x_u solve the program of the module ``support`` with the same modes B
+in use. For a load (1 - f) l + f u between them let x and p be the same mixtures of the loads of the
+modes and of the prices of the stages, and let x* solve the program on B alone, without signs, with
+Delta = x* - x and d = rho* - rho. The modes of B have one
 cost at c(rho*), and at p up to errors eps, so
 
     sum_s d_s (c(rho*_s) - c(rho_s)) = sum_s d_s h_s - sum_m Delta_m eps_m,    h = p - c(rho) >= 0.
@@ -12,11 +12,12 @@ Delta = P d, where P are the first S columns of the left inverse of the works on
 ones. Let m_s be a slope that c does not fall below between rho*_s and rho_s. By the Cauchy-Schwarz
 inequality, with b_s = h_s + sum_m |P_ms eps_m|,
 
-    sum_s m_s d_s^2 <= sum_s |d_s| b_s,    so |d_s| <= sqrt(sum_r b_r^2 / m_r) / sqrt(m_s) = delta_s.
+    sum_s m_s d_s^2 <= sum_s |d_s| b_s,
+    |d_s| <= delta_s = sqrt(sum_r b_r^2 / m_r) / sqrt(m_s).
 
 The left side of the first line grows along the segment from x to x*, so it is enough that the
 slopes m hold for distances up to delta. As c is convex, h_s is at most a quarter of the change of
-rho_s times that of c'. So delta is of the order of (u - l)^2. Where x_m - sum_s |P_ms| delta_s > 0 at
+rho_s times that of c'. So delta is of the order of (u - l)^2. Where x_m > sum_s |P_ms| delta_s at
 both ends for all m in B, and every other mode costs more than one in B at all prices so near, the
 point x* is the solution, and B is in use at all loads from l to u. Where that is not shown, the
 interval is halved, until it is narrower than asked for.
@@ -151,8 +152,8 @@ def modes_in_use(
 ) -> ModesInUse:
     """Return the modes in use at all loads of an interval, and where this changes.
 
-    Of modes that a mixture of others replaces at no cost (`sojourn.reference.service_modes.shared.
-    hull`) none is taken to be in use.
+    A mode that a mixture of others replaces at no cost, see
+    `sojourn.reference.service_modes.shared.hull`, is never taken to be in use.
 
     Parameters
     ----------
@@ -215,9 +216,7 @@ def _ends(
 class _Search:
     """Halves intervals of loads until each is proved to have one set of modes, or is narrow."""
 
-    def __init__(
-        self, modes: Modes, prices: Prices, ends: tuple[float, float], gap: float
-    ) -> None:
+    def __init__(self, modes: Modes, prices: Prices, ends: tuple[float, float], gap: float) -> None:
         self.prices, self.ends, self.gap = prices, ends, gap * ends[1]
         narrow = self.gap / CELLS
         system = routed(modes)
