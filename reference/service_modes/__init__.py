@@ -1,12 +1,15 @@
-"""The dual-mode and tunable-mode systems of Jeff and Modiano in numbers: closed forms, by NumPy."""
+"""Service modes in numbers: those of Jeff and Modiano, and any number of modes, by NumPy."""
 
-from .assignment import Assignment, assignment, best_assignment
+from .assignment import Assignment, assignment, best_assignment, best_assignments
 from .breakaway import Breakaway, breakaway, light_load_assignment
+from .capacity import Capacity, capacity
+from .many_modes import Winner, winner
 from .modes import Canonical, Modes, canonical
 from .partition import Decomposition, Partition, decompose, delay, mean_delay, partition
+from .pruning import useful
 from .regimes import Regime, Regimes, regime, regimes, touch_points
 from .segment import Segment, segment, segments
-from .stability import Capacity, StablePoint, capacity, is_stable, stable_interval, stable_point
+from .stability import StablePoint, is_stable, stable_interval, stable_point
 from .tunable import TunableMode
 
 __all__ = [
@@ -22,8 +25,10 @@ __all__ = [
     "Segment",
     "StablePoint",
     "TunableMode",
+    "Winner",
     "assignment",
     "best_assignment",
+    "best_assignments",
     "breakaway",
     "canonical",
     "capacity",
@@ -40,6 +45,8 @@ __all__ = [
     "stable_interval",
     "stable_point",
     "touch_points",
+    "useful",
+    "winner",
 ]
 
 

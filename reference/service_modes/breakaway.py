@@ -9,10 +9,9 @@ import numpy as np
 
 from ..compensated_sum import EPS
 from ..errors import Array
-from .assignment import critical_points
+from .capacity import capacity
 from .modes import Modes, check_two_modes, of_modes
-from .segment import Segment, segment
-from .stability import capacity
+from .segment import Segment, critical_points, segment
 
 SCAN = 512  # loads of the scan for the first change
 CLOSE = 1e-13  # relative width of the last bracket

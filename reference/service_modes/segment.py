@@ -178,7 +178,7 @@ def segments(modes: Modes, loads: Array) -> Segment:
     for k, load in enumerate(loads.tolist()):
         high, low = ends(modes, load)
         if not low.rest * high.p > high.rest * low.p * (1 + 4 * EPS):
-            raise _too_close(load)
+            raise too_close(load)
         start[k], end[k] = (high.p, high.rest), (low.p, low.rest)
     start, end = np.sqrt(start), np.sqrt(end)
     above, below = _forms(modes, loads, start, end)
@@ -186,7 +186,7 @@ def segments(modes: Modes, loads: Array) -> Segment:
     unscaled = Segment(start, end, above, below, fixed)
     full = ~unscaled.denominator.any(axis=1)
     if full.any():
-        raise _too_close(float(loads[full][0]))
+        raise too_close(float(loads[full][0]))
     first, last = unscaled.numerator[:, 0], unscaled.numerator[:, -1]
     # scaling one end changes the parameter u alone, and makes the coefficients of similar size
     both = (first > 0) & (last > 0)
@@ -196,7 +196,7 @@ def segments(modes: Modes, loads: Array) -> Segment:
     return Segment(start, end * factor, above * powers, below * powers, fixed)
 
 
-def _too_close(load: float) -> LoadError:
+def too_close(load: float) -> LoadError:
     """Return the error for a load too close to the largest load."""
     problem = "is so close to the maximum that no assignment in floating point is stable"
     return LoadError("load", load, problem, "lower it a little")
@@ -233,3 +233,26 @@ def _product(factors: Array) -> Array:
     for s in range(factors.shape[-2]):
         out = _times(out, factors[..., s, :])
     return out
+
+
+def lowest(along: Segment) -> tuple[float, float]:
+    """Return the point u of least delay on the stable interval, and that delay.
+
+    Of points with equal delay it is that of the largest p.
+    """
+    points = np.concatenate([[0.0, 1.0], critical_points(along)])
+    values = along.delay(points)
+    best = int(np.argmin(values))
+    return float(points[best]), float(values[best])
+
+
+def critical_points(along: Segment) -> Array:
+    """Return points u inside (0, 1) among which are all zeros of the delay's slope.
+
+    They are the real parts of the roots of the slope's numerator; some may be no zeros.
+    """
+    # u / (1 - u) turns the scaled Bernstein basis into powers, without a change of coefficients
+    roots = np.roots(along.slope_numerator()[::-1])
+    ratio = roots.real[(roots.real > 0) & np.isfinite(roots.real)]
+    points: Array = ratio / (1 + ratio)
+    return points[points < 1]

@@ -3,91 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import Array, InputError, LoadError
 from ..validation import as_float, as_floats, as_fractions, as_shape, as_single_load, loads_below
+from .capacity import capacity
 from .modes import Modes, check_two_modes, of_modes
 
 SUM = 1e-9  # largest distance of the sum of an assignment from 1
-
-
-@dataclass(frozen=True, eq=False)
-class Capacity:
-    """Largest load of a system, and its assignment.
-
-    Attributes
-    ----------
-    max_load : float
-        Jobs per unit of time. Every smaller load is stable for some operating point, this one for
-        none: Theorem 2 of Jeff and Modiano.
-    assignment : ndarray, shape (M,)
-        Fraction of the jobs in each mode as the load tends to `max_load`.
-    """
-
-    max_load: float
-    assignment: Array
-
-
-@of_modes
-@lru_cache(maxsize=128)
-def capacity(modes: Modes) -> Capacity:
-    """Return the largest load of the stages and its assignment.
-
-    Parameters
-    ----------
-    modes : Modes
-        S stages, M modes.
-
-    Returns
-    -------
-    Capacity
-
-    Notes
-    -----
-    The largest load is 1 / min over p of max over s of sum_m p_m / rate_sm; for two stages and two
-    modes it is min(mu_l1, mu_c2, mu*), Theorem 2 of Jeff and Modiano. The minimum is the value of a
-    matrix game. An optimal strategy equalises the rows of a square subgame (Shapley and Snow,
-    1950), so all square subgames are tried, C(S + M, M) in number.
-
-    Examples
-    --------
-    >>> from sojourn.reference.service_modes import Canonical
-    >>> round(capacity(Canonical(1.0, 4.0, 0.05, 0.15).dual_mode).max_load, 6)
-    4.705882
-    """
-    time = modes.time
-    best, least = np.zeros(modes.modes), np.inf
-    for size in range(1, min(time.shape) + 1):
-        for columns in combinations(range(modes.modes), size):
-            for rows in combinations(range(modes.stages), size):
-                p = _equalising(time[np.ix_(rows, columns)])
-                if p is None:
-                    continue
-                parts = np.zeros(modes.modes)
-                parts[list(columns)] = p
-                largest = float((time @ parts).max())
-                if largest < least:
-                    best, least = parts, largest
-    return Capacity(1.0 / least, best)
-
-
-def _equalising(square: Array) -> Array | None:
-    """Return the mixture of the columns with equal values in all rows; None if there is none."""
-    size = len(square)
-    system = np.zeros((size + 1, size + 1))
-    system[:size, :size] = square / square.max(initial=1e-300)
-    system[:size, size] = -1.0
-    system[size, :size] = 1.0
-    try:
-        p: Array = np.linalg.solve(system, np.append(np.zeros(size), 1.0))[:size]
-    except np.linalg.LinAlgError:
-        return None
-    return p if np.all(p >= 0) else None
 
 
 def check_load(modes: Modes, load: npt.ArrayLike) -> Array:

@@ -1,0 +1,270 @@
+"""A lower bound of the delay over a cone of assignments, and its search by bisection.
+
+With w = sqrt(p) the delay of the best partition is
+
+    T(w) = sum_s (r_s.w)^2 / D_s(w) + sum_m d_m w_m^2 / |w|^2,   D_s(w) = sum_m kappa_sm w_m^2,
+
+where r_sm = sqrt(a_sm), kappa_sm = 1 - load a_sm for service times a, and d are fixed delays. It
+does not depend on the length of w.
+
+**Bound.** For any c >= 0, n^2 / D >= 2 c n - c^2 D. With q_m = sum_s c_s r_sm and k_m = sum_s c_s^2
+kappa_sm, and any point z >= 0 for the tangents of -x^2 at modes with k_m < 0,
+
+    T(w) >= 2 q.w - sum_m k_m w_m^2 >= 2 (q + k^- z).w - sum_m k_m^+ w_m^2 - k^-.z^2.
+
+The last one is concave in w, so over the simplex of vertices v_i u_i it is least at a vertex, and
+the lengths v_i > 0 are free, because T does not depend on them. The best lengths give
+
+    T >= min_i ((q + k^- z).u_i)^2 / (k^+.u_i^2) - k^-.z^2   on the cone of the u_i.
+
+Every c and z proves a bound. Here z is a point of the cell and c_s = (r_s.z) / D_s(z), at most
+2 T_best / (r_s.z): then the bound at z is T(z), or at least twice T_best where z is not stable, and
+the error over the cell is of second order in its size. A fixed delay is a stage for each mode of
+root sqrt(d_m) and D = |w|^2.
+
+**Rounding.** k is rounded up by its rounding error, q and the quotient down, so that the bound
+holds for the exact numbers. Vertices are dyadic: a midpoint that is not exact is not used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..compensated_sum import EPS
+from ..errors import Array
+from .modes import Modes
+
+Ints = npt.NDArray[np.intp]
+ROUNDING = 16 * EPS  # relative rounding error of a sum of a few products, generous
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Modes at K loads, in units in which the roots are of size 1.
+
+    Attributes
+    ----------
+    modes : Modes
+        S stages, M modes.
+    loads : ndarray, shape (K,)
+    """
+
+    modes: Modes
+    loads: Array
+
+    @cached_property
+    def unit(self) -> float:
+        """Unit of the delays, the largest time of any mode."""
+        return max(float(self.modes.time.max()), float(self.modes.delay.max()))
+
+    @cached_property
+    def root(self) -> Array:
+        """Square roots of the service times, shape (S, M)."""
+        return np.sqrt(self.modes.time / self.unit)
+
+    @cached_property
+    def fixed(self) -> Array | None:
+        """Fixed delays, shape (M,); None where all are 0."""
+        return self.modes.delay / self.unit if self.modes.delay.any() else None
+
+    @property
+    def support(self) -> int:
+        """Number of modes that are enough for an optimum: S, or S + 1 with fixed delays."""
+        return min(self.modes.stages + (self.fixed is not None), self.modes.modes)
+
+    def at(self, support: Ints, point: Ints) -> Faces:
+        """Return the numbers of n faces of V modes, each at one of the loads.
+
+        Parameters
+        ----------
+        support : ndarray of int, shape (V, n)
+        point : ndarray of int, shape (n,)
+            Which load.
+        """
+        use = self.loads[point] * self.modes.time[:, support]
+        fixed = None if self.fixed is None else self.fixed[support]
+        return Faces(self.root[:, support], 1.0 - use, 1.0 + use, fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The numbers of n faces of V modes; the last axis is that of the faces.
+
+    Attributes
+    ----------
+    root, spare, size : ndarray, shape (S, V, n)
+        r, kappa = 1 - load a and 1 + load a, the size of the terms of kappa.
+    fixed : ndarray, shape (V, n), or None
+        Fixed delays.
+    """
+
+    root: Array
+    spare: Array
+    size: Array
+    fixed: Array | None
+
+    def take(self, some: npt.NDArray[np.bool_] | Ints) -> Faces:
+        """Return some of the faces."""
+        fixed = None if self.fixed is None else self.fixed[:, some]
+        return Faces(self.root[..., some], self.spare[..., some], self.size[..., some], fixed)
+
+    def forms(self, w: Array) -> tuple[Array, Array]:
+        """Return r_s.w and D_s(w), shape (S, n), at points w of shape (V, n)."""
+        return _dot("svn,vn->sn", self.root, w), _dot("svn,vn->sn", self.spare, w * w)
+
+    @np.errstate(all="ignore")
+    def delay(self, w: Array) -> Array:
+        """Return T(w), shape (n,), at points of shape (V, n); infinite where a stage is full."""
+        n, d = self.forms(w)
+        total = np.where(d > 0, n * n / d, np.inf).sum(axis=0)
+        if self.fixed is not None:
+            total = total + (self.fixed * w * w).sum(axis=0) / (w * w).sum(axis=0)
+        return np.asarray(total)
+
+    @np.errstate(all="ignore")
+    def prices(self, z: Array, best: Array) -> tuple[Array, Array, Array, Array]:
+        """Return q and k of the points z, rounded to the safe side, and their other parts.
+
+        Parameters
+        ----------
+        z : ndarray, shape (V, n)
+        best : ndarray, shape (n,)
+            A delay that is attained.
+
+        Returns
+        -------
+        q, k : ndarray, shape (V, n)
+        error : ndarray, shape (V, n)
+            The rounding error by which k has been raised.
+        offset : ndarray, shape (n,)
+            The least fixed delay of the face, which the bound of q and k leaves out.
+        """
+        n, d = self.forms(z)
+        offset = np.zeros(z.shape[1]) if self.fixed is None else self.fixed.min(axis=0)
+        c = np.minimum(np.where(d > 0, n / d, np.inf), 2 * (best - offset) / n)
+        c = np.where(n > 0, c, 0.0)
+        q = _dot("sn,svn->vn", c, self.root)
+        c *= c
+        k = _dot("sn,svn->vn", c, self.spare)
+        error = _dot("sn,svn->vn", c, self.size)
+        if self.fixed is not None:
+            extra, length = self.fixed - offset, (z * z).sum(axis=0)
+            mean = (extra * z * z).sum(axis=0) / length
+            q = q + extra * z / length
+            k, error = k + mean / length, error + mean / length
+        error *= ROUNDING
+        return q, k + error, error, offset
+
+    @np.errstate(all="ignore")
+    def lengths(self, vertices: Array, z: Array, best: Array) -> Array:
+        """Return the lengths of the vertices that give the bound, shape (V, n); see `bound`."""
+        above, under, _ = self._quotient(vertices, z, best)
+        return np.where(under > 0, above / under, 1.0)
+
+    @np.errstate(all="ignore")
+    def bound(self, vertices: Array, z: Array, best: Array) -> Array:
+        """Return the bound of the vertices' cones, by vertex, shape (V, n); its least holds.
+
+        Parameters
+        ----------
+        vertices : ndarray, shape (V, V, n)
+            Vertex, coordinate, cell.
+        z, best : ndarray
+            As for `prices`.
+        """
+        above, under, rest = self._quotient(vertices, z, best)
+        ratio = np.where(under > 0, above * above / under, np.inf)
+        return np.asarray(ratio * (1 - ROUNDING) + rest)
+
+    def _quotient(self, vertices: Array, z: Array, best: Array) -> tuple[Array, Array, Array]:
+        """Return (q + k^- z).u and k^+.u^2 by vertex, and the rest of the bound, rounded down."""
+        q, k, _, offset = self.prices(z, best)
+        below = np.maximum(-k, 0.0)
+        tangent = (below * z * z).sum(axis=0)
+        above = _dot("vn,ivn->in", q + below * z, vertices)
+        under = _dot("vn,ivn->in", np.maximum(k, 0.0), vertices * vertices)
+        return above, under, offset - tangent - ROUNDING * (offset + tangent)
+
+    @np.errstate(all="ignore")
+    def precision(self, w: Array) -> Array:
+        """Return the relative rounding error of the delay and its bound at stable points."""
+        value = self.delay(w)
+        _, _, error, _ = self.prices(w, value)
+        return np.asarray((error * w * w).sum(axis=0) / value + 4 * ROUNDING)
+
+
+def _dot(form: str, a: Array, b: Array) -> Array:
+    """Return a sum of products as `numpy.einsum` does."""
+    out: Array = np.einsum(form, a, b)
+    return out
+
+
+@np.errstate(all="ignore")
+def descend(faces: Faces, w: Array, steps: int) -> tuple[Array, Array]:
+    """Return points of lower delay by Newton's method within the faces, and their delays.
+
+    Each step tries a fixed set of lengths and keeps the best; a coordinate at 0 whose slope is
+    positive stays there.
+
+    Parameters
+    ----------
+    faces : Faces
+    w : ndarray, shape (V, n)
+        Stable points.
+    steps : int
+    """
+    w = w / np.sqrt((w * w).sum(axis=0))
+    value = faces.delay(w)
+    lengths = 0.5 ** np.array([0, 1, 2, 4, 8, 16, 24])
+    for _ in range(steps):
+        slope, hessian = _derivatives(faces, w)
+        fixed = (w <= 0) & (slope >= 0)
+        move = _newton_move(np.where(fixed, 0.0, slope), hessian, fixed)
+        trial = np.maximum(w[..., None] + move[..., None] * lengths, 0.0)
+        trial /= np.sqrt((trial * trial).sum(axis=0))
+        tried = np.stack([faces.delay(trial[..., i]) for i in range(lengths.size)], axis=-1)
+        pick = np.nanargmin(np.where(np.isnan(tried), np.inf, tried), axis=-1)
+        rows = np.arange(w.shape[1])
+        better = tried[rows, pick] < value
+        if not better.any():
+            break
+        w = np.where(better, trial[:, rows, pick], w)
+        value = np.where(better, tried[rows, pick], value)
+    return w, value
+
+
+def _derivatives(faces: Faces, w: Array) -> tuple[Array, Array]:
+    """Return the slope of T in w, shape (V, n), and its second derivatives, shape (n, V, V)."""
+    n, d = faces.forms(w)
+    busy = n > 0
+    c = np.where(busy, n / d, 0.0)[:, None]
+    pull = c * faces.spare * w
+    slope = 2 * (c * (faces.root - pull)).sum(axis=0)
+    turn = (faces.root - 2 * pull) / np.sqrt(np.where(busy, d, np.inf))[:, None]
+    hessian = 2 * _dot("svn,sun->nvu", turn, turn)
+    curve = -2 * (c * c * faces.spare).sum(axis=0)
+    if faces.fixed is not None:  # |w| is 1
+        apart = faces.fixed - (faces.fixed * w * w).sum(axis=0)
+        slope = slope + 2 * apart * w
+        both = _dot("vn,un->nvu", apart * w, w)
+        hessian = hessian - 4 * (both + both.transpose(0, 2, 1))
+        curve = curve + 2 * apart
+    diagonal = np.arange(w.shape[0])
+    hessian[:, diagonal, diagonal] += curve.T
+    return slope, hessian
+
+
+def _newton_move(slope: Array, hessian: Array, fixed: npt.NDArray[np.bool_]) -> Array:
+    """Return the Newton step with the absolute values of the curvatures, shape (V, n)."""
+    keep = (~fixed).T
+    hessian = hessian * keep[:, :, None] * keep[:, None, :]
+    hessian = np.where(np.isfinite(hessian), hessian, 0.0)
+    curvature, axes = np.linalg.eigh(hessian)
+    curvature = np.abs(curvature)
+    curvature = np.maximum(curvature, 1e-9 * curvature.max(axis=1, keepdims=True) + 1e-300)
+    along = _dot("nvk,vn->nk", axes, np.where(np.isfinite(slope), slope, 0.0))
+    return -_dot("nvk,nk->vn", axes, along / curvature)

@@ -1,0 +1,241 @@
+"""Least delay over all assignments by bisection of cells, with a lower bound that is a proof.
+
+By Theorem 1 of `sojourn.reference.service_modes.many_modes` an optimum is on a face of S modes
+(S + 1 with fixed delays). A face is the cone of its unit vectors in w = sqrt(p). A cell whose bound
+(see `sojourn.reference.service_modes.cells`) is as high as the best delay found, less the gap, is
+done; others are halved across their longest edge, all cells of a batch at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import Array
+from .cells import Faces, Ints, Problem, descend
+
+CELLS = 2048  # cells of a batch: their arrays fit the cache
+POLISH = 12  # Newton steps from a better point, at most
+FINE = 40  # Newton steps at the end
+PRECISION = 8.0  # gap over the rounding error at the optimum, at least
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cones of n cells; the last axis is that of the cells.
+
+    Attributes
+    ----------
+    support : ndarray of int, shape (V, n)
+        Modes of the face.
+    point : ndarray of int, shape (n,)
+        Which load.
+    vertices : ndarray, shape (V, V, n)
+        Vertex, coordinate, cell; dyadic numbers.
+    """
+
+    support: Ints
+    point: Ints
+    vertices: Array
+
+    @classmethod
+    def whole(cls, support: Ints, point: Ints) -> Cells:
+        """Return whole faces as cells."""
+        modes, n = support.shape
+        vertices = np.broadcast_to(np.eye(modes)[:, :, None], (modes, modes, n))
+        return cls(support, point, vertices)
+
+    def take(self, some: npt.NDArray[np.bool_] | slice) -> Cells:
+        """Return some of the cells."""
+        return Cells(self.support[:, some], self.point[some], self.vertices[..., some])
+
+    @staticmethod
+    def join(parts: list[Cells]) -> Cells:
+        """Return the cells of several."""
+        if len(parts) == 1:
+            return parts[0]
+        axes = zip(*((c.support, c.point, c.vertices) for c in parts), strict=True)
+        return Cells(*(np.concatenate(arrays, axis=-1) for arrays in axes))
+
+    def unit_vertices(self) -> Array:
+        """Return the vertices at length 1."""
+        unit: Array = (
+            self.vertices / np.sqrt(np.einsum("ivn,ivn->in", *2 * [self.vertices]))[:, None]
+        )
+        return unit
+
+    def halves(self) -> tuple[Cells, npt.NDArray[np.bool_]]:
+        """Return both halves of each cell, and which of the cells have an exact midpoint."""
+        size, n = self.support.shape
+        if size == 1:
+            return self, np.zeros(n, dtype=bool)
+        first, second = np.triu_indices(size, 1)
+        unit = self.unit_vertices()
+        longest = np.square(unit[first] - unit[second]).sum(axis=1).argmax(axis=0)
+        i, j, row = first[longest], second[longest], np.arange(n)
+        a, b = self.vertices[i, :, row], self.vertices[j, :, row]
+        middle = 0.5 * (a + b)
+        if size == 2:  # any direction between the two divides the cone
+            exact = np.any(middle != a, axis=1) & np.any(middle != b, axis=1)
+        else:
+            exact = np.all(middle - a == b - middle, axis=1) & np.any(a != b, axis=1)
+        vertices = np.concatenate([self.vertices, self.vertices], axis=2)
+        vertices[i, :, row] = middle
+        vertices[j, :, n + row] = middle
+        both = Cells(np.tile(self.support, 2), np.tile(self.point, 2), vertices)
+        return both, exact
+
+
+class Best:
+    """Best points found at K loads, on faces of V modes.
+
+    Attributes
+    ----------
+    support : ndarray of int, shape (V, K)
+    w : ndarray, shape (V, K)
+        sqrt(p).
+    delay, gap : ndarray, shape (K,)
+        Delay in the unit of the problem, and the relative gap to prove: as asked, or what rounding
+        allows.
+    """
+
+    def __init__(self, problem: Problem, support: Ints, w: Array, gap: float) -> None:
+        self.problem, self.asked = problem, gap
+        self.support, self.w = support.copy(), w
+        self.gap = np.full(support.shape[1], gap)
+        self.delay = np.full(support.shape[1], np.inf)
+        self.descend(POLISH)
+
+    def faces(self) -> Faces:
+        """Return the faces of the best points."""
+        return self.problem.at(self.support, np.arange(self.w.shape[1]))
+
+    def parts(self, modes: int) -> Array:
+        """Return the best points as assignments to the modes of the problem, shape (K, M)."""
+        squares = self.w * self.w
+        out = np.zeros((squares.shape[1], modes))
+        np.put_along_axis(out, self.support.T, (squares / squares.sum(axis=0)).T, axis=1)
+        return out
+
+    def proven(self, lower: Array) -> Array:
+        """Return the relative gaps to lower bounds, with the rounding error of the delays."""
+        rounding = self.faces().precision(self.w)
+        return np.asarray(self.delay * (1 + rounding) / lower - 1)
+
+    def descend(self, steps: int) -> None:
+        """Improve the best points by Newton's method."""
+        faces = self.faces()
+        self.w, self.delay = descend(faces, self.w, steps)
+        self._set_gap(faces, slice(None))
+
+    def _set_gap(self, faces: Faces, some: Ints | slice) -> None:
+        rounding = PRECISION * faces.precision(self.w[:, some])
+        self.gap[some] = np.maximum(self.asked, rounding)
+
+    def try_points(self, cells: Cells, faces: Faces, w: Array) -> None:
+        """Take the points that are better than the best, and go on from them."""
+        value = faces.delay(w)
+        better = np.flatnonzero(value < self.delay[cells.point])
+        if not better.size:
+            return
+        better = better[np.argsort(value[better], kind="stable")]
+        point, at = np.unique(cells.point[better], return_index=True)
+        chosen = better[at]
+        some = faces.take(chosen)
+        self.support[:, point] = cells.support[:, chosen]
+        self.w[:, point], self.delay[point] = descend(some, w[:, chosen], POLISH)
+        self._set_gap(some, point)
+
+
+def faces_of(
+    modes: int, size: int, points: int, skip: set[tuple[int, ...]] | None = None
+) -> Iterator[Cells]:
+    """Return all faces of `size` modes but one at each load, in batches."""
+    subsets = (s for s in combinations(range(modes), size) if s != skip)
+    count = max(1, CELLS // points)
+    while some := list(islice(subsets, count)):
+        support = np.repeat(np.array(some, dtype=np.intp).T, points, axis=1)
+        yield Cells.whole(support, np.tile(np.arange(points), len(some)))
+
+
+def prove(best: Best, roots: Iterator[Cells]) -> tuple[Array, int]:
+    """Return a lower bound of the delay over cells at each load, and the number of cells examined.
+
+    Parameters
+    ----------
+    best : Best
+        Stable points; better ones are put in their place.
+    roots : iterator of Cells
+        Batches of cells; their union is searched.
+
+    Returns
+    -------
+    lower : ndarray, shape (K,)
+        In the unit of the problem; infinite where there is no cell.
+    examined : int
+    """
+    lower, examined = np.full(best.delay.size, np.inf), 0
+    stack: list[Cells] = []
+    while True:
+        batch: list[Cells] = []
+        room = CELLS
+        while room > 0 and (cells := stack.pop() if stack else next(roots, None)) is not None:
+            if cells.point.size > room:
+                stack.append(cells.take(slice(room, None)))
+                cells = cells.take(slice(0, room))
+            batch.append(cells)
+            room -= cells.point.size
+        if not batch:
+            return lower, examined
+        examined += CELLS - room
+        rest = _examine(best, Cells.join(batch), lower)
+        if rest is not None:
+            stack.append(rest)
+
+
+def _examine(best: Best, cells: Cells, lower: Array) -> Cells | None:
+    """Return the halves of the cells whose bound is too low; put the others' bounds in `lower`."""
+    faces = best.problem.at(cells.support, cells.point)
+    unit = cells.unit_vertices()
+    centre = unit.mean(axis=0)
+    best.try_points(cells, faces, centre)
+    delay, gap = best.delay[cells.point], best.gap[cells.point]
+    bounds = faces.bound(cells.vertices, centre, delay)
+    low = _least(bounds)
+    target = delay * (1 - gap)
+    failed = low < target
+    if failed.any():  # once more, from a point nearer the low vertices
+        few = faces.take(failed)
+        z = _towards_low(unit[..., failed], bounds[:, failed])
+        again = _least(few.bound(cells.vertices[..., failed], z, delay[failed]))
+        low[failed] = np.maximum(low[failed], again)
+        failed = low < target
+    np.minimum.at(lower, cells.point[~failed], low[~failed])
+    if not failed.any():
+        return None
+    open_cells = cells.take(failed)
+    halves, exact = open_cells.halves()
+    if exact.all():
+        return halves
+    np.minimum.at(lower, open_cells.point[~exact], low[failed][~exact])
+    return halves.take(np.tile(exact, 2)) if exact.any() else None
+
+
+def _least(bounds: Array) -> Array:
+    """Return the least bound of the vertices; that of a cell without numbers is 0."""
+    least = bounds.min(axis=0)
+    return np.where(np.isnan(least), 0.0, least)
+
+
+@np.errstate(all="ignore")
+def _towards_low(unit: Array, bounds: Array) -> Array:
+    """Return a point of each cell nearer the vertices of low bounds, shape (V, n)."""
+    least, most = bounds.min(axis=0), np.where(np.isfinite(bounds), bounds, -np.inf).max(axis=0)
+    apart = (bounds - least) / np.where(most > least, most - least, 1.0)
+    weight = np.exp(-3 * np.nan_to_num(apart, nan=1.0, posinf=10.0))
+    z: Array = np.einsum("in,ivn->vn", weight, unit) / weight.sum(axis=0)
+    return z
