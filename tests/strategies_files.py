@@ -81,6 +81,7 @@ WORKS = (
 )
 TIMES = ({"time": [75, 20]}, {"time": {"e": 110}, "delay": 2})
 MODES = "name,d,e,delay,layer\nx,6,1,0,1\ny,1,7,5,2\nz,0,9,0,3\n"
+SHARED = {"discipline": "processor-sharing"}
 LOADS = {"at": 4, "curve": [1, "2/s", "90/min"]}
 
 HOSTILE = (
@@ -107,7 +108,7 @@ KEYS = (
     "rate", "delay", "cv", "family", "name", "title", "source", "units", "loads", "servers",
     "limits", "variants", "dual_mode", "stations", "groups", "routes", "network", "links",
     "demands", "from", "to", "load", "closed", "positions", "net", "trips", "stages", "modes",
-    "work", "time", "speed", "values", "tunable_mode", "at",
+    "work", "time", "speed", "values", "service_modes", "discipline", "tunable_mode", "at",
     "curve", "points", "columns", "samples", "file", "replicas", "service_time", "first", "p", "",
     "x", "a.b", "\x1b[31m", "\u202e",
     "ключ", "r" * 500,
@@ -181,10 +182,11 @@ def files(draw, families=None):
         "units": copy.deepcopy(UNITS),
         "loads": copy.deepcopy(LOADS),
     }
+    discipline = st.sampled_from(({}, SHARED)).map(dict)
     if which == "table":
         return file | {"servers": {"file": "servers.csv", "columns": {"rate": "rate"}}}
     if which == "dual_mode":
-        return file | {"dual_mode": {"mu0": 1, "K": 4, "f": [0.1, 0.3]}}
+        return file | {"dual_mode": {"mu0": 1, "K": 4, "f": [0.1, 0.3]} | draw(discipline)}
     if which == "rates":
         return file | {"dual_mode": {"local": [10, 3.5], "cloud": [4.5, 5.5]}}
     if which == "tunable_mode":
@@ -194,6 +196,8 @@ def files(draw, families=None):
         count, groups = draw(st.integers(2, 5)), st.lists(st.sampled_from(GROUPS), min_size=1)
         own = {"stations": list(STATIONS[:count]), "groups": draw(groups.map(_unlike))}
         return copy.deepcopy(file | own)
+    if which in ("stages", "times", "modes") and (shared := draw(discipline)):
+        file = file | {"service_modes": shared}
     if which in ("stages", "times"):
         modes, stages = (WORKS, SPEEDS) if which == "stages" else (TIMES, ({}, {"name": "e"}))
         count = draw(st.integers(2, len(modes)))

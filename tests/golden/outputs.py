@@ -17,13 +17,15 @@ from sojourn import models as sj
 
 PARALLEL = ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4")
 DUAL_MODE = ("dual-a", "dual-b", "dual-c")
+SHARED = ("dual-a-shared", "dual-b-shared", "dual-c-shared")
 ROUTES = ("braess", "chain", "crossing", "regions")
-SCENARIOS = tuple(sorted((*DUAL_MODE, *PARALLEL, *ROUTES)))
+AS_ROUTES = (*ROUTES, *SHARED)  # with the questions of systems with routes
+SCENARIOS = tuple(sorted((*DUAL_MODE, *SHARED, *PARALLEL, *ROUTES)))
 COMMANDS = (
     "list",
     *(f"run {name}" for name in SCENARIOS),
     *(f"verify {name}" for name in SCENARIOS),
-    *(f"anarchy {name}" for name in (*PARALLEL, *ROUTES)),
+    *(f"anarchy {name}" for name in (*PARALLEL, *SHARED, *ROUTES)),
     "run scenario-2 --load 540",
     "run scenario-2 --load 30000/min",
     "run scenario-1 --weights-in 50,30,20",
@@ -54,7 +56,7 @@ def command(line: str) -> Any:
     if code:
         raise RuntimeError(f"sojourn {line}: exit code {code}")
     found = json.loads(printed.getvalue())
-    return settled(found) if set(ROUTES) & set(arguments) else found
+    return settled(found) if set(AS_ROUTES) & set(arguments) else found
 
 
 def settled(value: Any, goal: str = "") -> Any:
@@ -156,7 +158,7 @@ def curves() -> dict[str, Any]:
         most = most if math.isfinite(most) else scenario.load
         loads = most * np.array([0.1, 0.5, 0.9, 0.999])
         found[name] = rows(scenario.system.curve(loads))
-        if name in ROUTES:
+        if name in AS_ROUTES:
             *below, near = settled(found[name])
             # near capacity flows are known to the root of rounding errors
             found[name] = [*below, {k: v for k, v in near.items() if not k.endswith("_flow")}]

@@ -179,8 +179,9 @@ def _players(done: Done) -> Table:
         for row in done.players
     )
     headings = ("players", f"delay ({done.scenario.delay_unit})", "price of\nanarchy")
+    parts = "every group" if len(done.scenario.system.groups) > 1 else "the jobs"
     caption = (
-        f"equal players at load {done.load:.6g}, each with a part of every group; "
+        f"equal players at load {done.load:.6g}, each with a part of {parts}; "
         f"each price certified within {spread:.0e}"
     )
     return table(headings, rows, caption=caption)

@@ -33,6 +33,7 @@ PRICES = {
 }
 LEAST_TOP = 1.05  # of the axis of the prices
 USED = 1e-9  # part of the jobs above which a mode is used
+Colour = str | tuple[float, float, float, float]
 MANY = "tab20"  # colours of more modes than `COLOURS` has
 MOST_MARKS = 6  # changes of the used modes that are marked with their loads
 
@@ -72,7 +73,7 @@ def plot_mixes(data: xr.Dataset, title: str = "") -> Figure:
     return figure
 
 
-def _stack(axes: Axes, load: Array, parts: Array, colours: Sequence[object]) -> None:
+def _stack(axes: Axes, load: Array, parts: Array, colours: Sequence[Colour]) -> None:
     """Draw stacked areas; loads without an answer are left out."""
     known = np.isfinite(parts).all(axis=0)
     axes.stackplot(load[known], parts[:, known], colors=colours, linewidth=0.0)
@@ -80,7 +81,7 @@ def _stack(axes: Axes, load: Array, parts: Array, colours: Sequence[object]) -> 
         axes.set_xlim(load[known].min(), load[known].max())
 
 
-def _colours(count: int) -> list[object]:
+def _colours(count: int) -> list[Colour]:
     """Return a colour for each mode."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])

@@ -189,10 +189,8 @@ def price_lines(result: Mapping[str, Any], reserved: float, unit: str) -> Iterat
         Unit of delays.
     """
     reserving, anarchy = (result[f"price_of_{what}"] for what in ("reserving", "anarchy"))
-    yield (
-        f"price of reserving  [bold]{reserving:.6f}[/]: parts of the stages for each mode need "
-        f"{reserved:.6g} {unit} at best"
-    )
+    over = f"the best reserved mix, {reserved:.6g} {unit}, over the shared optimum"
+    yield f"price of reserving  [bold]{reserving:.6f}[/]: {over}"
     yield f"price of anarchy    [bold]{anarchy:.6f}[/]"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from rich.markup import escape
@@ -29,15 +29,15 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     """Return the report at a load; see `SystemKind.report`."""
     refuse_weights(weights)
     system, present = scenario.system, scenario.units.result
-    raw = {goal: getattr(system, goal)(load, solver=solver) for goal in GOALS}
-    best, reserved = raw["optimum"], system.reserved.assignment(load)
-    answers, changes = {goal: present(found) for goal, found in raw.items()}, system.thresholds()
+    best, selfish = system.optimum(load, solver=solver), system.equilibrium(load, solver=solver)
+    reserved, changes = system.reserved.assignment(load), system.thresholds()
+    answers: dict[str, SharedSolution] = {s.goal: present(s) for s in (best, selfish)}
     result = {
         **scenario.to_dict(),
         "discipline": "processor-sharing",
         "max_load": system.max_load,
         "load": best.load,
-        **prices(PriceOfAnarchy.of(raw["equilibrium"], best), PriceOfReserving.of(reserved, best)),
+        **prices(PriceOfAnarchy.of(selfish, best), PriceOfReserving.of(reserved, best)),
         **{goal: found.to_dict() for goal, found in answers.items()},
         "reserved": present(reserved).to_dict(),
         **beside(scenario, system.rates, best.load, best.mean_delay),
@@ -124,13 +124,10 @@ def _next(scenario: Written, goal: str, changes: ModesInUse, load: float) -> str
 
 def _tolls(scenario: Written, tolls: SharedTolls) -> Table:
     """Return the table of the tolls on modes with jobs."""
-    best, unit = tolls.optimum, scenario.delay_unit
-    used = np.flatnonzero(best.assignment > 0)
-    columns = [
-        map("{:.6f}".format, best.assignment[used]),
-        map("{:.6g}".format, tolls.mode_toll[used]),
-    ]
+    parts, unit = cast(SharedSolution, tolls.optimum).assignment, scenario.delay_unit
+    used = np.flatnonzero(parts > 0)
+    columns = [map("{:.6f}".format, parts[used]), map("{:.6g}".format, tolls.mode_toll[used])]
     headings = ("part of\nthe jobs", f"\ntoll ({unit})")
-    caption = f"tolls at load {best.load:.6g}: the delay that a job adds to the others"
+    caption = f"tolls at load {tolls.optimum.load:.6g}: the delay that a job adds to the others"
     names = [tolls.mode_names[m] for m in used]
-    return rows_table("mode", names, headings, columns, best.assignment[used], caption=caption)
+    return rows_table("mode", names, headings, columns, parts[used], caption=caption)

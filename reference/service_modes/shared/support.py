@@ -23,6 +23,8 @@ from ...errors import Array
 
 MOST_STEPS = 500
 CHEAPER = 64 * EPS  # relative difference of costs from which an unused mode is cheaper
+SOFTNESS = 1e-6  # of steps among modes whose works depend on each other
+DEPENDENT = 1e-12  # relative size of a pivot from which on they do
 SHORTENED = 0.9  # part of the way to a full stage that a step goes at most
 
 
@@ -148,15 +150,20 @@ def _direction(prices: Prices, x: Array, used: npt.NDArray[np.bool_]) -> Array:
         right = cost[1:] - cost[0]
         size = np.linalg.norm(root, axis=0)
         size = np.where(size > 0, size, 1.0)
-        r = np.linalg.qr(root / size, mode="r") if root.shape[0] >= n - 1 else None
-        if r is not None and np.abs(np.diag(r)).min() > 1e-12:
-            step = np.linalg.solve(r, np.linalg.solve(r.T, right / size)) / size
-        else:
-            scaled = root / size
-            softer = scaled.T @ scaled + 1e-12 * np.eye(n - 1)
-            step = np.linalg.solve(softer, right / size) / size
+        # a square root of their product, softened where the works depend on each other
+        softness = 0.0 if root.shape[0] >= n - 1 else SOFTNESS
+        r = _triangle(root / size, softness)
+        if np.abs(np.diag(r)).min() <= DEPENDENT:
+            r = _triangle(root / size, SOFTNESS)
+        step = np.linalg.solve(r, np.linalg.solve(r.T, right / size)) / size
         out[used] = np.concatenate([[step.sum()], -step])
     return out
+
+
+def _triangle(root: Array, softness: float) -> Array:
+    """Return the triangle R with R'R = root'root + softness^2 I."""
+    rows = np.vstack([root, softness * np.eye(root.shape[1])]) if softness else root
+    return np.asarray(np.linalg.qr(rows, mode="r"), dtype=np.float64)
 
 
 def _longest(prices: Prices, x: Array, direction: Array) -> float:

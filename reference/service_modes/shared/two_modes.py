@@ -54,8 +54,8 @@ class TwoSharedModes:
     --------
     >>> from sojourn.reference.service_modes import Canonical
     >>> pair = TwoSharedModes(Canonical(1.0, 4.0, 0.1, 0.3).dual_mode)
-    >>> pair.thresholds("equilibrium"), round(pair.p("equilibrium", 4.0), 9)
-    ((3.75, None), 0.875)
+    >>> round(pair.thresholds("equilibrium")[0], 9), round(pair.p("equilibrium", 4.0), 9)
+    (3.75, 0.875)
     """
 
     modes: Modes

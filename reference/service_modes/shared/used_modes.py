@@ -39,7 +39,7 @@ from ...routes import capacity
 from ...validation import as_float, check_within
 from ..modes import Modes, of_modes
 from .hull import hull
-from .routed import assignment_of, routed
+from .routed import Index, assignment_of, routed
 from .support import Point, Prices, at_no_load, solved
 
 GAP = 1e-9
@@ -164,7 +164,7 @@ def modes_in_use(
     low, high : float, optional
         Smallest and largest load; by default 0 and 0.999 of the largest load.
     gap : float, default 1e-9
-        Largest distance of the bounds of a threshold, relative to the largest load.
+        Largest distance of the bounds of a threshold, relative to it.
 
     Returns
     -------
@@ -217,8 +217,8 @@ class _Search:
     """Halves intervals of loads until each is proved to have one set of modes, or is narrow."""
 
     def __init__(self, modes: Modes, prices: Prices, ends: tuple[float, float], gap: float) -> None:
-        self.prices, self.ends, self.gap = prices, ends, gap * ends[1]
-        narrow = self.gap / CELLS
+        self.prices, self.ends, self.gap = prices, ends, gap
+        narrow, least = gap / CELLS, CLOSEST * ends[1]
         system = routed(modes)
         self.full = assignment_of(modes, capacity(system).flow)
         self.evaluations = 0
@@ -231,7 +231,8 @@ class _Search:
         while waiting:
             a, b = waiting.pop()
             known = constant(a, b)
-            if known or b.load - a.load <= narrow or self.evaluations >= MOST:
+            is_narrow = b.load - a.load <= narrow * max(b.load, least)
+            if known or is_narrow or self.evaluations >= MOST:
                 self.cells.append((a, b))
                 self.proved.append(known)
                 continue
@@ -247,24 +248,25 @@ class _Search:
         part = (load - a.load) / (b.load - a.load)
         return solved(self.prices, load, (1.0 - part) * a.flow + part * b.flow)
 
-    def result(self, players: float, kept: Array) -> ModesInUse:
+    def result(self, players: float, kept: Index) -> ModesInUse:
         """Return the thresholds: the neighbouring cells without a proof, joined."""
         thresholds = list(self._thresholds(kept))
-        gaps = [(t.upper - t.lower) / t.upper for t in thresholds]
         low, high = self.ends
-        wide = max((t.upper - t.lower for t in thresholds), default=0.0)
+        least = CLOSEST * high
+        gaps = ((t.upper - t.lower) / max(t.upper, least) for t in thresholds)
+        gap = max(gaps, default=0.0)
         return ModesInUse(
             first=_named(self.cells[0][0], kept),
             thresholds=tuple(thresholds),
             low=low,
             high=high,
             players=players,
-            gap=max(gaps, default=0.0),
-            certified=wide <= self.gap,
+            gap=gap,
+            certified=gap <= self.gap,
             evaluations=self.evaluations,
         )
 
-    def _thresholds(self, kept: Array) -> Iterator[Threshold]:
+    def _thresholds(self, kept: Index) -> Iterator[Threshold]:
         open_at: Point | None = None
         cells = [*zip(self.cells, self.proved, strict=True), ((self.last, self.last), True)]
         for (a, _), known in cells:
@@ -276,7 +278,7 @@ class _Search:
                 open_at = None
 
 
-def _named(at: Point, kept: Array) -> tuple[int, ...]:
+def _named(at: Point, kept: Index) -> tuple[int, ...]:
     return tuple(int(kept[m]) for m in at.used)
 
 
@@ -309,7 +311,8 @@ def _errors(a: Point, b: Point) -> tuple[Array, Array] | None:
     stages = work.shape[0]
     if len(used) == 1:
         return np.zeros(stages), np.zeros((1, stages))
-    sizes = np.maximum(work.max(axis=1), 1e-300)
+    sizes = work.max(axis=1)
+    sizes = np.where(sizes > 0, sizes, 1.0)
     rows = np.vstack([work / sizes[:, None], np.ones(len(used))])
     if np.linalg.matrix_rank(rows) < len(used):
         return None

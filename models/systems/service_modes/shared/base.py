@@ -1,10 +1,11 @@
-"""Stages shared by service modes as a system with routes: construction, checks and names."""
+"""Stages shared by service modes as a system with routes: construction, checks and goals."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,9 @@ from .....reference.errors import Array, InputError, LoadError
 from .....reference.plural import counted
 from .....reference.routes.capacity import capacity
 from .....reference.service_modes import Modes
-from .....reference.service_modes.shared.routed import JOBS, routes_of
+from .....reference.service_modes.shared.routed import JOBS, assignment_of, routes_of
 from .....reference.validation import LARGEST, LEAST, as_floats, as_names, raise_at_first
+from ....core.options import FormulationOptions
 from ....latency import MM1
 from ...routes.limited import LimitedRouteSplit
 from ...routes.limits import RouteLimits
@@ -22,6 +24,7 @@ from ...routes.questions import RouteSplit
 from ...routes.system import RouteSystem
 from ..dual_mode import DualMode
 from ..system import MultiMode
+from .answers import SharedMaxLoad, SharedSolution, parts_of
 from .questions import LimitedModeSplit, ModeSplit
 
 GIVE_LOAD = "give the load, in jobs per unit of time"
@@ -97,7 +100,7 @@ class SharedStages(RouteSystem):
         ...     modes=["all cloud", "all device"],
         ... )
         >>> cuts.optimum(load=20.0).assignment.round(4)
-        array([0.5682, 0.4318])
+        array([0.5691, 0.4309])
         """
         times = Modes.from_work(work, delay)
         if speed is not None:
@@ -183,6 +186,112 @@ class SharedStages(RouteSystem):
 
     def _limited_split(self, *shared: Any, limits: RouteLimits) -> LimitedRouteSplit:
         return LimitedModeSplit(*shared, limits=limits, rates=self.rates, modes=self.modes)
+
+    def optimum(
+        self, load: float | None = None, **options: Unpack[FormulationOptions]
+    ) -> SharedSolution:
+        """Return the assignment of least mean delay.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below `max_load`. It has no default.
+        formulation, solver, subject_to, **options
+            As for `RouteSystem.optimum`; the limits are of the stages.
+
+        Returns
+        -------
+        SharedSolution
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError
+            Before any solver starts.
+        NotCertifiedError
+            When no answer meets the gap; the error holds the best `SharedSolution`.
+
+        Notes
+        -----
+        Minimise sum over s of A_s / (1 - lambda A_s) with the mean works A_s of a job, and the mean
+        fixed delay; in the loads of the modes this is convex, with second-order cones.
+
+        Examples
+        --------
+        >>> from sojourn.models import SharedModes
+        >>> best = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).optimum(load=4.0)
+        >>> round(best.p, 4), best.utilisation.round(4), round(best.mean_delay, 6)
+        (0.6667, array([0.6667, 0.8333]), 1.75)
+        """
+        return cast(SharedSolution, super().optimum(load, **options))
+
+    def equilibrium(
+        self,
+        load: float | None = None,
+        players: float = math.inf,
+        **options: Unpack[FormulationOptions],
+    ) -> SharedSolution:
+        """Return the assignment that selfish users reach: each of them takes the fastest mode.
+
+        Parameters
+        ----------
+        load : float
+            As for `optimum`.
+        players : int or inf, default inf
+            Number K of equal players, each of whom assigns the part 1/K of the jobs for the least
+            delay of its own; 1 is the optimum.
+        gap : float, default 1e-6
+            Relative error of the mean delay that the certificate must exclude.
+        **options
+            As for `RouteSystem.equilibrium`.
+
+        Returns
+        -------
+        SharedSolution
+            ``largest_saving`` is the most that a user can gain by another mode.
+
+        Raises
+        ------
+        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
+            As for `optimum`, and on a number of players that is not a whole number from 1 on.
+
+        Notes
+        -----
+        All modes in use have one delay, and no other mode has a lower one. The loads of the modes
+        minimise the convex -sum over s of log(1 - rho_s) + sum over m of x_m d_m, with exponential
+        cones; so the utilisations are unique.
+
+        Examples
+        --------
+        >>> from sojourn.models import SharedModes
+        >>> selfish = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).equilibrium(load=4.0)
+        >>> round(selfish.p, 4), selfish.mode_delay.round(6)
+        (0.875, array([2., 2.]))
+        """
+        return cast(SharedSolution, super().equilibrium(load, players, **options))
+
+    def capacity(self) -> SharedMaxLoad:
+        """Return the largest load that the stages can carry, with a proof.
+
+        Returns
+        -------
+        SharedMaxLoad
+            The load, the stages that limit it, and the assignment as the load tends to it.
+
+        Notes
+        -----
+        It is that of reserved stages, Theorem 2 of Jeff and Modiano.
+
+        Examples
+        --------
+        >>> from sojourn.models import SharedModes
+        >>> SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).capacity()
+        largest load 5
+          limited by local, cloud
+          jobs: 0.5000 mode 1, 0.5000 mode 2
+        """
+        found, flow = super().capacity(), capacity(self.routed).flow.used()
+        parts = assignment_of(self.rates, flow)
+        return SharedMaxLoad(**parts_of(found), mode_names=self.modes, assignment=parts)
 
 
 def _is_number(load: Any) -> bool:

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy.typing as npt
 
-from .....reference.routes.capacity import capacity
+from .....reference.guards import check_players
 from .....reference.routes.worst_case import GAP as SEARCH_GAP
 from .....reference.routes.worst_case import RouteWorstCase, Search
 from .....reference.service_modes.shared import anarchy_bound, modes_in_use
-from .....reference.service_modes.shared.routed import assignment_of, mode_delay
+from .....reference.service_modes.shared.routed import mode_delay
 from .....reference.service_modes.shared.used_modes import GAP
-from ....core.options import FormulationOptions, PolishOptions
+from ....core.options import FormulationOptions, PolishOptions, check_solve_options
 from ....core.signatures import show_options
 from ....core.system import planned
+from ...parallel.limits import no_limits
 from .answers import (
     PriceOfReserving,
     SharedEvaluation,
-    SharedMaxLoad,
-    SharedSolution,
     SharedTolls,
     parts_of,
 )
@@ -112,88 +111,6 @@ class SharedModes(SharedStages):
     array([2., 2.])
     """
 
-    def optimum(
-        self, load: float | None = None, **options: Unpack[FormulationOptions]
-    ) -> SharedSolution:
-        """Return the assignment of least mean delay.
-
-        Parameters
-        ----------
-        load : float
-            Jobs per unit of time, above 0 and below `max_load`. It has no default.
-        formulation, solver, subject_to, **options
-            As for `RouteSystem.optimum`; the limits are of the stages.
-
-        Returns
-        -------
-        SharedSolution
-
-        Raises
-        ------
-        LoadError, InputError, SolverNameError, FormulationError
-            Before any solver starts.
-        NotCertifiedError
-            When no answer meets the gap; the error holds the best `SharedSolution`.
-
-        Notes
-        -----
-        Minimise sum over s of A_s / (1 - lambda A_s) with the mean works A_s of a job, and the mean
-        fixed delay; in the loads of the modes this is convex, with second-order cones.
-
-        Examples
-        --------
-        >>> from sojourn.models import SharedModes
-        >>> best = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).optimum(load=4.0)
-        >>> round(best.p, 4), best.utilisation.round(4), round(best.mean_delay, 6)
-        (0.6667, array([0.6667, 0.8333]), 1.75)
-        """
-        return cast(SharedSolution, super().optimum(load, **options))
-
-    def equilibrium(
-        self,
-        load: float | None = None,
-        players: float = math.inf,
-        **options: Unpack[FormulationOptions],
-    ) -> SharedSolution:
-        """Return the assignment that selfish users reach: each of them takes the fastest mode.
-
-        Parameters
-        ----------
-        load : float
-            As for `optimum`.
-        players : int or inf, default inf
-            Number K of equal players, each of whom assigns the part 1/K of the jobs for the least
-            delay of its own; 1 is the optimum.
-        gap : float, default 1e-6
-            Relative error of the mean delay that the certificate must exclude.
-        **options
-            As for `RouteSystem.equilibrium`.
-
-        Returns
-        -------
-        SharedSolution
-            ``largest_saving`` is the most that a user can gain by another mode.
-
-        Raises
-        ------
-        LoadError, InputError, SolverNameError, FormulationError, NotCertifiedError
-            As for `optimum`, and on a number of players that is not a whole number from 1 on.
-
-        Notes
-        -----
-        All modes in use have one delay, and no other mode has a lower one. The loads of the modes
-        minimise the convex -sum over s of log(1 - rho_s) + sum over m of x_m d_m, with exponential
-        cones; so the utilisations are unique.
-
-        Examples
-        --------
-        >>> from sojourn.models import SharedModes
-        >>> selfish = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).equilibrium(load=4.0)
-        >>> round(selfish.p, 4), selfish.mode_delay.round(6)
-        (0.875, array([2., 2.]))
-        """
-        return cast(SharedSolution, super().equilibrium(load, players, **options))
-
     def price_of_anarchy_bound(self, load: float, **options: Unpack[FormulationOptions]) -> float:
         """Return an upper bound of the price of anarchy from the optimum alone.
 
@@ -282,7 +199,7 @@ class SharedModes(SharedStages):
         high : float, optional
             Largest load; by default 0.999 of `max_load`.
         gap : float, default 1e-9
-            Largest distance of the bounds of a threshold, relative to the largest load.
+            Largest distance of the bounds of a threshold, relative to it.
 
         Returns
         -------
@@ -301,8 +218,8 @@ class SharedModes(SharedStages):
         >>> found.optimum_loads.round(6), found.equilibrium_loads.round(6)
         (array([2.352941, 3.636364]), array([3.333333, 4.285714]))
         """
-        goals = (modes_in_use(self.rates, k, high=high, gap=gap) for k in (1.0, players))
-        return SharedThresholds(*goals, mode_names=self.modes)
+        best, selfish = (modes_in_use(self.rates, k, high=high, gap=gap) for k in (1.0, players))
+        return SharedThresholds(best, selfish, self.modes)
 
     def worst_case(
         self,
@@ -348,8 +265,10 @@ class SharedModes(SharedStages):
         >>> round(worst.poa, 4), round(worst.load, 3), worst.certified
         (1.1765, 3.333, True)
         """
-        asked = options.get("gap")
-        search = Search(self.routed, low, high, players, SEARCH_GAP if asked is None else asked)
+        check_solve_options("worst_case", options)
+        no_limits(options)
+        gap, players = options.get("gap"), check_players(players)
+        search = Search(self.routed, low, high, players, SEARCH_GAP if gap is None else gap)
         run = partial(super().worst_case, players=players, **options)
         return within_two_modes(self, search, run)
 
@@ -401,30 +320,6 @@ class SharedModes(SharedStages):
         array([1.    , 0.7222, 0.5741])
         """
         return _curve_plan(self, loads, which, refine, players, **options).solve()
-
-    def capacity(self) -> SharedMaxLoad:
-        """Return the largest load that the stages can carry, with a proof.
-
-        Returns
-        -------
-        SharedMaxLoad
-            The load, the stages that limit it, and the assignment as the load tends to it.
-
-        Notes
-        -----
-        It is that of reserved stages, Theorem 2 of Jeff and Modiano.
-
-        Examples
-        --------
-        >>> from sojourn.models import SharedModes
-        >>> SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3)).capacity()
-        largest load 5
-          limited by local, cloud
-          jobs: 0.5000 mode 1, 0.5000 mode 2
-        """
-        found, flow = super().capacity(), capacity(self.routed).flow.used()
-        parts = assignment_of(self.rates, flow)
-        return SharedMaxLoad(**parts_of(found), mode_names=self.modes, assignment=parts)
 
     def evaluate(
         self,

@@ -40,7 +40,7 @@ class AssignedJobs(RoutedFlows):
     stage_delay: Array
 
     @property
-    def stages(self) -> tuple[str, ...]:  # type: ignore[override]
+    def stages(self) -> tuple[str, ...]:
         """Names of the S stages."""
         return self.station_names
 

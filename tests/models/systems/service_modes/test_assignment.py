@@ -209,13 +209,11 @@ def test_bad_load_is_named(load, error, message):
 
 
 @pytest.mark.parametrize("rate", [[[2.0], [3.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]])
-def test_other_numbers_of_modes_are_refused(rate):
-    system = MultiMode(rate)
-    for ask in (lambda: system.assignment(0.5), system.breakaway, lambda: system.curve([0.5])):
-        with pytest.raises(
-            InputError, match=r"is solved for two modes; give p yourself: partition\(load, p\)"
-        ):
-            ask()
+def test_breakaway_of_other_numbers_of_modes_is_refused(rate):
+    with pytest.raises(
+        InputError, match=r"the breakaway is solved for two modes; take assignment\(load\)"
+    ):
+        MultiMode(rate).breakaway()
 
 
 def test_bad_options_are_refused():

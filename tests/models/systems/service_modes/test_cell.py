@@ -61,9 +61,9 @@ def test_the_error_of_the_bound_is_of_second_order(seed):
         vertices = np.maximum(middle + size * corners, 0.0)
         cells = cell.cells(modes, np.array([load]), vertices[None])
         weight = np.full((1, 4), 0.25)
-        slope = cells.slopes(weight)
-        objective = (2 * slope[..., None] * cells.numerator - slope[..., None] ** 2 * cells.denominator)
-        flat = (objective.sum(axis=1) + cells.fixed) @ weight[0]
+        c = cells.slopes(weight)[..., None]
+        terms = 2 * c * cells.numerator - c**2 * cells.denominator
+        flat = (terms.sum(axis=1) + cells.fixed) @ weight[0]
         errors.append(float(delays(modes, load, cells.direction(weight))[0] - flat[0]))
     assert errors[0] > 0
     assert errors[1] / errors[0] == pytest.approx(0.25, rel=0.2)

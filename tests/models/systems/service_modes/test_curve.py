@@ -249,11 +249,10 @@ def test_curve_passes_its_options_on():
         A.curve([1.0], solver="ECOS")
 
 
-def test_three_modes_have_no_curve_and_no_profile():
+def test_three_modes_have_no_profile():
     system = MultiMode([[6.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    for ask in (system.curve, lambda loads: delay_profile(system, loads)):
-        with pytest.raises(InputError, match=r"^modes = 3: .* for two modes"):
-            ask([1.0])
+    with pytest.raises(InputError, match=r"^modes = 3: .* for two modes"):
+        delay_profile(system, [1.0])
 
 
 def test_breakaway_without_a_certificate_does_not_lose_the_loads(monkeypatch):
