@@ -5,7 +5,7 @@ import numpy as np
 from sojourn.models import SharedModes
 from sojourn.reference.service_modes import Modes
 
-PAPER = {"A": (0.1, 0.3), "B": (0.05, 0.15), "C": (0.3, 0.5)}
+PAPER = {"A": (0.1, 0.3), "B": (0.05, 0.15), "C": (0.25, 0.4)}
 # multiply-adds before a cut and bytes sent there, 224 x 224 pixels of 3 bytes; a cut that another
 # one dominates is left out
 MOBILENET = {
