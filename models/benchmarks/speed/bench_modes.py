@@ -22,16 +22,15 @@ LOADS, SYSTEMS = (4, 2) if SMALL_RUN else (200, 5)
 MANY, LOCAL = (8, 20) if SMALL_RUN else (50, 20)  # modes at two and at three stages
 COUNT, STARTS = (2, 3) if SMALL_RUN else (24, 100)
 PAIR, BY_HAND = "a sweep of one pair", "CVXPY by hand"
-Works = Callable[[np.random.Generator], Array]
 
 
-def random_works(rng: np.random.Generator) -> Array:
-    """Return exponential works of many modes at two stages."""
-    return rng.exponential(size=(2, MANY))
+def works(kind: str, rng: np.random.Generator) -> Array:
+    """Return works of many modes at two stages: exponential, or close to a segment.
 
-
-def hull_like(rng: np.random.Generator) -> Array:
-    """Return works just above the segment of parallel servers: few modes can be left out."""
+    Few of the modes close to a segment can be left out.
+    """
+    if kind == "random":
+        return rng.exponential(size=(2, MANY))
     f = rng.uniform(size=MANY)
     return np.stack([f, (1 - f) * rng.uniform(1, 1.3, MANY) / 4])
 
@@ -43,10 +42,10 @@ def pair_of(modes: Modes) -> Modes:
 
 
 @pytest.mark.parametrize("who", ["best assignments", PAIR])
-@pytest.mark.parametrize("works", [random_works, hull_like])
-def bench_two_stages(measure: Measure, works: Works, who: str) -> None:
+@pytest.mark.parametrize("kind", ["random", "hull-like"])
+def bench_two_stages(measure: Measure, kind: str, who: str) -> None:
     """Loads up to 98 % of the largest, of several systems, by the reference."""
-    systems = [Modes.from_work(works(np.random.default_rng([1, i]))) for i in range(SYSTEMS)]
+    systems = [Modes.from_work(works(kind, np.random.default_rng([1, i]))) for i in range(SYSTEMS)]
     if who == PAIR:
         systems = [pair_of(modes) for modes in systems]
     loads = [np.linspace(0.02, 0.98, LOADS) * exact.capacity(m).max_load for m in systems]
@@ -55,20 +54,20 @@ def bench_two_stages(measure: Measure, works: Works, who: str) -> None:
         for modes, values in zip(systems, loads, strict=True):
             exact.best_assignments(modes, values)
 
-    row = f"{MANY} modes at 2 stages, {works.__name__.replace('_', ' ')}, {LOADS} loads"
+    row = f"{MANY} modes at 2 stages, {kind} works, {LOADS} loads"
     measure(job, row, who, per=SYSTEMS * LOADS, unit="load", rounds=3, at_most=5.0)
 
 
 @pytest.mark.parametrize("who", ["curve", PAIR])
-@pytest.mark.parametrize("works", [random_works, hull_like])
-def bench_two_stages_by_model(measure: Measure, works: Works, who: str) -> None:
+@pytest.mark.parametrize("kind", ["random", "hull-like"])
+def bench_two_stages_by_model(measure: Measure, kind: str, who: str) -> None:
     """The same by the model, whose semidefinite programs prove the best pair."""
-    modes = Modes.from_work(works(np.random.default_rng([1, 0])))
+    modes = Modes.from_work(works(kind, np.random.default_rng([1, 0])))
     if who == PAIR:
         modes = pair_of(modes)
     system = MultiMode.from_work(modes.time)
     loads = np.linspace(0.02, 0.98, LOADS) * system.max_load
-    row = f"curve of {MANY} modes at 2 stages, {works.__name__.replace('_', ' ')}, {LOADS} loads"
+    row = f"curve of {MANY} modes at 2 stages, {kind} works, {LOADS} loads"
     measure(partial(system.curve, loads), row, who, per=LOADS, unit="load", rounds=3, at_most=5.0)
 
 
