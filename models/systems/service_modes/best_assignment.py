@@ -11,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array
-from ....reference.service_modes import Modes, Segment, best_assignments, segments
-from ....reference.service_modes.many_modes import Winner, winner
+from ....reference.service_modes import (
+    Modes,
+    Segment,
+    best_assignment,
+    best_assignments,
+    segments,
+)
 from ....reference.service_modes.stability import stage_spare_capacity
 from ...core.certificate import bounds_of
 from ...core.question import AnswerRows, Points, Question, SolverOutput
@@ -25,8 +30,8 @@ from .light_load import light_load_assignment
 from .operating_point import OperatingPoint
 from .questions import Names, OperatingPoints, PointQuestion
 
-REFERENCE_GAP = 1e-9
-"""Relative gap to which all pairs, or cells, but that of the best assignment are excluded."""
+SEARCH_GAP = (1e-12, 1e-9)
+"""Least and largest relative gap of a search of the reference."""
 SLOW_SIZE = 1000
 """`Question.size` of assignments at three stages or more: a block of a curve has 20 loads."""
 
@@ -62,30 +67,57 @@ class Pairs:
     modes : ndarray of int, shape (K, 2)
     lines : Segment
         Delay over the stable interval of the two modes at each load.
-    elsewhere : ndarray, shape (K,)
-        Lower bound of the delay of all assignments to other than these two modes.
+    bound : ndarray, shape (K,)
+        Lower bound of the delay of all assignments, also to other modes; infinite where there are
+        no others.
     """
 
     modes: npt.NDArray[np.intp]
     lines: Segment
-    elsewhere: Array
+    bound: Array
 
 
 class _ManyModes:
-    """What questions about the best assignment know of the search over all modes."""
+    """What questions about the best assignment know of a search over all modes."""
 
     modes: Modes
-    known: dict[float, Winner]
+    tolerance: GapTolerance
+    known: dict[float, tuple[Array, float]]
 
-    def winners(self, loads: Array) -> list[Winner]:
-        """Return the modes or cells that hold the best assignment at each load."""
-        for load in set(loads.tolist()) - self.known.keys():
-            self.known[load] = winner(self.modes, load, REFERENCE_GAP)
-        return [self.known[load] for load in loads.tolist()]
+    @property
+    def fine(self) -> float:
+        """Relative gap that leaves most of the tolerance to the solver."""
+        return max(0.1 * self.tolerance.gap, SEARCH_GAP[0])
 
     def prepare(self, points: Points) -> None:
-        """Forget the loads of earlier calls."""
-        self.known.clear()
+        """Search the best assignments of more than two modes at all loads at once."""
+        loads = np.array(
+            [load for load in dict.fromkeys(points[0].tolist()) if load not in self.known]
+        )
+        if self.modes.modes != 2 and loads.size:
+            found, _, bounds = best_assignments(self.modes, loads, min(self.fine, SEARCH_GAP[1]))
+            self.known.update(
+                zip(loads.tolist(), zip(found, bounds.tolist(), strict=True), strict=True)
+            )
+
+    def searched(self, loads: Array) -> tuple[Array, Array]:
+        """Return the reference's best assignments, and lower bounds of the delay of all others.
+
+        Shapes (K, M) and (K,).
+        """
+        self.prepare((loads,))
+        found = [self.known[load] for load in loads.tolist()]
+        assignments = np.array([p for p, _ in found]).reshape(-1, self.modes.modes)
+        return assignments, np.array([bound for _, bound in found])
+
+    def faces(self, loads: Array, assignments: Array, number: int) -> npt.NDArray[np.intp]:
+        """Return the used modes at each load and the best of the others, shape (K, number).
+
+        The slope of the delay in sqrt(p_m) towards an unused mode is 2 sum_s c_s sqrt(a_sm).
+        """
+        slopes = cell.slopes_at(self.modes, loads, np.sqrt(assignments))
+        cost = np.where(assignments > 0, -assignments, slopes @ np.sqrt(self.modes.time))
+        return np.sort(np.argsort(cost, axis=1, kind="stable")[:, :number], axis=1)
 
 
 class _SegmentQuestion(_ManyModes):
@@ -108,14 +140,13 @@ class _SegmentQuestion(_ManyModes):
         return rows_of(self.modes)
 
     def pairs(self, loads: Array) -> Pairs:
-        """Return the two modes to assign jobs to at each load: all, or the best two of more."""
+        """Return the two modes to assign jobs to at each load, and the stable interval of them."""
         if self.modes.modes == 2:
             both = np.tile(np.arange(2), (loads.size, 1))
             return Pairs(both, segments(self.modes, loads), np.full(loads.shape, np.inf))
-        found = self.winners(loads)
-        pairs = np.array([w.support for w in found], dtype=np.intp).reshape(-1, 2)
-        elsewhere = np.array([w.elsewhere for w in found])
-        return Pairs(pairs, segments_of(self.modes, pairs, loads), elsewhere)
+        assignments, bound = self.searched(loads)
+        pairs = self.faces(loads, assignments, 2)
+        return Pairs(pairs, segments_of(self.modes, pairs, loads), bound)
 
     def parameters(
         self, program: sum_of_squares.Program, points: Points
@@ -130,7 +161,7 @@ class _SegmentQuestion(_ManyModes):
         """Return the pairs of all loads, and the candidates on each segment, certified."""
         pairs = self.pairs(points[0])
         rows, lower, moments = self._certified(program, returned, pairs.lines)
-        lower, lines = np.minimum(lower, pairs.elsewhere[rows]), pairs.lines.rows(rows)
+        lower, lines = np.minimum(lower, pairs.bound[rows]), pairs.lines.rows(rows)
         u = sum_of_squares.moment_candidates(moments, rows_of(self.modes))
         steps = np.zeros(u.shape, dtype=np.intp)
         if self.polish:
@@ -181,7 +212,7 @@ class Location(_SegmentQuestion, Question[sum_of_squares.Program, Candidates, Ca
     modes: Modes
     tolerance: GapTolerance
     polish: bool = True
-    known: dict[float, Winner] = field(default_factory=dict)
+    known: dict[float, tuple[Array, float]] = field(default_factory=dict)
 
     name = "breakaway"
     remedy = "Ask for a wider gap=, or name another solver="
@@ -242,13 +273,14 @@ class _BestAssignment(_ManyModes, PointQuestion):
         The lower bound is that of the reference, because the values of the program's variables are
         not stored.
         """
+        loads = points[0]
         if self.modes.modes == 2:
-            p = column("p")
+            p, lower = column("p"), best_assignment(self.modes, loads)[1]
             assignments = np.stack([p, 1 - p], axis=-1)
         else:
-            assignments = column("assignment", self.modes.modes)
-        stored = self.partition_task.question.certify_stored((points[0], assignments), column)
-        return self._with_bounds(best_assignments(self.modes, points[0])[2], points[0], stored)
+            assignments, lower = column("assignment", self.modes.modes), self.searched(loads)[1]
+        stored = self.partition_task.question.certify_stored((loads, assignments), column)
+        return self._with_bounds(lower, loads, stored)
 
     def _with_bounds(self, lower: Array, loads: Array, points: OperatingPoints) -> OperatingPoints:
         """Operating points with the gap to lower bounds over all assignments."""
@@ -272,14 +304,15 @@ class Assignment(
 ):
     """Best assignment at loads, shape (K,), with its best partition, where it uses two modes.
 
-    These are the two modes that there are, or the two best of more, at no more than two stages.
+    These are the two modes that there are, or the two best of more at no more than two stages,
+    which the reference finds. It also bounds the delay of all other pairs from below.
 
     Attributes
     ----------
     partition_task : Task
         Solves the question `Partition` at the best assignment.
     known : dict
-        The two modes at each load, remembered between the methods.
+        Best assignment and lower bound of the reference at each load, remembered between calls.
     """
 
     modes: Modes
@@ -287,7 +320,7 @@ class Assignment(
     tolerance: GapTolerance
     partition_task: Task[partition.Program, OperatingPoints, OperatingPoint]
     polish: bool = True
-    known: dict[float, Winner] = field(default_factory=dict)
+    known: dict[float, tuple[Array, float]] = field(default_factory=dict)
 
     def finish(
         self, program: sum_of_squares.Program, returned: SolverOutput, points: Points
@@ -305,13 +338,13 @@ class Assignment(
 class CellAssignment(_BestAssignment, Question[cell.Program, OperatingPoints, OperatingPoint]):
     """Best assignment at loads, shape (K,), with its best partition, where it uses more modes.
 
-    The reference splits the assignments into cells and excludes all cells but one; see
-    `sojourn.models.systems.service_modes.cell` for the program of that one.
+    The reference finds the modes, and bounds the delay of all assignments from below. The program
+    is that of a cell around its best assignment, see `sojourn.models.systems.service_modes.cell`.
 
     Attributes
     ----------
     partition_task, known
-        As of `Assignment`; here the cell at each load is remembered.
+        As of `Assignment`.
     """
 
     modes: Modes
@@ -319,7 +352,7 @@ class CellAssignment(_BestAssignment, Question[cell.Program, OperatingPoints, Op
     tolerance: GapTolerance
     partition_task: Task[partition.Program, OperatingPoints, OperatingPoint]
     polish: bool = True
-    known: dict[float, Winner] = field(default_factory=dict)
+    known: dict[float, tuple[Array, float]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -349,11 +382,9 @@ class CellAssignment(_BestAssignment, Question[cell.Program, OperatingPoints, Op
 
     def cells(self, loads: Array) -> cell.Cells:
         """Return the cells that hold the best assignment at each load."""
-        vertices = np.zeros((loads.size, most_used(self.modes), self.modes.modes))
-        for place, found in zip(vertices, self.winners(loads), strict=True):
-            place[: len(found.cell), found.support] = found.cell
-            place[len(found.cell) :] = place[0]
-        return cell.cells(self.modes, loads, vertices)
+        assignments, _ = self.searched(loads)
+        faces = self.faces(loads, assignments, most_used(self.modes))
+        return cell.around(self.modes, loads, np.sqrt(assignments), faces, self.fine)
 
     def finish(
         self, program: cell.Program, returned: SolverOutput, points: Points
@@ -372,8 +403,7 @@ class CellAssignment(_BestAssignment, Question[cell.Program, OperatingPoints, Op
         ]
         slopes = cells.slopes(weight), cell.slopes_at(self.modes, loads, w)
         bound = np.maximum(*(cells.bound(slope)[rows] for slope in slopes))
-        elsewhere = np.array([found.elsewhere for found in self.winners(loads[rows])])
-        lower = np.minimum(bound, elsewhere)
+        lower = np.minimum(bound, self.searched(loads[rows])[1])
         return self.answers(rows, points, assignments[stable], lower, steps[rows])
 
 

@@ -7,10 +7,10 @@ With w_m = sqrt(p_m) and fixed delays d_m the mean delay under the best partitio
 with k_sm = 1 - load a_sm. It does not change with the length of w. A cell is the set of directions
 w = sum_i x_i u_i, x >= 0, sum_i x_i = 1, of some vertices u_i of length 1. There each numerator is
 the square of a linear function l_s x, and each denominator at most a linear one, e_s x: the chord
-of its terms with k > 0, which are convex in w, and the tangent of those with k < 0, at the middle
-of the cell. The last term is at least sum_m d_m w_m^2, as w is no longer than 1, and so at least
-its tangent f x. The program minimises sum_s (l_s x)^2 / (e_s x) + f x, which is convex in x. Its
-error is of second order in the size of the cell.
+of its terms with k > 0, which are convex in w, and the tangent of those with k < 0, at a point of
+the cell. The last term is at least sum_m d_m w_m^2, as w is no longer than 1, and so at least its
+tangent f x. The program minimises sum_s (l_s x)^2 / (e_s x) + f x, which is convex in x. Its error
+is of second order in the size of the cell.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.service_modes import Modes
+from ....reference.service_modes.partition import joint_delay
 from ...latency.base import product_at_least
 
 MAX_STEPS = 40
 """Newton steps: 2 to 5 from the middle of a cell."""
-MAX_HALVINGS = 12
+MAX_HALVINGS = 30
 SMALL = 1e-2
 """Part of the length of w below which a component is set to 0 where that is no slower."""
 EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
@@ -143,7 +144,38 @@ class Cells:
         return np.asarray((value - rounding * size).min(axis=-1))
 
 
-def cells(modes: Modes, loads: Array, vertices: Array) -> Cells:
+def around(modes: Modes, loads: Array, w: Array, faces: Array, gap: float) -> Cells:
+    """Return cells around points: the largest of some whose bounds are accurate at the points.
+
+    They are the simplex of all assignments to V modes, and those of half the size of the one before
+    towards the point.
+
+    Parameters
+    ----------
+    modes : Modes
+        S stages, M modes.
+    loads : ndarray, shape (K,)
+    w : ndarray, shape (K, M)
+        The points, stable ones, each within its face.
+    faces : ndarray of int, shape (K, V)
+        Modes of each cell.
+    gap : float
+        Part of the delay at the point by which the bound of the cell may be below it.
+    """
+    w = w / np.sqrt((w**2).sum(axis=1, keepdims=True))
+    corners, middle = np.eye(modes.modes)[faces], w[:, None]
+    slopes, least = slopes_at(modes, loads, w), joint_delay(modes, loads, w**2)
+    size = np.ones((len(loads), 1, 1))
+    for _ in range(MAX_HALVINGS):
+        found = cells(modes, loads, middle + size * (corners - middle), w)
+        coarse = found.bound(slopes) < least * (1 - gap)
+        if not coarse.any():
+            break
+        size[coarse] *= 0.5
+    return found
+
+
+def cells(modes: Modes, loads: Array, vertices: Array, middle: Array) -> Cells:
     """Return the linear functions of cells at loads.
 
     Parameters
@@ -153,22 +185,23 @@ def cells(modes: Modes, loads: Array, vertices: Array) -> Cells:
     loads : ndarray, shape (K,)
     vertices : ndarray, shape (K, V, M)
         w at the vertices of each cell, of any length, each number 0 or more.
+    middle : ndarray, shape (K, M)
+        w of length 1 where tangents are taken.
     """
     u = vertices / np.sqrt((vertices**2).sum(axis=-1, keepdims=True))
-    middle = u.mean(axis=1, keepdims=True)
-    square, tangent = u**2, middle * (2 * u - middle)
+    z = middle[:, None]
+    square, tangent, tangent_size = u**2, z * (2 * u - z), z * (2 * u + z)
     spare = 1 - loads[:, None, None] * modes.time
     plus, minus = np.maximum(spare, 0.0), np.maximum(-spare, 0.0)
     across = "ksm,kvm->ksv"
-    tangent_size = middle * (2 * u + middle)
+    # a rounding error of k is relative to 1 + load a
+    size = np.einsum(across, 1 + plus, square) + np.einsum(across, 1 + minus, tangent_size)
     return Cells(
         u,
         np.einsum("sm,kvm->ksv", np.sqrt(modes.time), u),
         np.einsum(across, plus, square) - np.einsum(across, minus, tangent),
         tangent @ modes.delay,
-        # 1 is the size of the two terms of k
-        np.einsum(across, np.maximum(plus, 1.0), square)
-        + np.einsum(across, 1 + minus, tangent_size),
+        size,
         tangent_size @ modes.delay,
     )
 

@@ -327,12 +327,12 @@ class MultiMode(System):
         `sojourn.models.systems.service_modes.sum_of_squares`. That value is a certified lower bound
         of every operating point, the dual solution gives p, and `partition` gives alpha and beta.
 
-        Of more modes, two are enough at two stages (at one stage with fixed delays): the reference
-        finds them and bounds the delay of all other pairs from below, and the program is that of
-        the two. At more stages the reference splits the assignments into cells, and bounds the
-        delay in all cells but one. The formulation ``cell`` is the convex program of that one, see
-        `sojourn.models.systems.service_modes.cell`; any values of its dual variables prove a lower
-        bound. The certified lower bound is the lesser one of the program's and the reference's.
+        Of more modes, two are enough at two stages (at one stage with fixed delays), else S modes
+        or S + 1. The reference, `sojourn.reference.service_modes.best_assignments`, finds them, and
+        bounds the delay of all assignments from below. The program of two modes is as above. That
+        of more, the formulation ``cell``, is a second-order cone program of the assignments around
+        the best one, see `sojourn.models.systems.service_modes.cell`. The lower bound is the lesser
+        one of the program's and the reference's.
 
         Examples
         --------

@@ -27,6 +27,11 @@ def random_cell(rng, modes, load, size):
     return np.maximum(middle + size * corners / np.sqrt((corners**2).sum(axis=1))[:, None], 0.0)
 
 
+def middle_of(vertices):
+    middle = vertices.mean(axis=0)
+    return middle[None] / np.sqrt(middle @ middle)
+
+
 def delays(modes, load, w):
     return joint_delay(modes, load, w**2 / (w**2).sum(axis=-1, keepdims=True))
 
@@ -37,7 +42,7 @@ def test_no_point_of_a_cell_is_below_the_bound_of_any_slopes(seed):
     modes = random_modes(rng)
     load = rng.uniform(0.1, 3.0) / modes.time.max()
     vertices = random_cell(rng, modes, load, rng.choice([1e-6, 1e-3, 0.1, 10.0]))
-    cells = cell.cells(modes, np.array([load]), vertices[None])
+    cells = cell.cells(modes, np.array([load]), vertices[None], middle_of(vertices))
     weight = rng.dirichlet(np.ones(len(vertices)), 200)
     inside = weight @ cells.vertices[0]
     least = delays(modes, load, inside).min()
@@ -59,7 +64,7 @@ def test_the_error_of_the_bound_is_of_second_order(seed):
     errors = []
     for size in (1e-2, 5e-3, 2.5e-3):
         vertices = np.maximum(middle + size * corners, 0.0)
-        cells = cell.cells(modes, np.array([load]), vertices[None])
+        cells = cell.cells(modes, np.array([load]), vertices[None], middle_of(vertices))
         weight = np.full((1, 4), 0.25)
         c = cells.slopes(weight)[..., None]
         terms = 2 * c * cells.numerator - c**2 * cells.denominator
@@ -78,7 +83,7 @@ def test_the_program_has_the_value_that_its_slopes_prove(seed, solver):
     p = rng.dirichlet(np.ones(4))
     load = 0.5 / (modes.time @ p).max()
     vertices = np.sqrt(p) + 0.05 * np.eye(4)
-    cells = cell.cells(modes, np.array([load]), vertices[None])
+    cells = cell.cells(modes, np.array([load]), vertices[None], middle_of(vertices))
     program = cell.write(modes.stages, 4)
     given = (program.numerator, program.denominator, program.fixed)
     for parameter, value in zip(given, cells.parameters(), strict=True):
