@@ -39,6 +39,7 @@ from ..errors import Array
 from .modes import Modes
 
 Ints = npt.NDArray[np.intp]
+SHORT = 1e-4  # weight of an edge's length beside the error it causes
 ROUNDING = 16 * EPS  # relative rounding error of a sum of a few products, generous
 
 
@@ -188,6 +189,31 @@ class Faces:
         above = _dot("vn,ivn->in", q + below * z, vertices)
         under = _dot("vn,ivn->in", np.maximum(k, 0.0), vertices * vertices)
         return above, under, offset - tangent - ROUNDING * (offset + tangent)
+
+    @np.errstate(all="ignore")
+    def edge_losses(self, vertices: Array, z: Array, best: Array) -> Array:
+        """Return how much of the bound's error each edge of the cells causes, shape (E, n).
+
+        The error at z + h is sum_s (r_s.h - c_s (D_s(z + h) - D_s(z)))^2 / D_s(z), to leading
+        order; an edge gets the sizes of the linear and the quadratic part of it. Edges are in the
+        order of `numpy.triu_indices`.
+        """
+        q, k, _, _ = self.prices(z, best)
+        flat = vertices * (_dot("vn,vn->n", q, z) / _dot("vn,ivn->in", q, vertices))[:, None]
+        i, j = np.triu_indices(len(vertices), 1)
+        edge = flat[i] - flat[j]
+        n, d = self.forms(z)
+        c = np.minimum(np.where(d > 0, n / d, np.inf), 2 * best / n)
+        pull = np.where(n > 0, c, 0.0)[:, None] * self.spare
+        squares = edge * edge
+        linear = _dot("svn,evn->esn", self.root - 2 * pull * z, edge)
+        quadratic = _dot("svn,evn->esn", np.abs(pull), squares)
+        size = np.maximum(np.abs(d), 1e-300)
+        loss = ((linear**2 + quadratic**2) / size).sum(axis=1)
+        loss += _dot("vn,evn->en", np.maximum(-k, 0.0) + SHORT * best, squares)
+        if self.fixed is not None:
+            loss += _dot("vn,evn->en", self.fixed, squares) / (z * z).sum(axis=0)
+        return np.asarray(loss)
 
     @np.errstate(all="ignore")
     def precision(self, w: Array) -> Array:

@@ -205,7 +205,7 @@ def final_cell(best: Best) -> Array:
     target = best.delay * (1 - best.gap)
     while True:
         low = faces.bound(cells.vertices, z, best.delay).min()
-        both, exact = cells.halves()
+        both, exact = cells.halves(faces.edge_losses(cells.vertices, z, best.delay))
         if low >= target[0] or not exact[0]:
             break
         # the best point is a sum of the vertices of one half with weights of 0 or more

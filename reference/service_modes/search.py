@@ -68,14 +68,16 @@ class Cells:
         )
         return unit
 
-    def halves(self) -> tuple[Cells, npt.NDArray[np.bool_]]:
-        """Return both halves of each cell, and which of the cells have an exact midpoint."""
+    def halves(self, losses: Array) -> tuple[Cells, npt.NDArray[np.bool_]]:
+        """Return both halves of each cell, and which of the cells have an exact midpoint.
+
+        The edge of largest loss is divided; `losses` is of shape (E, n).
+        """
         size, n = self.support.shape
         if size == 1:
             return self, np.zeros(n, dtype=bool)
         first, second = np.triu_indices(size, 1)
-        unit = self.unit_vertices()
-        longest = np.square(unit[first] - unit[second]).sum(axis=1).argmax(axis=0)
+        longest = np.nan_to_num(losses, nan=-1.0).argmax(axis=0)
         i, j, row = first[longest], second[longest], np.arange(n)
         a, b = self.vertices[i, :, row], self.vertices[j, :, row]
         middle = 0.5 * (a + b)
@@ -218,7 +220,8 @@ def _examine(best: Best, cells: Cells, lower: Array) -> Cells | None:
     if not failed.any():
         return None
     open_cells = cells.take(failed)
-    halves, exact = open_cells.halves()
+    losses = faces.take(failed).edge_losses(open_cells.vertices, centre[:, failed], delay[failed])
+    halves, exact = open_cells.halves(losses)
     if exact.all():
         return halves
     np.minimum.at(lower, open_cells.point[~exact], low[failed][~exact])
