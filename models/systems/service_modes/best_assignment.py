@@ -32,6 +32,8 @@ from .questions import Names, OperatingPoints, PointQuestion
 
 SEARCH_GAP = (1e-12, 1e-9)
 """Least and largest relative gap of a search of the reference."""
+SEARCH_ERRORS = 64
+"""Rounding errors of a delay that the gap of a search can be, close to the largest load."""
 SLOW_SIZE = 1000
 """`Question.size` of assignments at three stages or more: a block of a curve has 20 loads."""
 
@@ -88,6 +90,11 @@ class _ManyModes:
     def fine(self) -> float:
         """Relative gap that leaves most of the tolerance to the solver."""
         return max(0.1 * self.tolerance.gap, SEARCH_GAP[0])
+
+    @property
+    def errors(self) -> float:
+        """Rounding errors of a delay that are no lack of accuracy: see `partition.gap_met`."""
+        return 4 if self.modes.modes == 2 else SEARCH_ERRORS
 
     def prepare(self, points: Points) -> None:
         """Search the best assignments of more than two modes at all loads at once."""
@@ -178,7 +185,7 @@ class _SegmentQuestion(_ManyModes):
         with np.errstate(divide="ignore"):  # both ends of the segment may be full
             assignments = scatter(lines.assignment(u[:, 0]), pairs.modes[rows], self.modes.modes)
             spare = stage_spare_capacity(self.modes, points[0][rows], assignments)
-            met = partition.gap_met(gap, self.tolerance, spare)
+            met = partition.gap_met(gap, self.tolerance, spare, self.errors)
         out = Candidates.empty(
             len(points[0]), **dict.fromkeys(("u", "delay", "steps"), u.shape[1:])
         )
@@ -290,7 +297,7 @@ class _BestAssignment(_ManyModes, PointQuestion):
         return replace(
             points,
             gap=gap,
-            certified=partition.gap_met(gap, self.tolerance, spare),
+            certified=partition.gap_met(gap, self.tolerance, spare, self.errors),
             lower_bound=low,
             upper_bound=high,
         )

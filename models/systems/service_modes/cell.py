@@ -167,7 +167,7 @@ def around(modes: Modes, loads: Array, w: Array, faces: Array, gap: float) -> Ce
     slopes, least = slopes_at(modes, loads, w), joint_delay(modes, loads, w**2)
     size = np.ones((len(loads), 1, 1))
     for _ in range(MAX_HALVINGS):
-        found = cells(modes, loads, middle + size * (corners - middle), w)
+        found = cells(modes, loads, (1 - size) * middle + size * corners, w)
         coarse = found.bound(slopes) < least * (1 - gap)
         if not coarse.any():
             break

@@ -205,13 +205,13 @@ def newton(spare_share: Array, work: Array) -> tuple[Array, npt.NDArray[np.intp]
 
 
 def gap_met(
-    gap: npt.ArrayLike, tolerance: GapTolerance, spare_capacity: Array
+    gap: npt.ArrayLike, tolerance: GapTolerance, spare_capacity: Array, errors: float = 4
 ) -> npt.NDArray[np.bool_]:
-    """Return whether gaps are within the tolerance, up to rounding.
+    """Return whether gaps are within the tolerance, up to a number of rounding errors.
 
     The stages' spare capacities have shape (..., S), the gaps (...).
     """
-    return tolerance.met(gap, 4 * rounding_error(spare_capacity))
+    return tolerance.met(gap, errors * rounding_error(spare_capacity))
 
 
 def rounding_error(spare_capacity: Array) -> Array:
