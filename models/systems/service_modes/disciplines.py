@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....reference.errors import Array
 from ...core.variables import variable
 from ...frontend.scenario import Scenario
 from ..parallel.prices import GOALS
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 OVER_MODES = ("load", "mode")
+USED = 1e-9  # part of the jobs above which a mode is used
+CLOSE = 1e-3  # relative distance of loads between which a change is marked
 
 
 def shared_of(system: MultiMode) -> SharedModes:
@@ -27,7 +30,9 @@ def shared_of(system: MultiMode) -> SharedModes:
 
 
 def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) -> xr.Dataset:
-    """Return what reserved and shared stages need at the loads of a curve, and more for jumps.
+    """Return what reserved and shared stages need at the loads of a curve that they carry.
+
+    The loads of a curve of shared stages are refined for the jumps of the reserved mix.
 
     Parameters
     ----------
@@ -44,11 +49,12 @@ def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) ->
         single mode, infinite where none is stable, ``tunable_delay`` where the system has one,
         ``price_of_anarchy`` and ``price_of_reserving``. Over ``load`` and ``mode``:
         ``<answer>_assignment``. The attribute ``breakaway_loads`` has the loads at which the modes
-        of the reserved mix change, as far as they are known.
+        of the reserved mix change, where two loads of the curve are close on both sides.
     """
     import xarray as xr  # the import takes time
 
     system, units, unit = scenario.system, scenario.units, scenario.delay_unit
+    own = own.isel(load=own["load"].values < system.max_load)
     if isinstance(system, MultiMode):
         reserved, shared = own, shared_of(system)
     else:  # refined for the jumps of the reserved mix
@@ -69,12 +75,21 @@ def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) ->
     data = data.assign({name: selfish[name].variable for name in (*kept, "price_of_anarchy")})
     if "tunable_delay" in reserved:
         data["tunable_delay"] = reserved["tunable_delay"]
-    breakaway = reserved.attrs.get("breakaway_load")
-    data.attrs["breakaway_loads"] = [] if breakaway is None else [breakaway]
+    data.attrs["breakaway_loads"] = _changes(reserved["load"].values, parts)
     return data
 
 
-def _assignment(reserved: xr.Dataset) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _changes(load: Array, parts: Array) -> list[float]:
+    """Return the loads at which the set of used modes changes, between close loads of a curve."""
+    order = np.argsort(load)
+    load, used = load[order], parts[order] > USED
+    changed = (used[1:] != used[:-1]).any(axis=1) & np.isfinite(parts[order]).all(axis=1)[1:]
+    close = np.diff(load) <= CLOSE * load[1:]
+    middle: list[float] = (0.5 * (load[1:] + load[:-1])[changed & close]).tolist()
+    return middle
+
+
+def _assignment(reserved: xr.Dataset) -> Array:
     """Return the part of the jobs in each mode, shape (K, M); of two modes a curve has one part."""
     if "assignment" in reserved:
         return np.asarray(reserved["assignment"].transpose(*OVER_MODES).values)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ....reference.errors import Array
 from ...frontend.style import COLOURS, curve_of, log_delay, mark, over_load, panels, share_loads
+from .disciplines import USED
 
 ANSWERS = {
     "reserved": "reserved, best mix",
@@ -32,7 +33,6 @@ PRICES = {
     "price_of_anarchy": ("price of anarchy", COLOURS[1], 1.6),
 }
 LEAST_TOP = 1.05  # of the axis of the prices
-USED = 1e-9  # part of the jobs above which a mode is used
 Colour = str | tuple[float, float, float, float]
 MANY = "tab20"  # colours of more modes than `COLOURS` has
 MOST_MARKS = 6  # changes of the used modes that are marked with their loads

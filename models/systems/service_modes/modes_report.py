@@ -152,7 +152,21 @@ def _result(scenario: Reserved, found: OperatingPoint) -> dict[str, Any]:
         "best": scenario.units.result(found).to_dict(),
         "utilisation": dict(zip(system.stages, busy.tolist(), strict=True)),
         **beside(scenario, modes, found.load, found.mean_delay),
+        **({"breakaway": first_breakaway(system)} if len(system.modes) == 2 else {}),
     }
+
+
+def first_breakaway(system: MultiMode) -> dict[str, Any] | None:
+    """Return the load from which one mode is not best for all jobs, for JSON; None without one."""
+    found = system.breakaway()
+    if found is None:
+        return None
+    parts = {"before": found.p_before, "after": found.p_after}
+    named = {
+        side: {name: part for name, part in zip(system.modes, (p, 1 - p), strict=True) if part}
+        for side, p in parts.items()
+    }
+    return {"load": found.load, **named}
 
 
 def _shown(
@@ -167,6 +181,8 @@ def _shown(
     way = f"{best.solver.lower()}, {best.formulation}, {counted(best.polished, 'Newton step')}"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({way})\n"
     yield from single_lines(scenario, result, best.mean_delay)
+    if "breakaway" in result:
+        yield _breakaway(scenario, result["breakaway"])
     shared, unit = result["shared"], scenario.delay_unit
     yield (
         f"shared stages     optimum {shared['optimum_delay']:.6g} {unit}, "
@@ -174,6 +190,17 @@ def _shown(
     )
     yield from price_lines(shared, best.mean_delay, unit)
     yield from scenario.remarks
+
+
+def _breakaway(scenario: Reserved, found: Mapping[str, Any] | None) -> str:
+    """Return the line about the load from which one mode is not best for all jobs."""
+    if found is None:
+        return "breakaway         none: one mode for all jobs is best at every load"
+    before, after = (
+        ", ".join(f"{part:.4f} {escape(mode)}" for mode, part in found[side].items())
+        for side in ("before", "after")
+    )
+    return f"breakaway         load {found['load']:.6g} {scenario.units.jobs}: {before} to {after}"
 
 
 def price_lines(result: Mapping[str, Any], reserved: float, unit: str) -> Iterator[str]:

@@ -47,7 +47,6 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.plural import counted
-from ....reference.service_modes import Modes
 from ....reference.validation import LEAST, check_choice
 from ...frontend.csv_tables import UNIT, columns_of, read_rows, rows_of
 from ...frontend.fields import (
@@ -150,9 +149,7 @@ def read_stages(given: Mapping[str, Any], folder: Folder, units: Units) -> Descr
     delay = np.array([mode.delay for mode in modes])
     names = tuple(mode.name for mode in modes)
     with at_place("modes"):
-        rates = Modes.from_work(time, delay)
-        system = MultiMode(rates.rate, stages.names, names, units.time)
-        system.rates = rates  # with exact times
+        system = MultiMode.from_work(time, None, stages.names, names, units.time, delay)
     return Described(shared_of(system) if shared else system)
 
 
