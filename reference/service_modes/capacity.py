@@ -130,5 +130,5 @@ def _most_packed(time: Array) -> Array:
         return _best_subgame(time)
     x = np.zeros(modes + stages)
     x[basis] = np.maximum(np.linalg.solve(columns[:, basis], np.ones(stages)), 0.0)
-    p: Array = x[:modes] / longest
-    return p / p.sum()
+    p = x[:modes] / longest
+    return np.asarray(p / p.sum())

@@ -40,7 +40,7 @@ from .modes import Modes
 
 Ints = npt.NDArray[np.intp]
 SHORT = 1e-4  # weight of an edge's length beside the error it causes
-ROUNDING = 16 * EPS  # relative rounding error of a sum of a few products, generous
+TINY = 1e-150  # a price below is 0: its square would lose digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,12 @@ class Faces:
     size: Array
     fixed: Array | None
 
+    @property
+    def rounding(self) -> float:
+        """Relative rounding error of a sum of products over stages and then modes, at most."""
+        stages, modes, _ = self.root.shape
+        return float(stages + modes + 8) * EPS
+
     def take(self, some: npt.NDArray[np.bool_] | Ints) -> Faces:
         """Return some of the faces."""
         fixed = None if self.fixed is None else self.fixed[:, some]
@@ -147,7 +153,7 @@ class Faces:
         n, d = self.forms(z)
         offset = np.zeros(z.shape[1]) if self.fixed is None else self.fixed.min(axis=0)
         c = np.minimum(np.where(d > 0, n / d, np.inf), 2 * (best - offset) / n)
-        c = np.where(n > 0, c, 0.0)
+        c = np.where((n > 0) & (c > TINY), c, 0.0)
         q = _dot("sn,svn->vn", c, self.root)
         c *= c
         k = _dot("sn,svn->vn", c, self.spare)
@@ -157,7 +163,7 @@ class Faces:
             mean = (extra * z * z).sum(axis=0) / length
             q = q + extra * z / length
             k, error = k + mean / length, error + mean / length
-        error *= ROUNDING
+        error *= self.rounding
         return q, k + error, error, offset
 
     @np.errstate(all="ignore")
@@ -178,8 +184,8 @@ class Faces:
             As for `prices`.
         """
         above, under, rest = self._quotient(vertices, z, best)
-        ratio = np.where(under > 0, above * above / under, np.inf)
-        return np.asarray(ratio * (1 - ROUNDING) + rest)
+        ratio = np.where(under > 0, above * above / under, np.where(above > 0, np.inf, 0.0))
+        return np.asarray(ratio * (1 - 4 * self.rounding) + rest)
 
     def _quotient(self, vertices: Array, z: Array, best: Array) -> tuple[Array, Array, Array]:
         """Return (q + k^- z).u and k^+.u^2 by vertex, and the rest of the bound, rounded down."""
@@ -188,7 +194,7 @@ class Faces:
         tangent = (below * z * z).sum(axis=0)
         above = _dot("vn,ivn->in", q + below * z, vertices)
         under = _dot("vn,ivn->in", np.maximum(k, 0.0), vertices * vertices)
-        return above, under, offset - tangent - ROUNDING * (offset + tangent)
+        return above, under, offset - tangent - 4 * self.rounding * (offset + tangent)
 
     @np.errstate(all="ignore")
     def edge_losses(self, vertices: Array, z: Array, best: Array) -> Array:
@@ -220,7 +226,7 @@ class Faces:
         """Return the relative rounding error of the delay and its bound at stable points."""
         value = self.delay(w)
         _, _, error, _ = self.prices(w, value)
-        return np.asarray((error * w * w).sum(axis=0) / value + 4 * ROUNDING)
+        return np.asarray((error * w * w).sum(axis=0) / value + 8 * self.rounding)
 
 
 def _dot(form: str, a: Array, b: Array) -> Array:

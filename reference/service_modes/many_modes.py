@@ -54,8 +54,9 @@ class Winner:
     gap : float
         Relative gap between the two, with the rounding error of the mean delay.
     elsewhere : float
-        Lower bound of every assignment that is not to the pair `face` alone; with a `cell`, of
-        every assignment.
+        Without a `cell`, lower bound of the faces other than `face`, infinite where there is none:
+        the lesser of it and a bound of the face holds for every assignment. With a cell it is that
+        of every assignment.
     face : ndarray of int
         The modes of the face that was searched around the best assignment, `support` among them.
     cell : ndarray, shape (V, V), or None

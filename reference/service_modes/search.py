@@ -21,7 +21,8 @@ from .cells import Faces, Ints, Problem, descend
 CELLS = 2048  # cells of a batch: their arrays fit the cache
 POLISH = 12  # Newton steps from a better point, at most
 FINE = 40  # Newton steps at the end
-PRECISION = 8.0  # gap over the rounding error at the optimum, at least
+PRECISION = 3.0  # gap over the rounding error at the optimum, at least
+NOTHING = 1e-9  # a root of a share that is left out unless the delay rises
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,18 +126,23 @@ class Best:
 
     def proven(self, lower: Array) -> Array:
         """Return the relative gaps to lower bounds, with the rounding error of the delays."""
-        rounding = self.faces().precision(self.w)
-        return np.asarray(self.delay * (1 + rounding) / lower - 1)
+        value = self.delay * (1 + self.faces().precision(self.w))
+        ratio = np.divide(value, lower, out=np.full(lower.shape, np.inf), where=lower > 0)
+        return np.asarray(ratio - 1)
 
     def descend(self, steps: int) -> None:
         """Improve the best points by Newton's method."""
         faces = self.faces()
         self.w, self.delay = descend(faces, self.w, steps)
+        fewer = np.where(self.w < NOTHING * self.w.max(axis=0), 0.0, self.w)
+        delay = faces.delay(fewer)
+        better = delay <= self.delay
+        self.w, self.delay = np.where(better, fewer, self.w), np.where(better, delay, self.delay)
         self._set_gap(faces, slice(None))
 
     def _set_gap(self, faces: Faces, some: Ints | slice) -> None:
-        rounding = PRECISION * faces.precision(self.w[:, some])
-        self.gap[some] = np.maximum(self.asked, rounding)
+        rounding = faces.precision(self.w[:, some])
+        self.gap[some] = np.maximum(self.asked - 2 * rounding, PRECISION * rounding)
 
     def try_points(self, cells: Cells, faces: Faces, w: Array) -> None:
         """Take the points that are better than the best, and go on from them."""
@@ -154,7 +160,7 @@ class Best:
 
 
 def faces_of(
-    modes: int, size: int, points: int, skip: set[tuple[int, ...]] | None = None
+    modes: int, size: int, points: int, skip: tuple[int, ...] | None = None
 ) -> Iterator[Cells]:
     """Return all faces of `size` modes but one at each load, in batches."""
     subsets = (s for s in combinations(range(modes), size) if s != skip)
@@ -192,7 +198,7 @@ def prove(best: Best, roots: Iterator[Cells]) -> tuple[Array, int]:
             batch.append(cells)
             room -= cells.point.size
         if not batch:
-            return lower, examined
+            return np.maximum(lower, 0.0), examined
         examined += CELLS - room
         rest = _examine(best, Cells.join(batch), lower)
         if rest is not None:
