@@ -29,8 +29,9 @@ import numpy as np
 
 from ...errors import InputError
 from ...validation import check_choice, check_instance
+from ..capacity import capacity
 from ..modes import Modes
-from ..stability import capacity, one_load
+from ..stability import one_load
 
 Goal = Literal["optimum", "equilibrium"]
 GOALS = ("optimum", "equilibrium")

@@ -60,11 +60,6 @@ class SharedSolution(AssignedJobs, RouteSolution):
 
     times: ClassVar[tuple[str, ...]] = _times(RouteSolution.times)
 
-    @classmethod
-    def of(cls, found: RouteSolution, more: dict[str, Any]) -> SharedSolution:
-        """Return an answer on routes with the attributes of modes."""
-        return cls(**parts_of(found), **more)
-
     def __repr__(self) -> str:
         is_game = self.goal == "equilibrium" and math.isfinite(self.players)
         of_players = f" of {counted(self.players, 'player')}" if is_game else ""
@@ -100,17 +95,6 @@ class SharedEvaluation(AssignedJobs, RouteEvaluation):
     change: tuple[str, str] | None
 
     times: ClassVar[tuple[str, ...]] = _times(RouteEvaluation.times)
-
-    @classmethod
-    def given(cls, found: RouteEvaluation, more: dict[str, Any]) -> SharedEvaluation:
-        """Return an evaluation on routes with the attributes of modes."""
-        names, delay = more["mode_names"], more["mode_delay"]
-        change = None
-        if found.move is not None:
-            used = more["assignment"] > 0
-            slowest = int(np.argmax(np.where(used, delay, -np.inf)))
-            change = names[slowest], names[int(np.argmin(delay))]
-        return cls(**parts_of(found), **more, change=change)
 
     def __repr__(self) -> str:
         lines = self._comparison("assignment")
@@ -202,3 +186,19 @@ class SharedMaxLoad(LargestLoad):
         parts = dict(zip(self.mode_names, self.assignment.tolist(), strict=True))
         known = {k: v for k, v in super().to_dict().items() if k != "multiple"}
         return {**known, "assignment": parts}
+
+
+def solution_of(found: RouteSolution, more: dict[str, Any]) -> SharedSolution:
+    """Return an answer on routes with the attributes of modes."""
+    return SharedSolution(**parts_of(found), **more)
+
+
+def evaluation_of(found: RouteEvaluation, more: dict[str, Any]) -> SharedEvaluation:
+    """Return an evaluation on routes with the attributes of modes."""
+    names, delay = more["mode_names"], more["mode_delay"]
+    change = None
+    if found.move is not None:
+        used = more["assignment"] > 0
+        slowest = int(np.argmax(np.where(used, delay, -np.inf)))
+        change = names[slowest], names[int(np.argmin(delay))]
+    return SharedEvaluation(**parts_of(found), **more, change=change)

@@ -24,7 +24,7 @@ from ...routes.questions import RouteSplit
 from ...routes.system import RouteSystem
 from ..dual_mode import DualMode
 from ..system import MultiMode
-from .answers import SharedMaxLoad, SharedSolution, parts_of
+from .answers import SharedMaxLoad, SharedSolution
 from .questions import LimitedModeSplit, ModeSplit
 
 GIVE_LOAD = "give the load, in jobs per unit of time"
@@ -165,15 +165,16 @@ class SharedStages(RouteSystem):
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError where it is not above 0 and below the largest."""
+        most = capacity(self.routed)
         try:
             return super().check_load(load)
         except LoadError as error:
-            if error.value is None or not _is_number(load) or load < capacity(self.routed).lower:
+            number = error.value
+            if not isinstance(number, float) or not most.lower <= number < math.inf:
                 raise
-            most = capacity(self.routed)
             names = " and ".join(self.stages[s] for s in most.limiting)
             problem = f"is not below {most.max_load:.10g}, the largest load of {names}"
-            raise LoadError("load", error.value, problem, "lower it or add capacity") from None
+            raise LoadError("load", number, problem, "lower it or add capacity") from None
 
     def _load(self, load: float | None) -> float:
         """Return the load, checked; LoadError where it is None."""
@@ -289,14 +290,8 @@ class SharedStages(RouteSystem):
           limited by local, cloud
           jobs: 0.5000 mode 1, 0.5000 mode 2
         """
-        found, flow = super().capacity(), capacity(self.routed).flow.used()
-        parts = assignment_of(self.rates, flow)
-        return SharedMaxLoad(**parts_of(found), mode_names=self.modes, assignment=parts)
-
-
-def _is_number(load: Any) -> bool:
-    """Return whether a load is one number."""
-    return np.ndim(load) == 0
+        parts = assignment_of(self.rates, capacity(self.routed).flow.used())
+        return SharedMaxLoad.of(self.routed, mode_names=self.modes, assignment=parts)
 
 
 def _as_speeds(speed: npt.ArrayLike, stages: int) -> Array:

@@ -12,24 +12,31 @@ from .....reference.plural import counted
 from .....reference.service_modes import Modes
 from .....reference.service_modes.shared.routed import different
 from .....reference.service_modes.stability import as_assignment
-from .....reference.validation import as_float, as_floats
+from .....reference.validation import as_float, as_floats, raise_at_first
 from ...routes.evaluation import RouteEvaluation
 from ...routes.inputs import by_name, check_known, is_mapping
-from .answers import SharedEvaluation
+from .answers import SharedEvaluation, evaluation_of
 from .words import jobs_of
 
 if TYPE_CHECKING:
     from .base import SharedStages
 
+SLACK = 0.1  # part by which a utilisation may be too high before the search for modes
+
 
 def evaluation(
-    system: SharedStages, given: dict[str, Any], evaluate: Callable[..., RouteEvaluation]
+    system: SharedStages,
+    load: float,
+    given: dict[str, Any],
+    evaluate: Callable[..., RouteEvaluation],
 ) -> SharedEvaluation:
     """Return the evaluation of jobs that are given in one of several ways.
 
     Parameters
     ----------
     system : SharedStages
+    load : float
+        Jobs per unit of time.
     given : dict
         What is given as ``p``, ``share``, ``flow``, ``station_flow`` and ``by_origin``; or None.
     evaluate : callable
@@ -42,8 +49,8 @@ def evaluation(
     ((name, value),) = present.items()
     rates, modes = system.rates, system.modes
     if name == "station_flow":
-        found = evaluate(station_flow=value)
-        return SharedEvaluation.given(found, jobs_of(rates, modes, found))
+        found = evaluate(station_flow=_utilisations(system, load, value))
+        return evaluation_of(found, jobs_of(rates, modes, found))
     numbers = _numbers(name, value, modes)
     if name == "flow":
         found = evaluate(flow=[_merged(rates, numbers)])
@@ -51,16 +58,27 @@ def evaluation(
     else:
         parts = as_assignment(rates, numbers)
         found = evaluate(share=[_merged(rates, parts)])
-    return SharedEvaluation.given(found, {**jobs_of(rates, modes, found), "assignment": parts})
+    return evaluation_of(found, {**jobs_of(rates, modes, found), "assignment": parts})
 
 
-def _numbers(field: str, value: Any, modes: tuple[str, ...]) -> Array:
-    """Return one number for each mode, from numbers in order or by name; 0 if not named."""
+def _numbers(field: str, value: Any, names: tuple[str, ...], word: str = "mode") -> Array:
+    """Return one number for each name, from numbers in order or by name; 0 if not named."""
     if not is_mapping(value):
         return as_floats(field, value)
-    named = by_name(field, value, "modes to numbers", "a number for each mode with jobs")
-    check_known(field, named, modes, "mode")
-    return np.array([as_float(f"{field}[{m!r}]", named.get(m, 0.0)) for m in modes])
+    named = by_name(field, value, f"{word}s to numbers", f"a number for each {word} with jobs")
+    check_known(field, named, names, word)
+    return np.array([as_float(f"{field}[{n!r}]", named.get(n, 0.0)) for n in names])
+
+
+def _utilisations(system: SharedStages, load: float, value: Any) -> Array:
+    """Return the utilisation of each stage; InputError on more than all jobs can bring."""
+    numbers = _numbers("station_flow", value, system.stages, "stage")
+    if numbers.shape == (len(system.stages),):
+        most = load * system.rates.time.max(axis=1) * (1.0 + SLACK)
+        problem = "is more than all jobs bring in any mode"
+        remedy = "give the load times the mean work of a job there"
+        raise_at_first("station_flow", numbers, numbers <= most, problem, remedy)
+    return numbers
 
 
 def _merged(rates: Modes, numbers: Array) -> Array:

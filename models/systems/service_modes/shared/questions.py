@@ -6,16 +6,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from .....reference.errors import Array
 from .....reference.routes import RouteFlow
 from .....reference.service_modes import Modes
 from .....reference.service_modes.shared.few_modes import few_modes
-from .....reference.service_modes.shared.routed import different
+from .....reference.service_modes.shared.routed import different, routes_of
 from ....core.question import Points
 from ....core.solution import Provenance
 from ....core.stored import Column
 from ...routes.limited import LimitedRouteSplit
 from ...routes.questions import RouteSplit, RouteSplits
-from .answers import SharedSolution
+from .answers import SharedSolution, solution_of
 from .words import jobs_of
 
 
@@ -50,7 +51,7 @@ class ModeSplit(RouteSplit):
     ) -> SharedSolution:
         """See `Question.solution`."""
         answer = super().solution(found, points, provenance)
-        return SharedSolution.of(answer, jobs_of(self.rates, self.modes, answer))
+        return solution_of(answer, jobs_of(self.rates, self.modes, answer))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +59,8 @@ class LimitedModeSplit(ModeSplit, LimitedRouteSplit):
     """The optimum of jobs over modes within limits, at one load."""
 
 
-def mode_flow(rates: Modes, found: RouteSplits) -> np.ndarray:
+def mode_flow(rates: Modes, found: RouteSplits) -> Array:
     """Return the load of each mode at K loads, shape (K, M); NaN where there is no answer."""
-    from .....reference.service_modes.shared.routed import routes_of
-
     out = np.zeros((len(found.routes), rates.modes))
     flow = found.flow_on(routes_of(rates).columns)
     out[:, different(rates)] = flow

@@ -269,6 +269,8 @@ class SharedModes(SharedStages):
         no_limits(options)
         gap, players = options.get("gap"), check_players(players)
         search = Search(self.routed, low, high, players, SEARCH_GAP if gap is None else gap)
+        settings: FormulationOptions = {**options, "gap": None}
+        self._task("optimum", search.ends[1], **settings)  # checks the options, also if not solved
         run = partial(super().worst_case, players=players, **options)
         return within_two_modes(self, search, run)
 
@@ -380,7 +382,7 @@ class SharedModes(SharedStages):
             "station_flow": station_flow,
             "by_origin": by_origin,
         }
-        return evaluation(self, given, partial(super().evaluate, load, tolerance=tolerance))
+        return evaluation(self, load, given, partial(super().evaluate, load, tolerance=tolerance))
 
     def tolls(
         self, load: float | None = None, **options: Unpack[FormulationOptions]

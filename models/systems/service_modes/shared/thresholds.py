@@ -8,7 +8,7 @@ from typing import Any
 from .....reference.errors import Array
 from .....reference.html_table import HtmlTable
 from .....reference.service_modes.shared import ModesInUse, modes_in_use
-from .....reference.validation import check_choice
+from .....reference.validation import as_float, check_choice
 from ....core.solution import finite_or_none
 from ...parallel.prices import GOALS, Goal
 
@@ -48,7 +48,7 @@ class SharedThresholds(HtmlTable):
     def used(self, goal: Goal, load: float) -> tuple[str, ...] | None:
         """Return the names of the modes in use at a load; None within bounds of a threshold."""
         check_choice("goal", goal, GOALS, "use optimum or equilibrium")
-        used = getattr(self, goal).at(load)
+        used = getattr(self, goal).at(as_float("load", load))
         return None if used is None else self._named(used)
 
     def _named(self, modes: tuple[int, ...]) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def test_both_methods_of_the_reference_agree(seed):
 
 
 @pytest.mark.parametrize("S", [2, 3, 5])
-def test_parallel_servers_come_near_to_S(S):
+def test_parallel_servers_come_near_to_the_number_of_stages(S):
     """Servers of rates M, 1, ..., 1 at saturation: S (M + S - 1) / (sqrt M + S - 1)^2."""
     M = 1e8
     rate = np.array([M, *[1.0] * (S - 1)])

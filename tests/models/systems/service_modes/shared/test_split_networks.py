@@ -33,7 +33,9 @@ def test_delays(name, part):
     system = NETWORKS[name]
     best, selfish = (goal(part * system.max_load) for goal in (system.optimum, system.equilibrium))
     delays = DELAYS[name, part]
-    assert 1e3 * best.mean_delay == pytest.approx(delays[0], abs=6e-4 if name == "AlexNet" else 6e-5)
+    assert 1e3 * best.mean_delay == pytest.approx(
+        delays[0], abs=6e-4 if name == "AlexNet" else 6e-5
+    )
     assert 1e3 * selfish.mean_delay == pytest.approx(delays[1], abs=6e-4)
     assert best.used == PAIRS[name]
     if len(selfish.used) == 2:
