@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.service_modes import Modes
@@ -144,7 +145,7 @@ class Cells:
         return np.asarray((value - rounding * size).min(axis=-1))
 
 
-def around(modes: Modes, loads: Array, w: Array, faces: Array, gap: float) -> Cells:
+def around(modes: Modes, loads: Array, w: Array, faces: npt.NDArray[np.intp], gap: float) -> Cells:
     """Return cells around points: the largest of some whose bounds are accurate at the points.
 
     They are the simplex of all assignments to V modes, and those of half the size of the one before

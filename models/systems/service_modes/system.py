@@ -154,8 +154,9 @@ class MultiMode(System):
         ...     stages=["device", "uplink", "cloud"],
         ...     modes=["all cloud", "cut", "all device"],
         ... )
-        >>> best = cuts.assignment(load=4.0)
+        >>> best = cuts.assignment(load=16.0)
         >>> best.used, round(best.mean_delay, 6)
+        (('all cloud', 'cut'), 0.74986)
         """
         times = Modes.from_work(work, delay)
         if speed is not None:
