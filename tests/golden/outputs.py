@@ -39,7 +39,8 @@ UNSETTLED = {
     # the root of rounding errors, or the accuracy of a solver
     "mean_saving", "largest_saving", "potential_gap", "certificate", "attempts", "gap", "poa",
     "upper_bound", "equilibrium_gap",
-    "price_of_anarchy_lower", "price_of_anarchy_upper",
+    "price_of_anarchy_lower", "price_of_anarchy_upper", "price_of_reserving_lower",
+    "price_of_reserving_upper", "thresholds",
 }  # fmt: skip
 """Fields of answers of systems with routes that are no numbers of the system alone."""
 
@@ -65,8 +66,9 @@ def settled(value: Any, goal: str = "") -> Any:
         return [settled(item, goal) for item in value]
     if not isinstance(value, dict):
         return value
-    # a solver's own answer, or a flow, which is known to the root of rounding errors near capacity
-    if re.search(r"alone|\(", value.get("quantity", "")):
+    # a solver's own answer, a flow, which is known to the root of rounding errors near capacity, or
+    # a threshold, which is known to the gap of the search
+    if re.search(r"alone|\(|threshold", value.get("quantity", "")):
         return {key: value[key] for key in ("quantity", "load", "passed")}
     split = {"delay"} if goal == "optimum" else set()  # of groups, at the optimum
     return {

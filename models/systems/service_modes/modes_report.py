@@ -5,6 +5,7 @@ The jobs in a mode get a part of each stage for themselves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,8 @@ def report(scenario: Reserved, load: float, solver: str | None, weights: str | N
     """Return the report at a load; see `SystemKind.report`."""
     refuse_weights(weights)
     found, shared = scenario.system.assignment(load, solver=solver), shared_of(scenario.system)
-    best, selfish = shared.optimum(load), shared.equilibrium(load)
+    # beside the answer, also wide bounds are of use
+    best, selfish = shared.optimum(load, throw=False), shared.equilibrium(load, throw=False)
     factor = scenario.units.delay_factor
     result = {
         **_result(scenario, found),
@@ -215,10 +217,13 @@ def price_lines(result: Mapping[str, Any], reserved: float, unit: str) -> Iterat
     unit : str
         Unit of delays.
     """
-    reserving, anarchy = (result[f"price_of_{what}"] for what in ("reserving", "anarchy"))
     over = f"the best reserved mix, {reserved:.6g} {unit}, over the shared optimum"
-    yield f"price of reserving  [bold]{reserving:.6f}[/]: {over}"
-    yield f"price of anarchy    [bold]{anarchy:.6f}[/]"
+    for name, what in (("reserving", f": {over}"), ("anarchy", "")):
+        key = f"price_of_{name}"
+        upper = math.inf if result[f"{key}_upper"] is None else result[f"{key}_upper"]
+        spread = upper / result[f"{key}_lower"] - 1
+        words = f"certified within {spread:.0e}{what}"
+        yield f"{f'price of {name}':<18}  [bold]{result[key]:.6f}[/], {words}"
 
 
 def head(scenario: Scenario[Any], load: float, how: str) -> str:

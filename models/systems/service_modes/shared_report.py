@@ -30,7 +30,8 @@ def report(scenario: Written, load: float, solver: str | None, weights: str | No
     refuse_weights(weights)
     system, present = scenario.system, scenario.units.result
     best, selfish = system.optimum(load, solver=solver), system.equilibrium(load, solver=solver)
-    reserved, changes = system.reserved.assignment(load), system.thresholds()
+    # beside the answers, also wide bounds are of use
+    reserved, changes = system.reserved.assignment(load, throw=False), system.thresholds()
     answers: dict[str, SharedSolution] = {s.goal: present(s) for s in (best, selfish)}
     result = {
         **scenario.to_dict(),
@@ -119,7 +120,9 @@ def _next(scenario: Written, goal: str, changes: ModesInUse, load: float) -> str
             return f"{goal:<11}  next change of its modes at load {change.load:.6g}: " + "; ".join(
                 words
             )
-    return f"{goal:<11}  the same modes up to load {changes.high:.6g}"
+    if load < changes.high:
+        return f"{goal:<11}  the same modes up to load {changes.high:.6g}"
+    return f"{goal:<11}  changes of its modes are known up to load {changes.high:.6g}"
 
 
 def _tolls(scenario: Written, tolls: SharedTolls) -> Table:
