@@ -28,7 +28,7 @@ class Benchmark(NamedTuple):
 BENCHMARKS = {
     "speed": Benchmark(".speed.ratios", "times of closed forms and models, as ratios"),
     "families": Benchmark(".latency_families", "every latency family, model against reference"),
-    "local-minima": Benchmark(".local_minima", "local solvers on the dual-mode assignment"),
+    "local-minima": Benchmark(".local_minima", "local solvers on assignments to service modes"),
     "worst-case-rule": Benchmark(".worst_case_rule", "systems on which the worst-case rule fails"),
     "other-tools": Benchmark(".other_tools", "this library and other tools on the same systems"),
     "solvers": Benchmark(".solvers", "the solvers that CVXPY finds, against closed forms"),

@@ -1,18 +1,19 @@
-"""Benchmark of local solvers on the dual-mode assignment, which has local minima.
+"""Benchmark of local solvers on the assignment of jobs to modes, which has local minima.
 
-The mean delay is not convex in (p, alpha, beta). All jobs in one mode is a strict local minimum
-wherever that is stable and a server has to be divided, which is always so except for f = (0, 1). A
-local method that comes close to it stays there; the semidefinite program does not.
+The mean delay is not convex in the operating point. All jobs in one mode is a strict local minimum
+wherever that is stable and a server has to be divided, which in a dual-mode system is always so
+except for f = (0, 1). A local method that comes close to it stays there; the certified methods do
+not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ...reference import service_modes as exact
 from ...reference.errors import Array
@@ -23,6 +24,8 @@ from ..core.progress import track
 from ..frontend.report import Report
 from ..frontend.tables import table
 from ..systems.service_modes.dual_mode import DualMode
+from ..systems.service_modes.system import MultiMode
+from .local_solvers import lbfgs, nelder_mead, slsqp, slsqp_in_p
 from .report import BenchOptions, timed
 
 if TYPE_CHECKING:
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
 
 WRONG = 1e-4
 """Relative excess of the delay from which an answer is another minimum, and not inaccuracy."""
-STARTS = 5
-EDGE = 1e-9  # part of a server that SLSQP must leave to each mode beyond its need
-AT_AN_END = 0.01  # distance from p = 0 or 1 at which an answer counts as that end
-PENALTY = 1e6  # delay outside the stable region for SLSQP, in multiples of the first delay
+STARTS = 5  # of dual-mode systems
+STARTS_OF_MANY = 10  # of three modes and more
+STAGES = 3  # of systems with three modes and more
+BY_MODES = {2: 1000, 5: 200, 10: 200, 20: 200}
+"""Numbers of modes of the command, and its number of systems of each."""
+Methods = dict[str, Callable[[], float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +51,13 @@ class LocalMinima:
         By method: mean delay divided by the least one, less 1; infinite without a stable answer.
     seconds : mapping of str to ndarray, shape (n,)
         By method.
+    modes : int
+        Number of modes of each system.
     """
 
     excess: Mapping[str, Array]
     seconds: Mapping[str, Array]
+    modes: int = 2
 
     def wrong(self, method: str) -> int:
         """Return the number of systems on which a method is more than 1e-4 above the least."""
@@ -62,6 +70,7 @@ class LocalMinima:
     def _row(self, method: str, excess: Array) -> dict[str, Any]:
         wrong = excess[excess > WRONG]
         return {
+            "modes": self.modes,
             "method": method,
             "systems": int(excess.size),
             "wrong": int(wrong.size),
@@ -73,7 +82,8 @@ class LocalMinima:
     def table(self) -> Table:
         """Return the rows as a table of `rich`."""
         headings = ("method", "wrong", "of", "delay / best\nwhere wrong", "largest", "median\nms")
-        title = "the best operating point of dual-mode systems"
+        kind = "dual-mode systems" if self.modes == 2 else f"{self.modes} modes at {STAGES} stages"
+        title = f"the best operating point of {kind}"
         return table(headings, map(_cells, self.rows()), title=title)
 
 
@@ -84,24 +94,31 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def report(options: BenchOptions) -> Iterator[Report]:
-    """Yield the report of all methods."""
-    systems = options.systems
-    results = count_local_minima() if systems is None else count_local_minima(systems)
-    yield Report(results.rows(), [results.table()], name="")
+    """Yield the report of all numbers of modes so far."""
+    results: list[LocalMinima] = []
+    for modes, number in BY_MODES.items():
+        systems = number if options.systems is None else options.systems
+        results.append(count_local_minima(systems, modes=modes))
+        rows = [row for result in results for row in result.rows()]
+        yield Report(rows, [result.table() for result in results], name="")
 
 
-def count_local_minima(systems: int = 1000, seed: int = 2348) -> LocalMinima:
+def count_local_minima(systems: int = 1000, seed: int = 2348, modes: int = 2) -> LocalMinima:
     """Count how often local solvers end at another minimum than the best operating point.
 
-    Random dual-mode systems are solved by local solvers and by the semidefinite program, and all
-    answers are compared with the reference.
+    Random systems are solved by local solvers and by the certified model, and all answers are
+    compared with the reference.
 
     Parameters
     ----------
     systems : int, default 1000
-        Number of random systems: f1 < f2 uniform in [0, 1], K log-uniform from 1 to 100, and loads
-        uniform from 0.3 to 0.99 of the largest.
+        Number of random systems.
     seed : int, default 2348
+    modes : int, default 2
+        Number of modes. Two: dual-mode systems with f1 < f2 uniform in [0, 1], K log-uniform from 1
+        to 100, and loads uniform from 0.3 to 0.99 of the largest. More: three stages, works that
+        are exponential in one half of the systems and in the other divide one unit for each mode
+        (uniform on the simplex), and loads uniform from 0.5 to 0.99 of the largest.
 
     Returns
     -------
@@ -113,14 +130,15 @@ def count_local_minima(systems: int = 1000, seed: int = 2348) -> LocalMinima:
 
     Notes
     -----
-    The local solvers get the delay, its gradient in (p, alpha, beta), and random stable starts, one
-    or the best of five: SciPy's SLSQP (``ftol=1e-12``, 500 iterations, the stability conditions as
-    linear constraints) and Nelder-Mead (``xatol=fatol=1e-10``, 2000 iterations, an infinite delay
-    outside the stable region).
+    The local solvers get the delay, its gradient, and random stable starts, one or the best of
+    several. Two modes have five starts in (p, alpha, beta): SciPy's SLSQP (``ftol=1e-12``, 500
+    iterations, the stability conditions as linear constraints) and Nelder-Mead
+    (``xatol=fatol=1e-10``, 2000 iterations, an infinite delay outside the stable region). More
+    modes have ten starts under the best partition: SLSQP in p, and L-BFGS-B in w = sqrt(p).
 
-    Only the p of an answer counts: its delay is that of the best partition for this p, or of p = 0
-    or 1 where p is within 0.01 of it. So a local solver is wrong only where it stopped at another
-    p, and not where it was inaccurate at the best one.
+    Only the p of an answer counts: its delay is that of the best partition for this p, or of p
+    without the modes that get at most 0.01 of the jobs. So a local solver is wrong only where it
+    stopped at another p, and not where it was inaccurate at the best one.
 
     Examples
     --------
@@ -128,21 +146,21 @@ def count_local_minima(systems: int = 1000, seed: int = 2348) -> LocalMinima:
     0
     """
     systems, seed = as_integer("systems", systems, "a number of systems"), as_seed(seed)
+    modes = as_integer("modes", modes, "a number of modes", 2, 100)
     excess: dict[str, list[float]] = {}
     seconds: dict[str, list[float]] = {}
     for i in track(range(systems), "systems"):
         rng = np.random.default_rng([seed, i])
-        system = random_system(rng)
-        load = float(rng.uniform(0.3, 0.99)) * system.max_load
+        system, load, methods = _dual_mode(rng) if modes == 2 else _many_modes(modes, rng)
         least = exact.assignment(system.rates, load).mean_delay
-        starts = [random_start(system.rates, load, rng) for _ in range(STARTS)]
-        for method, solve in _methods(system, load, starts).items():
+        for method, solve in methods.items():
             delay, spent = timed(solve)
             seconds.setdefault(method, []).append(spent)
             excess.setdefault(method, []).append(delay / least - 1)
     return LocalMinima(
         {method: np.array(values) for method, values in excess.items()},
         {method: np.array(values) for method, values in seconds.items()},
+        modes,
     )
 
 
@@ -163,97 +181,59 @@ def random_start(modes: Modes, load: float, rng: np.random.Generator) -> Array:
     return start
 
 
-def _methods(system: DualMode, load: float, starts: list[Array]) -> dict[str, Callable[[], float]]:
-    modes = system.rates
+def random_modes(modes: int, rng: np.random.Generator) -> MultiMode:
+    """Return a system of three stages with random works."""
+    if rng.random() < 0.5:
+        return MultiMode(1 / rng.exponential(size=(STAGES, modes)))
+    return MultiMode(1 / rng.dirichlet(np.ones(STAGES), modes).T)
+
+
+def random_assignment(modes: Modes, load: float, rng: np.random.Generator) -> Array:
+    """Return a random stable assignment, shape (M,).
+
+    It is on the way from the assignment of the largest load to a random one, before a stage is
+    full.
+    """
+    stable = exact.capacity(modes).assignment
+    direction = rng.dirichlet(np.ones(modes.modes)) - stable
+    more, spare_capacity = load * modes.time @ direction, 1 - load * modes.time @ stable
+    full = np.min(spare_capacity / np.where(more > 0, more, np.nan), initial=1.0, where=more > 0)
+    return np.asarray(stable + full * rng.uniform(0.02, 0.98) * direction)
+
+
+def _dual_mode(rng: np.random.Generator) -> tuple[MultiMode, float, Methods]:
+    """Return a random dual-mode system, a load, and the methods that solve it."""
+    system = random_system(rng)
+    load = float(rng.uniform(0.3, 0.99)) * system.max_load
+    starts = [random_start(system.rates, load, rng) for _ in range(STARTS)]
+    methods: Methods = {"semidefinite program": partial(_certified, system, load)}
+    for name, solver in (("SLSQP", slsqp), ("Nelder-Mead", nelder_mead)):
+        methods |= _from_starts(name, partial(solver, system.rates, load), starts)
+    return system, load, methods
+
+
+def _many_modes(modes: int, rng: np.random.Generator) -> tuple[MultiMode, float, Methods]:
+    """Return a random system of three stages, a load, and the methods that solve it."""
+    system = random_modes(modes, rng)
+    load = float(rng.uniform(0.5, 0.99)) * system.max_load
+    starts = [random_assignment(system.rates, load, rng) for _ in range(STARTS_OF_MANY)]
+    methods: Methods = {"branch and bound": partial(_certified, system, load)}
+    for name, solver in (("L-BFGS-B in w", lbfgs), ("SLSQP in p", slsqp_in_p)):
+        methods |= _from_starts(name, partial(solver, system.rates, load), starts)
+    return system, load, methods
+
+
+def _from_starts(name: str, solve: Callable[[Array], float], starts: Sequence[Array]) -> Methods:
+    """Return a local solver from the first start, and as the best of all."""
     return {
-        "semidefinite program": lambda: _semidefinite(system, load),
-        "SLSQP, 1 start": lambda: slsqp(modes, load, starts[0]),
-        f"SLSQP, {STARTS} starts": lambda: min(slsqp(modes, load, s) for s in starts),
-        "Nelder-Mead, 1 start": lambda: nelder_mead(modes, load, starts[0]),
-        f"Nelder-Mead, {STARTS} starts": lambda: min(nelder_mead(modes, load, s) for s in starts),
+        f"{name}, 1 start": lambda: solve(starts[0]),
+        f"{name}, {len(starts)} starts": lambda: min(map(solve, starts)),
     }
 
 
-def _semidefinite(system: DualMode, load: float) -> float:
+def _certified(system: MultiMode, load: float) -> float:
+    """Return the least mean delay by the model; infinite where it is not certified."""
     try:
         return system.assignment(load).mean_delay
     except NotCertifiedError:
         return float("inf")
-
-
-def slsqp(modes: Modes, load: float, start: Array) -> float:
-    """Return the least mean delay at the p where SciPy's SLSQP ends; infinite if not stable."""
-    scale = mean_delay(modes, load, start)
-    rows, limits = _stability(modes, load)
-
-    def objective(point: Array) -> tuple[float, Array]:
-        value = mean_delay(modes, load, point, unstable=PENALTY * scale)
-        return value / scale, gradient(modes, load, point) / scale
-
-    stable = {"type": "ineq", "fun": lambda x: limits - EDGE - rows @ x, "jac": lambda x: -rows}
-    result = minimize(
-        objective,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0.0, 1.0)] * 3,
-        constraints=[stable],
-        options={"ftol": 1e-12, "maxiter": 500},
-    )
-    return delay_at(modes, load, result.x[0])
-
-
-def nelder_mead(modes: Modes, load: float, start: Array) -> float:
-    """Return the least mean delay at the p where SciPy's Nelder-Mead ends."""
-    options = {"xatol": 1e-10, "fatol": 1e-10, "maxiter": 2000, "maxfev": 4000}
-    result = minimize(
-        lambda x: mean_delay(modes, load, x),
-        start,
-        method="Nelder-Mead",
-        bounds=[(0.0, 1.0)] * 3,
-        options=options,
-    )
-    return delay_at(modes, load, result.x[0])
-
-
-def delay_at(modes: Modes, load: float, p: float) -> float:
-    """Return the mean delay at p under the best partition.
-
-    Where p is within 0.01 of 0 or 1, the smaller of this delay and that at the end.
-    """
-    ends = [end for end in (0.0, 1.0) if abs(p - end) <= AT_AN_END]
-    return float(np.min(exact.delay(modes, load, [min(max(p, 0.0), 1.0), *ends])))
-
-
-def mean_delay(modes: Modes, load: float, point: Array, unstable: float = float("inf")) -> float:
-    """Return the mean delay at (p, alpha, beta); `unstable` outside the stable region."""
-    assignment, share = as_arrays(point)
-    delay = exact.mean_delay(modes, load, assignment, share)
-    return delay if np.isfinite(delay) else unstable
-
-
-def gradient(modes: Modes, load: float, point: Array) -> Array:
-    """Return the gradient of the mean delay in (p, alpha, beta), for a point that is stable.
-
-    Elsewhere the result has no meaning.
-    """
-    assignment, share = as_arrays(point)
-    spare_capacity = share - load * assignment * modes.time
-    square = np.maximum(spare_capacity**2, 1e-24)
-    by_assignment = (modes.time * share / square).sum(axis=0)
-    by_share = -assignment * modes.time / square
-    by_p = by_assignment[0] - by_assignment[1]
-    out: Array = np.concatenate([[by_p], by_share[:, 0] - by_share[:, 1]])
-    return out
-
-
-def as_arrays(point: Array) -> tuple[Array, Array]:
-    """Return assignment, shape (2,), and partition, shape (2, 2), of a point (p, alpha, beta)."""
-    return np.array([point[0], 1 - point[0]]), np.column_stack([point[1:], 1 - point[1:]])
-
-
-def _stability(modes: Modes, load: float) -> tuple[Array, Array]:
-    """Stability, condition (1) of Jeff and Modiano, as rows @ (p, alpha, beta) < limits."""
-    (l1, l2), (c1, c2) = (load * modes.time).tolist()
-    rows = np.array([[l1, -1.0, 0.0], [-l2, 1.0, 0.0], [c1, 0.0, -1.0], [-c2, 0.0, 1.0]])
-    return rows, np.array([0.0, 1 - l2, 0.0, 1 - c2])

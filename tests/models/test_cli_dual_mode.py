@@ -166,10 +166,12 @@ def test_bench_local_minima(sojourn):
     status, out, err = sojourn("bench", "local-minima", "--systems", 3)
     assert (status, err) == (0, "")
     assert "semidefinite program" in out
+    assert "branch and bound" in out
     rows = read(sojourn("bench", "local-minima", "--systems", 3, "--json")[1])
-    assert [r["method"] for r in rows] == [
+    assert [r["method"] for r in rows if r["modes"] == 2] == [
         r["method"] for r in count_local_minima(systems=3).rows()
     ]
+    assert {r["modes"] for r in rows} == {2, 5, 10, 20}
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -322,8 +324,10 @@ def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch):
 
 def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     lost = LocalMinima({"x": np.array([np.inf])}, {"x": np.array([1.0])})
-    monkeypatch.setattr("sojourn.models.benchmarks.local_minima.count_local_minima", lambda _: lost)
-    (row,) = read(sojourn("bench", "local-minima", "--systems", 1, "--json")[1])
+    monkeypatch.setattr(
+        "sojourn.models.benchmarks.local_minima.count_local_minima", lambda _, modes: lost
+    )
+    (row, *_) = read(sojourn("bench", "local-minima", "--systems", 1, "--json")[1])
     assert row["wrong"] == 1
     assert row["largest_excess"] is None
 

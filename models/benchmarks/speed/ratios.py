@@ -41,6 +41,8 @@ OURS = (
     "curve",
     "sweep",
     "certificates",
+    "best assignments",
+    "branch and bound",
     "optimum",
     "equilibrium",
     "certified to 1e-8",
