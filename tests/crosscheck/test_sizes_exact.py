@@ -67,11 +67,13 @@ class Exact:
                 s = mp.inf if z == 0 else mp.mpf(0)
             elif k == 1:
                 s = mp.sqrt(x / (z * p))
-            else:  # x ((1 - k)/mu^2 + k/s^2) = z p
-                ends = (
-                    mp.sqrt(f * x / (z * p)) for f in (min(k, 1) * mp.mpf(0.99), 1.01 * max(k, 1))
-                )
-                s = root(lambda s: z * p - x * ((1 - k) / (x + s) ** 2 + k / s**2), *ends)  # noqa: B023
+            else:  # 1/sqrt(psi) = sqrt(x/(z p)), psi = (1 - k)/mu^2 + k/s^2
+                goal, s, step = mp.sqrt(x / (z * p)), mp.sqrt(k * x / (z * p)), mp.inf
+                while abs(step) > mp.mpf(10) ** -30 * s:
+                    psi = (1 - k) / (x + s) ** 2 + k / s**2
+                    slope = (1 - k) / (x + s) ** 3 + k / s**3
+                    step = (goal - 1 / mp.sqrt(psi)) * psi * mp.sqrt(psi) / slope
+                    s += step
             spare.append(min(max(s, low - x, 0), high - x))
         return spare
 
@@ -175,8 +177,8 @@ def test_rates_at_a_split(seed):
 def best_of_splits(rng, exact_at, load, high, flow):
     """Return the least value of random splits, and of ever closer ones around the best."""
     n, best, at, size = len(high), mp.inf, None, 1.0
-    tried = [flow, *np.eye(n) * load, *rng.dirichlet(np.full(n, 0.6), 40) * load]
-    for _ in range(4):
+    tried = [flow, *np.eye(n) * load, *rng.dirichlet(np.full(n, 0.6), 10) * load]
+    for _ in range(3):
         for x in tried:
             x = np.minimum(x, high * (1 - 1e-12))
             x = [mp.mpf(float(v)) for v in x]
@@ -190,7 +192,7 @@ def best_of_splits(rng, exact_at, load, high, flow):
         if at is None:
             return best
         size *= 0.1
-        tried = [np.abs(at + size * load * w) for w in rng.normal(size=(12, n))]
+        tried = [np.abs(at + size * load * w) for w in rng.normal(size=(6, n))]
         tried = [load * x / x.sum() for x in tried]
     return best
 
