@@ -1,7 +1,7 @@
 """Certificates of sizes and late jobs against roots in 40 digits, over wide ranges of numbers.
 
-The roots are found anew, by bisection and secants. Targets are slack, next to the least that can be met, the
-least itself up to its last digit, and just out of reach; units of time and money span 20 decades.
+The roots are found anew, by bisection and secants. Targets are slack, next to the least that can
+be met, the least itself up to its last digit, and out of reach; units span 20 decades.
 """
 
 import math
@@ -67,11 +67,13 @@ class Exact:
                 s = mp.inf if z == 0 else mp.mpf(0)
             elif k == 1:
                 s = mp.sqrt(x / (z * p))
-            else:  # x ((1 - k)/mu^2 + k/s^2) = z p
-                ends = (
-                    mp.sqrt(f * x / (z * p)) for f in (min(k, 1) * mp.mpf(0.99), 1.01 * max(k, 1))
-                )
-                s = root(lambda s: z * p - x * ((1 - k) / (x + s) ** 2 + k / s**2), *ends)  # noqa: B023
+            else:  # 1/sqrt(psi) = sqrt(x/(z p)), psi = (1 - k)/mu^2 + k/s^2
+                goal, s, step = mp.sqrt(x / (z * p)), mp.sqrt(k * x / (z * p)), mp.inf
+                while abs(step) > mp.mpf(10) ** -30 * s:
+                    psi = (1 - k) / (x + s) ** 2 + k / s**2
+                    slope = (1 - k) / (x + s) ** 3 + k / s**3
+                    step = (goal - 1 / mp.sqrt(psi)) * psi * mp.sqrt(psi) / slope
+                    s += step
             spare.append(min(max(s, low - x, 0), high - x))
         return spare
 
@@ -121,9 +123,8 @@ def random_servers(rng):
 def near(rng, least, free):
     """Return a target: slack, next to the least one, the least one, or below."""
     slack, form = 10 ** rng.uniform(-4, 4) * free, rng.integers(4)
-    return (least + slack, least * (1 + 10 ** rng.uniform(-15, -3)), least, least * (1 - 1e-9))[
-        form
-    ]
+    hair = 10 ** rng.uniform(-15, -3)
+    return (least + slack, least * (1 + hair), least, least * (1 - 1e-9))[form]
 
 
 @pytest.mark.parametrize("seed", some(1000, often=15))
@@ -166,22 +167,22 @@ def test_rates_at_a_split(seed):
     assert proof.lower_bound <= least * (1 + mp.mpf(10) ** -15)
     assert proof.upper_bound >= least * (1 - mp.mpf(10) ** -15)
     assert not found.certified or abs(found.objective / least - 1) <= 1.01e-6
-    assert np.all(found.rate <= high * (1 + EPS)) and np.all(found.rate >= low * (1 - EPS))
+    assert np.all(found.rate <= high * (1 + EPS))
+    assert np.all(found.rate >= low * (1 - EPS))
     if goal == "budget":
-        assert exact.cost(
-            [mp.mpf(r) - mp.mpf(x) for r, x in zip(found.rate, flow, strict=True)]
-        ) <= (mp.mpf(amount) * (1 + HAIR))
+        spent = sum(mp.mpf(p) * mp.mpf(r) for p, r in zip(price, found.rate, strict=True))
+        assert spent <= mp.mpf(amount) * (1 + HAIR)
 
 
 def best_of_splits(rng, exact_at, load, high, flow):
     """Return the least value of random splits, and of ever closer ones around the best."""
     n, best, at, size = len(high), mp.inf, None, 1.0
-    tried = [flow, *np.eye(n) * load, *rng.dirichlet(np.full(n, 0.6), 40) * load]
-    for _ in range(4):
+    tried = [flow, *np.eye(n) * load, *rng.dirichlet(np.full(n, 0.6), 10) * load]
+    for _ in range(3):
         for x in tried:
             x = np.minimum(x, high * (1 - 1e-12))
             x = [mp.mpf(float(v)) for v in x]
-            free = max(range(n), key=lambda i: high[i] - float(x[i]))  # noqa: B023
+            free = max(range(n), key=lambda i: high[i] - float(x[i]))
             x[free] += mp.mpf(load) - sum(x)
             if x[free] < 0 or x[free] >= high[free]:
                 continue
@@ -191,7 +192,7 @@ def best_of_splits(rng, exact_at, load, high, flow):
         if at is None:
             return best
         size *= 0.1
-        tried = [np.abs(at + size * load * w) for w in rng.normal(size=(12, n))]
+        tried = [np.abs(at + size * load * w) for w in rng.normal(size=(6, n))]
         tried = [load * x / x.sum() for x in tried]
     return best
 
