@@ -84,6 +84,7 @@ MORE = (
 
 RATE, DELAY = [10.0, 5.0], [0.1, 0.2]
 LOADS = [1.0, 2.0, 4.0, 6.0, 8.0]
+OF_MODES = ("DualMode", "MultiMode", "SharedModes", "TunableMode")
 
 
 @cache
@@ -99,6 +100,11 @@ def pools():
 @cache
 def dual():
     return DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+
+
+@cache
+def shared():
+    return service_modes.SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 
 @cache
@@ -277,8 +283,11 @@ GOOD: dict[str, Callable[[], Any]] = {
     "p": lambda: 0.5,
     "u": lambda: 0.5,
     "modes": modes,
-    **{f"{name}.rate": lambda: [[4.0, 2.0], [30.0, 40.0]] for name in ("MultiMode", "Modes")},
-    "from_work.work": lambda: [[0.25, 0.5], [0.03, 0.02]],
+    **{
+        f"{name}.rate": lambda: [[4.0, 2.0], [30.0, 40.0]]
+        for name in ("MultiMode", "Modes", "SharedModes")
+    },
+    "work": lambda: [[0.25, 0.5], [0.03, 0.025]],
     "assignment": lambda: [0.5, 0.5],
     "is_stable.partition": lambda: [[0.5, 0.5], [0.5, 0.5]],
     "system": servers,
@@ -308,11 +317,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "plot_anarchy.found": lambda: servers().worst_case(),
     "count_local_minima.systems": lambda: 1,
     **{f"{name}.system": dual for name in ("delay_profile",)},
-    **{f"{name}.load": lambda: 2.0 for name in ("DualMode", "MultiMode", "TunableMode")},
-    **{
-        f"{name}.loads": lambda: [1.0, 2.0]
-        for name in ("DualMode", "MultiMode", "TunableMode", "delay_profile")
-    },
+    **{f"{name}.load": lambda: 2.0 for name in OF_MODES},
+    **{f"{name}.loads": lambda: [1.0, 2.0] for name in (*OF_MODES, "delay_profile")},
     **{
         f"{name}.system": lambda: dual().canonical_form
         for name in ("decompose", "regime", "regimes", "touch_points")
@@ -322,6 +328,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "mean_delay.assignment": lambda: exact_modes.partition(modes(), 2.0, 0.5).assignment,
     "mean_delay.share": lambda: exact_modes.partition(modes(), 2.0, 0.5).share,
     "Segment.rows.index": lambda: 0,
+    "SharedThresholds.used.load": lambda: 2.0,
     # the constructor alone: a method takes a total load
     "Groups..load": lambda: {"north": 4.0, "south": 2.0},
     "Routes..load": lambda: {"north": 4.0, "south": 2.0},
@@ -382,6 +389,11 @@ ANSWERS: dict[type, Callable[[], Any]] = {
     routes.SizedSites: lambda: regions().size(rate_price=1.0, delay_cost=2.0),
     routes.UsedRoute: lambda: regions().optimum().routes_between("north")[0],
     service_modes.MaxLoad: lambda: dual().capacity(),
+    service_modes.PriceOfReserving: lambda: shared().price_of_reserving(2.0),
+    service_modes.SharedEvaluation: lambda: shared().evaluate(2.0, 0.5),
+    service_modes.SharedSolution: lambda: shared().optimum(2.0),
+    service_modes.SharedThresholds: lambda: shared().thresholds(),
+    service_modes.SharedTolls: lambda: shared().tolls(2.0),
     service_modes.TunableEvaluation: lambda: TunableMode(1.0, 4.0).evaluate(2.0, 0.5),
     service_modes.TunableSolution: lambda: TunableMode(1.0, 4.0).optimum(2.0),
     latency.PropertyCheck: lambda: models.check_latency(MM1(RATE)).checks[0],

@@ -72,6 +72,16 @@ LINKS = (
 )
 DEMANDS = ({"from": "u", "to": 3, "load": 3}, {"from": "v", "to": 3, "load": 1})
 NETWORKS = ({}, {"closed": ["v"]}, {"positions": {"u": [0, 0], "v": [1, 1], "3": [2, 0]}})
+SPEEDS = ({"name": "d", "speed": 80}, {"name": "e", "speed": 50})
+WORKS = (
+    {"name": "x", "work": {"d": 6, "e": 1}},
+    {"work": [1, 7], "delay": 5},
+    {"name": "z", "work": {"d": 0, "e": 9}},
+    {"work": {"d": 9}, "delay": 20},
+)
+TIMES = ({"time": [75, 20]}, {"time": {"e": 110}, "delay": 2})
+MODES = "name,d,e,delay,layer\nx,6,1,0,1\ny,1,7,5,2\nz,0,9,0,3\n"
+SHARED = {"discipline": "processor-sharing"}
 LOADS = {"at": 4, "curve": [1, "2/s", "90/min"]}
 
 HOSTILE = (
@@ -84,7 +94,8 @@ HOSTILE = (
     "a\tb\r\n\x1b[31m\x07", "\u202eabc\u2066", "\ufeff", "\x85\u2028",
     "e\u0301\U0001f469\u200d\U0001f680", "=1+1", "$x^$",
     "[red]r[/b] :smile:",
-    "a" * 3000, "../x", "/etc/passwd", "/dev/zero", "\x00", "db.csv", "servers.csv", "M/M/1",
+    "a" * 3000, "../x", "/etc/passwd", "/dev/zero", "\x00", "db.csv", "servers.csv", "modes.csv",
+    "work", "time", "processor-sharing", "M/M/1",
     "M/G/1", "tandem", "measured", "1/s", "ms",
     "%", "rps",
     [], {}, [[]], [{}], [1], ["a"], [1, "a", [2]], [[1, 2], [3]], {"rate": 1}, {"": 1},
@@ -96,8 +107,8 @@ HOSTILE = (
 KEYS = (
     "rate", "delay", "cv", "family", "name", "title", "source", "units", "loads", "servers",
     "limits", "variants", "dual_mode", "stations", "groups", "routes", "network", "links",
-    "demands", "from", "to", "load", "closed", "positions", "net", "trips",
-    "tunable_mode", "at",
+    "demands", "from", "to", "load", "closed", "positions", "net", "trips", "stages", "modes",
+    "work", "time", "speed", "values", "service_modes", "discipline", "tunable_mode", "at",
     "curve", "points", "columns", "samples", "file", "replicas", "service_time", "first", "p", "",
     "x", "a.b", "\x1b[31m", "\u202e",
     "ключ", "r" * 500,
@@ -158,6 +169,9 @@ def files(draw, families=None):
         "table",
         "stations",
         "network",
+        "stages",
+        "times",
+        "modes",
     )
     which = draw(st.sampled_from(kinds if families is None else kinds[:4]))
     if which == "built-in":
@@ -168,10 +182,11 @@ def files(draw, families=None):
         "units": copy.deepcopy(UNITS),
         "loads": copy.deepcopy(LOADS),
     }
+    discipline = st.sampled_from(({}, SHARED)).map(dict)
     if which == "table":
         return file | {"servers": {"file": "servers.csv", "columns": {"rate": "rate"}}}
     if which == "dual_mode":
-        return file | {"dual_mode": {"mu0": 1, "K": 4, "f": [0.1, 0.3]}}
+        return file | {"dual_mode": {"mu0": 1, "K": 4, "f": [0.1, 0.3]} | draw(discipline)}
     if which == "rates":
         return file | {"dual_mode": {"local": [10, 3.5], "cloud": [4.5, 5.5]}}
     if which == "tunable_mode":
@@ -181,6 +196,15 @@ def files(draw, families=None):
         count, groups = draw(st.integers(2, 5)), st.lists(st.sampled_from(GROUPS), min_size=1)
         own = {"stations": list(STATIONS[:count]), "groups": draw(groups.map(_unlike))}
         return copy.deepcopy(file | own)
+    if which in ("stages", "times", "modes") and (shared := draw(discipline)):
+        file = file | {"service_modes": shared}
+    if which in ("stages", "times"):
+        modes, stages = (WORKS, SPEEDS) if which == "stages" else (TIMES, ({}, {"name": "e"}))
+        count = draw(st.integers(2, len(modes)))
+        return copy.deepcopy(file | {"stages": list(stages), "modes": list(modes[:count])})
+    if which == "modes":
+        table = {"file": "modes.csv", "values": "work", "columns": {"layer": False}}
+        return copy.deepcopy(file | {"stages": list(SPEEDS), "modes": table})
     if which == "network":
         own = {"network": draw(st.sampled_from(NETWORKS)), "links": list(LINKS)}
         return copy.deepcopy(file | own | {"demands": list(DEMANDS)})

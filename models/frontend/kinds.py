@@ -51,12 +51,14 @@ class SystemKind:
         Name of its table in scenario files, such as ``"servers"``; also of its entry point.
     system : type
         Class of its systems; see `sojourn.models.core.system.System`.
-    read : callable
+    read : callable or None
         ``read(given, folder, units)`` returns a `sojourn.models.frontend.scenario.Described` of the
         system in a scenario file. ``given`` is the whole file as TOML (mapping), ``folder`` a
         `sojourn.models.frontend.fields.Folder` that returns the paths of further files, ``units``
         the `sojourn.models.frontend.units.Units` of the file. The system is in the unit of time of
         the rates; ``units.from_delay`` converts delays to it. Raises ScenarioError on wrong values.
+        The system may be of another kind, which then has the commands. None for a kind that files
+        describe only so, within the tables of another kind.
     tables : tuple of str
         Further tables of the file that `read` uses. The settings of a command of the kind are
         `Described.settings`, by the name of their table.
@@ -88,7 +90,7 @@ class SystemKind:
 
     name: str
     system: type[Any]
-    read: Callable[[Mapping[str, Any], Folder, Units], Described]
+    read: Callable[[Mapping[str, Any], Folder, Units], Described] | None
     tables: tuple[str, ...] = ()
     max_load_name: str = "largest load"
     questions: tuple[str, ...] = ()
@@ -152,6 +154,12 @@ def _class_path(kind: SystemKind) -> tuple[str, str]:
 def names() -> tuple[str, ...]:
     """Return the names of all kinds, without loading the entry points of other packages."""
     return tuple(dict.fromkeys([*_built_in(), *_registered, *offered(GROUP)]))
+
+
+def tables() -> tuple[str, ...]:
+    """Return the names of all kinds that have a table in files, without loading entry points."""
+    known = _built_in() | _registered
+    return tuple(name for name in names() if name not in known or known[name].read is not None)
 
 
 def kind_named(name: str) -> SystemKind:

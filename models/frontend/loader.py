@@ -137,7 +137,7 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
 
     Without any such table it is the first kind: its reader raises the error about the missing one.
     """
-    known = kinds.names()
+    known = kinds.tables()
     present = sorted(set(known) & set(given))
     if len(present) > 1:
         problem = f"says two systems, {present[0]} and {present[1]}"

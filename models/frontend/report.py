@@ -223,15 +223,16 @@ def flat(data: xr.Dataset, over: str = "load") -> Any:
     A variable with further dimensions has a column for each entry, such as ``flow[server 1]``.
     """
     frame = data.drop_dims([d for d in data.dims if d != over]).to_dataframe().reset_index()
+    columns = {}
     for name, variable in data.data_vars.items():
         others = [d for d in variable.dims if d != over]
         if others and over in variable.dims:
             values = variable.transpose(over, *others).values
             labels = itertools.product(*(data[d].values for d in others))
-            columns = values.reshape(len(values), math.prod(values.shape[1:])).T
-            for entry, column in zip(labels, columns, strict=True):
-                frame["".join([str(name), *(f"[{label}]" for label in entry)])] = column
-    return frame
+            entries = values.reshape(len(values), math.prod(values.shape[1:])).T
+            for entry, column in zip(labels, entries, strict=True):
+                columns["".join([str(name), *(f"[{label}]" for label in entry)])] = column
+    return frame.join(type(frame)(columns, frame.index))  # all at once: one by one is slow
 
 
 def picture(name: str, draw: Callable[[], Figure]) -> File:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from ...reference.errors import Array, LoadError, escaped
 from ..core.system import System
 from .fields import Folder, check_keys, read_string, read_subtable
+from .kinds import kind_of
 from .loads import Loads
 from .units import Units, units_of
 
@@ -139,9 +140,13 @@ class Scenario(Generic[S_co]):
 
 def read(kind: SystemKind, given: Mapping[str, Any], name: str, folder: Folder) -> Scenario[Any]:
     """Return the scenario of a TOML file, given as a mapping; further files are in the folder."""
+    if (read_system := kind.read) is None:
+        raise TypeError(f"{kind.name} has no table in files")
     check_keys(given, (*HEADER, kind.name, *kind.tables), "")
     units = units_of(read_subtable(given, "units", required=True))
-    described = kind.read(given, folder, units)
+    described = read_system(given, folder, units)
+    if not isinstance(described.system, kind.system):
+        kind = kind_of(described.system)
     loads = _loads(kind, described.system, units, described.own_load)
     at, curve = loads.read_all(read_subtable(given, "loads"))
     title, source = read_string(given, "title", "", name), read_string(given, "source", "", "")

@@ -19,8 +19,9 @@ from ...reference.errors import InputError
 from ..latency import Latency
 from ..latency.base import parameters
 from ..latency.registry import families, family_named
+from .csv_tables import check_columns
 from .fields import Folder, ScenarioError, check_keys, read_number, read_string
-from .server_tables import check_columns, table_rows
+from .server_tables import table_rows
 from .units import Units
 
 MOST = 1_000_000  # servers that a file may have, with all replicas

@@ -24,7 +24,7 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
     Parameters
     ----------
     system : System
-        `ParallelServers`, `Groups`, `Routes`, `Network`, `MultiMode` with two modes, `TunableMode`,
+        `ParallelServers`, `Groups`, `Routes`, `Network`, `MultiMode`, `SharedModes`, `TunableMode`,
         or a system of a kind that is registered with a ``verify`` function.
     loads : array_like, shape () or (K,)
         Loads in jobs per unit of time, each above 0 and below ``system.max_load``.
@@ -51,8 +51,9 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
     -----
     The models use conic solvers; the reference uses closed forms and scalar roots, and for routes
     an interior-point method. The compared quantities are listed in
-    `sojourn.models.systems.parallel.verify.checks`, `sojourn.models.systems.routes.verify.checks`
-    and `sojourn.models.systems.service_modes.verify.checks`.
+    `sojourn.models.systems.parallel.verify.checks`, `sojourn.models.systems.routes.verify.checks`,
+    `sojourn.models.systems.service_modes.verify.checks` and
+    `sojourn.models.systems.service_modes.verify.shared_checks`.
 
     Examples
     --------

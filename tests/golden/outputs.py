@@ -17,13 +17,16 @@ from sojourn import models as sj
 
 PARALLEL = ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4")
 DUAL_MODE = ("dual-a", "dual-b", "dual-c")
+SHARED = ("dual-a-shared", "dual-b-shared", "dual-c-shared")
+MODES = ("split-mobilenet",)
 ROUTES = ("braess", "chain", "crossing", "regions")
-SCENARIOS = tuple(sorted((*DUAL_MODE, *PARALLEL, *ROUTES)))
+AS_ROUTES = (*ROUTES, *SHARED)  # with the questions of systems with routes
+SCENARIOS = tuple(sorted((*DUAL_MODE, *SHARED, *MODES, *PARALLEL, *ROUTES)))
 COMMANDS = (
     "list",
     *(f"run {name}" for name in SCENARIOS),
     *(f"verify {name}" for name in SCENARIOS),
-    *(f"anarchy {name}" for name in (*PARALLEL, *ROUTES)),
+    *(f"anarchy {name}" for name in (*PARALLEL, *SHARED, *ROUTES)),
     "run scenario-2 --load 540",
     "run scenario-2 --load 30000/min",
     "run scenario-1 --weights-in 50,30,20",
@@ -37,7 +40,8 @@ UNSETTLED = {
     # the root of rounding errors, or the accuracy of a solver
     "mean_saving", "largest_saving", "potential_gap", "certificate", "attempts", "gap", "poa",
     "upper_bound", "equilibrium_gap",
-    "price_of_anarchy_lower", "price_of_anarchy_upper",
+    "price_of_anarchy_lower", "price_of_anarchy_upper", "price_of_reserving_lower",
+    "price_of_reserving_upper", "thresholds",
 }  # fmt: skip
 """Fields of answers of systems with routes that are no numbers of the system alone."""
 
@@ -54,7 +58,7 @@ def command(line: str) -> Any:
     if code:
         raise RuntimeError(f"sojourn {line}: exit code {code}")
     found = json.loads(printed.getvalue())
-    return settled(found) if set(ROUTES) & set(arguments) else found
+    return settled(found) if set(AS_ROUTES) & set(arguments) else found
 
 
 def settled(value: Any, goal: str = "") -> Any:
@@ -63,8 +67,9 @@ def settled(value: Any, goal: str = "") -> Any:
         return [settled(item, goal) for item in value]
     if not isinstance(value, dict):
         return value
-    # a solver's own answer, or a flow, which is known to the root of rounding errors near capacity
-    if re.search(r"alone|\(", value.get("quantity", "")):
+    # a solver's own answer, a flow, which is known to the root of rounding errors near capacity, or
+    # a threshold, which is known to the gap of the search
+    if re.search(r"alone|\(|threshold", value.get("quantity", "")):
         return {key: value[key] for key in ("quantity", "load", "passed")}
     split = {"delay"} if goal == "optimum" else set()  # of groups, at the optimum
     return {
@@ -156,7 +161,7 @@ def curves() -> dict[str, Any]:
         most = most if math.isfinite(most) else scenario.load
         loads = most * np.array([0.1, 0.5, 0.9, 0.999])
         found[name] = rows(scenario.system.curve(loads))
-        if name in ROUTES:
+        if name in AS_ROUTES:
             *below, near = settled(found[name])
             # near capacity flows are known to the root of rounding errors
             found[name] = [*below, {k: v for k, v in near.items() if not k.endswith("_flow")}]

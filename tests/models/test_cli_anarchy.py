@@ -133,8 +133,9 @@ def test_a_file_that_cannot_be_written(sojourn, two, tmp_path):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["dual-a"],
-     r"^error: scenario = 'dual-a': is a dual-mode system: its jobs have no server to choose; "
-     r"give one of parallel servers"),
+     r"^error: scenario = 'dual-a': has a part of each stage for each mode: an operator chooses "
+     r'both, and no user; where .* give discipline = "processor-sharing" in \[dual_mode\], or take '
+     r"dual-a-shared$"),
     (["nope"], r"^error: scenario = 'nope': is neither a file nor a built-in scenario"),
     (["1", "--load", "400"], r"^error: --load = '400': not below the total rate 380"),
     (["1", "--solver", "NOPE"], r"^error: solver = 'NOPE': is not a solver"),

@@ -10,7 +10,7 @@ import warnings
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from strategies_files import SAMPLES, TABLE, damaged, files, texts, written
+from strategies_files import MODES, SAMPLES, TABLE, damaged, files, texts, written
 
 from sojourn.models import cli
 
@@ -42,9 +42,10 @@ def run(*arguments):
     raise AssertionError("the command did not end")
 
 
-def check(folder, command, scenario, samples, table):
+def check(folder, command, scenario, samples, table, modes):
     """Run a command on files of these bytes; an error must be one line that names the file."""
-    for name, content in (("a.toml", scenario), ("db.csv", samples), ("servers.csv", table)):
+    bytes_of = {"a.toml": scenario, "db.csv": samples, "servers.csv": table, "modes.csv": modes}
+    for name, content in bytes_of.items():
         (folder / name).write_bytes(content)
     code, out, err = run(command[0], folder / "a.toml", *command[1:])
     said = [line for line in err.splitlines() if line.startswith("error: ")]
@@ -78,9 +79,9 @@ def fuzz(folder, examples, **options):
         suppress_health_check=list(hypothesis.HealthCheck),
         **options,
     )
-    @hypothesis.given(asked(), texts(st.just(SAMPLES)), texts(st.just(TABLE)))
-    def of_files(command_and_scenario, samples, table):
-        check(folder, *command_and_scenario, samples, table)
+    @hypothesis.given(asked(), *(texts(st.just(csv)) for csv in (SAMPLES, TABLE, MODES)))
+    def of_files(command_and_scenario, samples, table, modes):
+        check(folder, *command_and_scenario, samples, table, modes)
 
     of_files()
 

@@ -47,6 +47,7 @@ from sojourn.models import (
     ServerBudget,
     ServerDelay,
     ServerPercentile,
+    SharedModes,
     SolverNameError,
     TunableMode,
     check_latency,
@@ -74,11 +75,13 @@ WITHOUT_LAMBDAS = [
 ]  # those need cloudpickle, as everywhere
 SERVERS = ParallelServers(MM1([10.0, 5.0], [0.1, 0.2]), time_unit="ms")
 MODES = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
+SHARED = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 TUNABLE = TunableMode(1.0, 4.0)
 REGIONS = Groups(MM1([10.0, 5.0]), load=[4.0, 2.0], delay=[[0.0, 0.1], [0.1, 0.0]])
 CHAIN = Routes({"a": MM1(10.0), "b": MM1(5.0)}, {"all": [["a"], ["a", "b"]]}, {"all": 3.0})
 ROADS = Network(MM1([10.0, 5.0]), ends=[("s", "t"), ("s", "t")], load={("s", "t"): 6.0})
-SYSTEMS = [SERVERS, MODES, TUNABLE, MultiMode([[4.0, 2.0], [30.0, 40.0]]), REGIONS, CHAIN, ROADS]
+MANY = MultiMode([[4.0, 2.0], [30.0, 40.0]])
+SYSTEMS = [SERVERS, MODES, SHARED, TUNABLE, MANY, REGIONS, CHAIN, ROADS]
 POOLS, STATIONS = Pools(MMc([3.0, 10.0])), ParallelServers(MMc([3.0, 4.0]))
 STAFF_TARGETS = [PoolWait(0.1), PoolLateWait(0.2, [0.1, 0.2]), MeanWait(0.05)]
 MORE_TARGETS = [LateWait(0.1, 0.2), ServerBudget(100.0)]
@@ -129,6 +132,13 @@ RESULTS = {
     "stable interval": lambda: MODES.stable_interval(2.0),
     "modes judged": lambda: MODES.evaluate(2.0, p=0.5),
     "curve of modes": lambda: MODES.curve([1.0, 2.0]),
+    "shared modes": lambda: SHARED.equilibrium(4.0),
+    "shared modes judged": lambda: SHARED.evaluate(4.0, 0.5),
+    "tolls of shared modes": lambda: SHARED.tolls(4.0),
+    "price of reserving": lambda: SHARED.price_of_reserving(4.0),
+    "thresholds of shared modes": lambda: SHARED.thresholds(),
+    "largest load of shared modes": lambda: SHARED.capacity(),
+    "curve of shared modes": lambda: SHARED.curve([1.0, 4.0]),
     "tunable": lambda: TUNABLE.optimum(3.0),
     "tunable judged": lambda: TUNABLE.evaluate(3.0, 0.2),
     "over routes": lambda: REGIONS.equilibrium(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ....reference.routes.worst_case import RouteWorstCase
     from .tolls import RouteTolls
 
+TollTable = Callable[[Written, Any], Table]
 PLAYERS = (2.0, 4.0, 16.0, math.inf)  # numbers of equal players in the table
 
 
@@ -48,6 +49,8 @@ class Done:
         For each number of players its number, mean delay, and price of anarchy with its bounds.
     tolls : RouteTolls or None
         Tolls at the load, None before their stage.
+    toll_table : callable, optional
+        Returns the table of the tolls; by default they are those of stations.
     """
 
     scenario: Written
@@ -55,6 +58,7 @@ class Done:
     load: float
     players: tuple[dict[str, Any], ...] = ()
     tolls: RouteTolls | None = None
+    toll_table: TollTable | None = None
 
     def report(self, *files: File) -> Report:
         """Return the report of these results, with the files of this stage."""
@@ -63,7 +67,11 @@ class Done:
 
 
 def anarchy(
-    scenario: Written, load: float | None, solver: str | None, *_: bool
+    scenario: Written,
+    load: float | None,
+    solver: str | None,
+    *_: bool,
+    toll_table: TollTable | None = None,
 ) -> Iterator[Report]:
     """Yield a report after each stage: worst case, players, tolls; see `SystemKind.anarchy`.
 
@@ -76,7 +84,8 @@ def anarchy(
         found: RouteWorstCase = system.worst_case(high=high, solver=solver)
     except WorstCaseInterruptedError as stop:
         found, stopped = stop.found, stop
-    done = Done(scenario, found, found.load if load is None else load)
+    point = found.load if load is None else load
+    done = Done(scenario, found, point, toll_table=toll_table)
     search = units.present(_search(found, system.time_unit))
     yield done.report(*data_files("search", search), picture("anarchy", partial(_draw, done)))
     if stopped is not None:
@@ -150,7 +159,8 @@ def _shown(done: Done) -> Iterator[str | Table]:
     if done.players:
         yield _players(done)
     if done.tolls is not None:
-        yield from _tolls(done, done.tolls)
+        yield (done.toll_table or _tolls)(scenario, done.tolls)
+        yield _with_tolls(scenario, done.tolls)
     yield from scenario.remarks
 
 
@@ -169,23 +179,28 @@ def _players(done: Done) -> Table:
         for row in done.players
     )
     headings = ("players", f"delay ({done.scenario.delay_unit})", "price of\nanarchy")
+    parts = "every group" if len(done.scenario.system.groups) > 1 else "the jobs"
     caption = (
-        f"equal players at load {done.load:.6g}, each with a part of every group; "
+        f"equal players at load {done.load:.6g}, each with a part of {parts}; "
         f"each price certified within {spread:.0e}"
     )
     return table(headings, rows, caption=caption)
 
 
-def _tolls(done: Done, tolls: RouteTolls) -> Iterator[str | Table]:
-    """Yield the table of the tolls, and their effect."""
-    unit = done.scenario.delay_unit
-    columns = [map("{:.5g}".format, tolls.optimum.station_flow), map("{:.5g}".format, tolls.toll)]
-    headings = (f"load\n({done.scenario.units.jobs})", f"\ntoll ({unit})")
-    caption = f"tolls at load {done.load:.6g}: the delay that a job adds to the others"
-    flow = tolls.optimum.station_flow
-    yield rows_table("station", tolls.station_names, headings, columns, flow, caption=caption)
+def _tolls(scenario: Written, tolls: RouteTolls) -> Table:
+    """Return the table of the tolls."""
+    flow, unit = tolls.optimum.station_flow, scenario.delay_unit
+    columns = [map("{:.5g}".format, flow), map("{:.5g}".format, tolls.toll)]
+    headings = (f"load\n({scenario.units.jobs})", f"\ntoll ({unit})")
+    caption = f"tolls at load {tolls.optimum.load:.6g}: the delay that a job adds to the others"
+    return rows_table("station", tolls.station_names, headings, columns, flow, caption=caption)
+
+
+def _with_tolls(scenario: Written, tolls: RouteTolls) -> str:
+    """Return the line about the effect of the tolls."""
+    unit = scenario.delay_unit
     state = "is the optimum" if tolls.certified else "is [bold red]NOT CERTIFIED[/] as the optimum"
-    yield (
+    return (
         f"with the tolls the equilibrium {state}: mean delay {tolls.mean_delay:.6g} {unit} "
         f"within {tolls.gap:.0e}, mean toll {tolls.mean_toll:.6g} {unit}"
     )

@@ -150,14 +150,21 @@ def evaluate(
     # a finite price of full stations, beyond all that routes without them cost
     finite = np.isfinite(latency)
     far = FAR * (float(latency[finite].sum() + columns.delay.max(initial=0.0)) or 1.0)
+    listed = routed.routes.listed
+    if listed is not None:  # also for the route with the least work at a full station
+        sizes = listed.work.data[listed.work.data > 0]
+        far *= max(float(sizes.max()), 1.0) / min(float(sizes.min()), 1.0)
     price = np.where(finite, latency, far)
     cheapest, costs = routed.routes.cheapest(price), columns.costs(price)
     least = cheapest.costs(price)
     paid = math.inf if full.any() else float(v @ price) + found.fixed_delay
     saving = max(paid - float(loads @ least), 0.0)
-    saved = costs - least[columns.group]
+    blocked, all_blocked = (of.work @ np.where(finite, 0.0, 1.0) > 0 for of in (columns, cheapest))
+    # who waits for ever on each route saves nothing
+    stuck = blocked & all_blocked[columns.group]
+    saved = np.where(stuck, 0.0, np.where(blocked, np.inf, costs - least[columns.group]))
     r = int(np.argmax(saved))
-    largest = math.inf if saved[r] >= 0.5 * far else max(float(saved[r]), 0.0)
+    largest = max(float(saved[r]), 0.0)
     move = None
     if largest > ROUNDING * costs[r]:
         k, ends = int(columns.group[r]), link_ends_of(routed.routes)
@@ -166,7 +173,7 @@ def evaluate(
             for work in (columns.work[[r]], cheapest.work[[k]])
         )
         move = RouteMove(system.groups[k], start, end, largest)
-    costs = np.where(costs >= 0.5 * far, np.inf, costs)
+    costs = np.where(blocked, np.inf, costs)
     return RouteEvaluation(
         load=load,
         mean_delay=delay,

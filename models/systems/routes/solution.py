@@ -123,8 +123,8 @@ class LargestLoad(HtmlTable):
     station_names: tuple[str, ...]
 
     @classmethod
-    def of(cls, system: RoutedSystem) -> Self:
-        """Return the largest load of a system."""
+    def of(cls, system: RoutedSystem, **more: Any) -> Self:
+        """Return the largest load of a system; `more` are the fields that a subclass adds."""
         most = capacity(system)
         return cls(
             multiple=most.multiple,
@@ -134,6 +134,7 @@ class LargestLoad(HtmlTable):
             limiting=tuple(system.stations[a] for a in most.limiting),
             price=most.price,
             station_names=system.stations,
+            **more,
         )
 
     def __repr__(self) -> str:

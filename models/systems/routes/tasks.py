@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy.typing as npt
 
@@ -23,7 +23,7 @@ from ..parallel.prices import Goal
 from .formulations import RouteModel
 from .inputs import is_mapping
 from .limited import LimitedRouteSplit
-from .limits import route_limits
+from .limits import RouteLimits, route_limits
 from .questions import RouteSplit, RouteSplits, tolerance_of
 from .solution import RouteSolution
 
@@ -133,8 +133,16 @@ class RouteTasks(System):
             check_solve_options(goal, options)  # before the search of a flow within the limits
             loads = load / self.load * self.group_load
             limits = route_limits(self.routed, self.bank, options["subject_to"] or (), loads)
-            return Task(LimitedRouteSplit(*shared, limits=limits), options)
-        return Task(RouteSplit(*shared), options)
+            return Task(self._limited_split(*shared, limits=limits), options)
+        return Task(self._split(*shared), options)
+
+    def _split(self, *shared: Any) -> RouteSplit:
+        """Return the question of a goal; a subclass may return one with answers of its own."""
+        return RouteSplit(*shared)
+
+    def _limited_split(self, *shared: Any, limits: RouteLimits) -> LimitedRouteSplit:
+        """Return the question of the optimum within limits; see `_split`."""
+        return LimitedRouteSplit(*shared, limits=limits)
 
 
 @show_options

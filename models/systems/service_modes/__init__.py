@@ -1,6 +1,7 @@
 """Systems whose jobs pass several stages in one of several service modes.
 
 `MultiMode` and `DualMode` have modes and divide the capacity of each stage between them;
+`SharedModes` has stages that serve all modes by processor sharing;
 `TunableMode` has one mode whose division of the work between two servers can be chosen.
 """
 
@@ -8,6 +9,14 @@ from .curve import delay_profile
 from .dual_mode import DualMode
 from .evaluation import OperatingEvaluation, TunableEvaluation
 from .operating_point import MaxLoad, OperatingPoint
+from .shared import (
+    PriceOfReserving,
+    SharedEvaluation,
+    SharedModes,
+    SharedSolution,
+    SharedThresholds,
+    SharedTolls,
+)
 from .system import MultiMode
 from .tunable import TunableMode, TunableSolution
 
@@ -17,6 +26,12 @@ __all__ = [
     "MultiMode",
     "OperatingEvaluation",
     "OperatingPoint",
+    "PriceOfReserving",
+    "SharedEvaluation",
+    "SharedModes",
+    "SharedSolution",
+    "SharedThresholds",
+    "SharedTolls",
     "TunableEvaluation",
     "TunableMode",
     "TunableSolution",

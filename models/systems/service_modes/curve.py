@@ -309,7 +309,7 @@ def delay_profile(system: MultiMode, loads: npt.ArrayLike, points: int = 401) ->
     """
     import xarray as xr
 
-    kind = kind_named("dual_mode").system
+    kind = kind_named("stages").system
     problem, remedy = "is not a system of service modes", "give DualMode or MultiMode"
     check_instance("system", system, kind, problem, remedy)
     checked = system.check_loads(np.atleast_1d(as_floats("loads", loads)))

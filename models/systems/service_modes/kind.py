@@ -11,11 +11,18 @@ import numpy.typing as npt
 from ...core.options import FormulationOptions, PolishOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
+from ..routes.kind import check_options as check_route_options
+from .dual_mode import DualMode
+from .modes_report import report as report_modes
 from .report import anarchy, report
 from .scenario import read_dual_mode, read_tunable_mode
+from .shared import SharedModes
+from .shared_report import anarchy as anarchy_shared
+from .shared_report import report as report_shared
+from .stages_scenario import read_stages
 from .system import MultiMode
 from .tunable import TunableMode
-from .verify import checks, tunable_checks
+from .verify import checks, shared_checks, tunable_checks
 
 
 class CurveOptions(PolishOptions, total=False):
@@ -37,7 +44,7 @@ def check_tunable_options(caller: str, options: Mapping[str, Any]) -> None:
 KINDS = (
     SystemKind(
         "dual_mode",
-        MultiMode,
+        DualMode,
         read_dual_mode,
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
@@ -51,5 +58,24 @@ KINDS = (
         questions=("optimum",),
         check_options=check_tunable_options,
         verify=tunable_checks,
+    ),
+    SystemKind(
+        "stages",
+        MultiMode,
+        read_stages,
+        tables=("modes", "service_modes"),
+        check_options=partial(check_solve_options, known=CurveOptions),
+        verify=checks,
+        report=report_modes,
+        anarchy=anarchy,
+    ),
+    SystemKind(
+        "shared_modes",
+        SharedModes,
+        None,  # files of the kinds "stages" and "dual_mode" with a discipline
+        check_options=check_route_options,
+        verify=shared_checks,
+        report=report_shared,
+        anarchy=anarchy_shared,
     ),
 )

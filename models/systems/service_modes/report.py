@@ -17,7 +17,10 @@ from ...frontend.report import File, Report, curve_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
 from .dual_mode import DualMode
+from .modes_report import refuse_weights
 from .operating_point import OperatingPoint
+from .scenario import SHARED
+from .system import MultiMode
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,19 +35,20 @@ def report(
     scenario: DualModeScenario, load: float, solver: str | None, weights: str | None
 ) -> Report:
     """Return the report at a load; see `SystemKind.report`."""
-    if weights is not None:
-        problem = "is a split over servers, and the jobs of this system have none to choose"
-        remedy = "leave it out; in Python, evaluate(load, p) evaluates an operating point"
-        raise InputError("--weights-in", weights, problem, remedy)
+    refuse_weights(weights)
     best = scenario.units.result(scenario.system.assignment(load, solver=solver))
     result = _result(scenario, best, solver)
     return Report(result, _text(scenario, best, result), _files(scenario, solver, load))
 
 
-def anarchy(scenario: DualModeScenario, *_: Any) -> Never:
-    """Raise InputError: the jobs of this system choose nothing, so there is no equilibrium."""
-    problem = "is a dual-mode system: its jobs have no server to choose"
-    remedy = "give one of parallel servers, such as scenario-1"
+def anarchy(scenario: Scenario[MultiMode], *_: Any) -> Never:
+    """Raise InputError: no user chooses where an operator divides stages between the modes."""
+    problem = "has a part of each stage for each mode: an operator chooses both, and no user"
+    table = "dual_mode" if isinstance(scenario.system, DualMode) else "service_modes"
+    remedy = (
+        f'where stages are shared users choose their mode: give discipline = "{SHARED}" in '
+        f"[{table}], or take dual-a-shared"
+    )
     raise InputError("scenario", scenario.name, problem, remedy)
 
 

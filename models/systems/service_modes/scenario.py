@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ....reference.validation import check_choice
 from ...frontend.fields import (
     Folder,
     ScenarioError,
@@ -16,14 +17,19 @@ from ...frontend.fields import (
 )
 from ...frontend.scenario import Described
 from ...frontend.units import Units
+from .disciplines import shared_of
 from .dual_mode import DualMode
 from .tunable import TunableMode
 
 CANONICAL, RATES = ("mu0", "K", "f"), ("local", "cloud")
+RESERVED, SHARED = DISCIPLINES = ("reserved", "processor-sharing")
 
 
 def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
     """Return the system of the table ``dual_mode``: from mu0, K and f, or from both servers' rates.
+
+    With ``discipline = "processor-sharing"`` each server serves both modes at once; by default a
+    part of it is reserved for each.
 
     Parameters
     ----------
@@ -40,14 +46,36 @@ def read_dual_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> De
     """
     table = read_subtable(given, "dual_mode")
     keys = RATES if any(key in table for key in RATES) else CANONICAL
-    _check_complete(table, keys, "dual_mode")
+    _check_complete(table, keys, "dual_mode", "discipline")
+    shared = is_shared(table, "dual_mode.")
     with at_place("dual_mode"):
         if keys == RATES:
             local, cloud = (_pair(table[key], f"dual_mode.{key}", infinite=True) for key in RATES)
-            return Described(DualMode(local, cloud, units.time))
+            pair = DualMode(local, cloud, units.time)
+            return Described(shared_of(pair) if shared else pair)
         mu0, K = (read_number(table[key], f"dual_mode.{key}", above=True) for key in ("mu0", "K"))
         f = _pair(table["f"], "dual_mode.f")
-        return Described(DualMode.canonical(mu0=mu0, K=K, f=f, time_unit=units.time))
+        pair = DualMode.canonical(mu0=mu0, K=K, f=f, time_unit=units.time)
+        return Described(shared_of(pair) if shared else pair)
+
+
+def is_shared(table: Mapping[str, Any], place: str) -> bool:
+    """Return whether stages are shared, by the key ``discipline`` of a table.
+
+    Parameters
+    ----------
+    table : mapping
+        The table.
+    place : str
+        Its place in the file, with a dot at the end.
+
+    Raises
+    ------
+    ScenarioError
+        On an unknown discipline.
+    """
+    given, problem = table.get("discipline", RESERVED), "is not a discipline"
+    return check_choice(f"{place}discipline", given, DISCIPLINES, problem, ScenarioError) == SHARED
 
 
 def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) -> Described:
@@ -58,9 +86,11 @@ def read_tunable_mode(given: Mapping[str, Any], folder: Folder, units: Units) ->
     return Described(TunableMode(mu0, K, units.time))
 
 
-def _check_complete(table: Mapping[str, Any], keys: Sequence[str], place: str) -> None:
+def _check_complete(
+    table: Mapping[str, Any], keys: Sequence[str], place: str, *optional: str
+) -> None:
     """Raise ScenarioError on a key that is missing or unknown."""
-    check_keys(table, keys, f"{place}.")
+    check_keys(table, (*keys, *optional), f"{place}.")
     for key in keys:
         if key not in table:
             raise ScenarioError(f"{place}.{key}", None, "is missing", f"give {', '.join(keys)}")

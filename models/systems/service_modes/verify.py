@@ -1,23 +1,30 @@
 """Verification of systems with service modes.
 
-Linear, second-order cone and semidefinite programs are compared with closed forms and scalar roots.
+Linear, second-order cone and semidefinite programs are compared with closed forms and scalar roots,
+programs of shared stages also with the interior-point method of routes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ....reference import service_modes as exact
-from ...core.options import PolishOptions, check_solve_options
+from ....reference.service_modes.shared import TwoSharedModes
+from ...core.options import FormulationOptions, PolishOptions, check_solve_options
 from ...frontend.verification import AGREE, Check, compare
+from ..parallel.prices import GOALS
+from ..routes.verify import checks as route_checks
 from .dual_mode import DualMode
+from .operating_point import OperatingPoint
+from .shared import SharedModes
 from .system import MultiMode
 from .tunable import TunableMode
 
+SEARCH = "the search for the modes that are used, and its bound of all others"
 TIE = 1e-6
 """Relative distance from the breakaway load within which two assignments are equally good."""
 
@@ -25,11 +32,12 @@ TIE = 1e-6
 def checks(
     system: MultiMode, loads: Iterable[float], options: Mapping[str, Any]
 ) -> Iterator[Check]:
-    """Yield the checks of a system with two service modes.
+    """Yield the checks of a system with service modes.
 
-    Once: the largest load and the breakaway. At every load: the delay of the best assignment and
-    its certified lower bound, p and the shares of all stages, the best partition at the middle of
-    the stable interval, and for a `DualMode` the optimum of its tunable-mode system.
+    Once: the largest load and, of two modes, the breakaway. At every load: the delay of the best
+    assignment and its certified lower bound; of two modes p and the shares of all stages, the best
+    partition at the middle of the stable interval, and for a `DualMode` the optimum of its
+    tunable-mode system; of other numbers the delay of the point that the model returns.
 
     Parameters
     ----------
@@ -40,6 +48,9 @@ def checks(
         Options of `MultiMode.assignment`.
     """
     check_solve_options("verify", options, PolishOptions)
+    if system.rates.modes != 2:
+        yield from _many_modes(system, loads, options)
+        return
     exact_breakaway = exact.breakaway(system.rates)
     yield from _largest_load(system)
     yield from _breakaway(system, exact_breakaway, options)
@@ -59,6 +70,70 @@ def tunable_checks(
         least, gap = float(system.exact.least_delay(load)), model.certificate.gap
         yield compare("tunable delay", load, model.mean_delay, least, gap, "time")
         yield _fraction("tunable f", load, model.f, float(system.exact.best_fraction(load)))
+
+
+def _many_modes(
+    system: MultiMode, loads: Iterable[float], options: Mapping[str, Any]
+) -> Iterator[Check]:
+    """Compare a system of other than two modes; its best assignment need not be unique."""
+    yield from _largest_load(system)
+    for load in loads:
+        model, true = system.assignment(load, **options), exact.assignment(system.rates, load)
+        for check in _delay_and_bound(load, model, true.mean_delay):
+            yield replace(check, shares=SEARCH)
+        parts, share = model.assignment, model.share
+        delay = exact.mean_delay(system.rates, load, parts, share)
+        yield compare("delay of its partition", load, model.mean_delay, delay, None, "time")
+
+
+def shared_checks(
+    system: SharedModes, loads: Iterable[float], options: FormulationOptions
+) -> Iterator[Check]:
+    """Yield the checks of shared stages.
+
+    Those of a system with routes, see `sojourn.models.systems.routes.verify.checks`, a stage being
+    a station. Of two modes at two stages without fixed delays, for optimum and equilibrium: the
+    thresholds once, and at every load the mean delay and the part of the jobs in mode 1, all in
+    closed form.
+
+    Parameters
+    ----------
+    system : SharedModes
+    loads : iterable of float
+        Jobs per unit of time, each above 0 and below the largest load.
+    options : FormulationOptions
+        Options of `SharedModes.optimum`.
+    """
+    points = list(loads)
+    yield from route_checks(system, points, options)
+    if system.rates.time.shape == (2, 2) and not system.rates.delay.any():
+        yield from _closed_forms(system, points, options)
+
+
+def _closed_forms(
+    system: SharedModes, loads: Sequence[float], options: FormulationOptions
+) -> Iterator[Check]:
+    """Compare two shared modes with their closed forms."""
+    pair, found = TwoSharedModes(system.rates), system.thresholds()
+    for goal in GOALS:
+        changes = getattr(found, goal)
+        known = [load for load in pair.thresholds(goal) if load and load < changes.high]
+        counts = float(len(changes.thresholds)), float(len(known))
+        yield _number(f"{goal} thresholds", system.max_load, *counts)
+        for change, load in zip(changes.thresholds, known, strict=False):
+            yield compare(f"{goal} threshold", load, change.load, load, None, "rate")
+        for load in loads:
+            model = getattr(system, goal)(load, **options)
+            true = pair.mean_delay(goal, load)
+            gap = model.certificate.gap
+            yield compare(f"{goal} delay, formula", load, model.mean_delay, true, gap, "time")
+            yield _fraction(f"{goal} p, formula", load, model.p, pair.p(goal, load))
+
+
+def _number(quantity: str, load: float, model: float, reference: float) -> Check:
+    """Check of two whole numbers."""
+    difference = abs(model - reference)
+    return Check(quantity, load, model, reference, difference, None, not difference, "number")
 
 
 def _largest_load(system: MultiMode) -> Iterator[Check]:
@@ -84,10 +159,7 @@ def _at_load(
     system: MultiMode, load: float, options: Mapping[str, Any], *, tie: bool
 ) -> Iterator[Check]:
     model, true = system.assignment(load, **options), exact.assignment(system.rates, load)
-    bound, gap = model.certificate.lower_bound, model.certificate.gap
-    yield compare("best delay", load, model.mean_delay, true.mean_delay, gap, "time")
-    excess = bound / true.mean_delay - 1
-    yield Check("lower bound", load, bound, true.mean_delay, abs(excess), gap, excess <= 0, "time")
+    yield from _delay_and_bound(load, model, true.mean_delay)
     if not tie and options.get("polish", True):
         yield _fraction("p", load, model.p, true.p)
         shares = zip(system.stages, model.share[:, 0], true.share[:, 0], strict=True)
@@ -97,6 +169,14 @@ def _at_load(
     model = system.partition(load, p, **options)
     least, gap = exact.partition(system.rates, load, p).mean_delay, model.certificate.gap
     yield compare(f"delay at p = {p:.3g}", load, model.mean_delay, least, gap, "time")
+
+
+def _delay_and_bound(load: float, model: OperatingPoint, true: float) -> Iterator[Check]:
+    """Compare the least delay, and check that its certified lower bound is one."""
+    bound, gap = model.certificate.lower_bound, model.certificate.gap
+    yield compare("best delay", load, model.mean_delay, true, gap, "time")
+    excess = bound / true - 1
+    yield Check("lower bound", load, bound, true, abs(excess), gap, excess <= 0, "time")
 
 
 def _fraction(

@@ -137,7 +137,7 @@ def test_unknown_table_raises_with_the_known_kinds(queue):
         ScenarioError,
         match=(
             r"^routes = \{.*\}: is not a known key; the keys here are .*loads, servers, stations, "
-            r"network, dual_mode, tunable_mode, queue"
+            r"network, dual_mode, tunable_mode, stages, queue"
         ),
     ):
         parse(OWN.replace("[queue]", "[routes]"), "own")
@@ -392,3 +392,16 @@ def test_load_next_to_the_largest_is_shown_with_its_difference():
     )
     assert scenario.where(4.5 * (1 - 1e-7)) == "load 4.5 jobs/h = 1 - 1e-07 of the largest load 4.5"
     assert scenario.where(4.4) == "load 4.4 jobs/h = 0.9778 of the largest load 4.5"
+
+
+def test_files_describe_a_kind_without_a_table_within_another_one():
+    """The kind of a scenario is that of its system."""
+    text = '[units]\nrate = "1/s"\ndelay = "s"\n[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n'
+    shared = parse(text + 'discipline = "processor-sharing"\n', "own")
+    assert (parse(text, "own").kind.name, shared.kind.name) == ("dual_mode", "shared_modes")
+    assert shared.kind is kinds.kind_of(shared.system)
+    assert shared.kind.read is None
+    assert "shared_modes" in kinds.names()
+    assert "shared_modes" not in kinds.tables()
+    with pytest.raises(ScenarioError, match=r"^shared_modes = .*: is not a known key"):
+        parse(text.replace("dual_mode", "shared_modes"), "own")

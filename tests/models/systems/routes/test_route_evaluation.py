@@ -341,3 +341,21 @@ def test_results_for_people_and_for_json(regions):
     assert plain["stations"][0]["name"] == "server 1"
     assert plain["groups"][1]["routes"][0]["flow"] == 60
     assert found.stations.flow.values.tolist() == [40, 60, 50]
+
+
+def test_a_route_with_little_work_at_a_full_station_saves_infinitely_much():
+    """Work 0.2 there is as bad as work 1; who waits for ever on each route saves nothing."""
+    stations = {"full": MM1(1.0), "free": MM1(10.0)}
+    ways = [{"full": 0.2}, {"full": 1e-9, "free": 1.0}, {"free": 1.0}]
+    open_way = Routes(stations, {"all": ways}, {"all": 6.0})
+    judged = open_way.evaluate(share=[[0.9, 0.0, 0.1]])
+    assert math.isinf(judged.largest_saving)
+    assert (judged.move.start, judged.move.end) == (("full",), ("free",))
+    assert math.isinf(judged.group_delay[0])
+    closed = Routes(stations, {"all": ways[:2]}, {"all": 4.0})
+    judged = closed.evaluate(flow=[[0.0, 4.0]])
+    assert judged.stable
+    assert math.isfinite(judged.largest_saving)
+    both = Routes({"full": MM1(1.0)}, {"all": [{"full": 0.2}, {"full": 0.1}]}, {"all": 6.0})
+    judged = both.evaluate(share=[[1.0, 0.0]])
+    assert (judged.largest_saving, judged.move) == (0.0, None)

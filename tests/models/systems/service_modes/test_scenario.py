@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from sojourn.models import DualMode
+from sojourn.models import DualMode, SharedModes
 from sojourn.models.frontend.fields import ScenarioError
 from sojourn.models.frontend.loader import load_scenario, parse
 
 UNITS = '[units]\nrate = "1/s"\ndelay = "s"\n'
 CANONICAL = "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"
+SHARED = 'discipline = "processor-sharing"\n'
 RATES = "[dual_mode]\nlocal = [10, 3]\ncloud = [4, 6]\n"
 
 
@@ -55,16 +56,49 @@ def test_load_is_a_part_of_the_largest_or_a_rate():
     ).loads == pytest.approx([2.5, 0.4])
 
 
+@pytest.mark.parametrize("table", [CANONICAL, RATES])
+def test_processor_sharing_is_of_the_same_servers(table):
+    reserved = parse(UNITS + table, "own").system
+    for discipline, kind in (("reserved", DualMode), ("processor-sharing", SharedModes)):
+        text = UNITS + table + f'discipline = "{discipline}"\n'
+        scenario = parse(text, "own")
+        assert type(scenario.system) is kind
+        assert isinstance(scenario.system, scenario.kind.system)
+        np.testing.assert_array_equal(scenario.system.rates.time, reserved.rates.time)
+        assert scenario.system.stages == ("local", "cloud")
+        assert scenario.system.max_load == pytest.approx(reserved.max_load, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_shared_servers_of_the_paper_are_those_of_the_reserved_ones(name):
+    reserved, shared = load_scenario(f"dual-{name}"), load_scenario(f"dual-{name}-shared")
+    assert isinstance(shared.system, SharedModes)
+    assert shared.system.reserved.canonical_form == reserved.system.canonical_form
+    assert shared.kind.name == "shared_modes"
+    assert shared.load == pytest.approx(reserved.load, rel=1e-12)
+    np.testing.assert_array_equal(shared.system.rates.rate, reserved.system.rates.rate)
+
+
 @pytest.mark.parametrize(("text", "message"), [
+    (UNITS + CANONICAL + 'discipline = "fifo"\n',
+     r"^dual_mode\.discipline = 'fifo': is not a discipline; use reserved or processor-sharing$"),
+    (UNITS + CANONICAL + "discipline = true\n",
+     r"^dual_mode\.discipline = True: is not a discipline"),
+    (UNITS + CANONICAL + SHARED + "[loads]\nat = 5\n",
+     r"^loads\.at = 5: is not below 5, the largest load of local and cloud; "),
+    (UNITS + "[tunable_mode]\nmu0 = 1\nK = 4\n" + SHARED,
+     r"^tunable_mode\.discipline = .*: is not a known key; the keys here are mu0, K$"),
+    (UNITS + CANONICAL + "[service_modes]\n" + SHARED,
+     r"^service_modes = .*: is not a known key"),
     (CANONICAL, r"^units = \{\}: is missing"),
     (UNITS + "[dual_mode]\n", r"^dual_mode\.mu0 = None: is missing; give mu0, K, f$"),
     (UNITS + CANONICAL.replace("f = [0.1, 0.3]\n", ""), r"^dual_mode\.f = None: is missing"),
     (UNITS + "[dual_mode]\nlocal = [10, 3]\n",
      r"^dual_mode\.cloud = None: is missing; give local, cloud$"),
     (UNITS + CANONICAL + "k = 4\n",
-     r"^dual_mode\.k = 4: is not a known key; the keys here are mu0, K, f$"),
+     r"^dual_mode\.k = 4: is not a known key; the keys here are mu0, K, f, discipline$"),
     (UNITS + RATES + "mu0 = 1\n",
-     r"^dual_mode\.mu0 = 1: is not a known key; the keys here are local, cloud$"),
+     r"^dual_mode\.mu0 = 1: is not a known key; the keys here are local, cloud, discipline$"),
     (UNITS + CANONICAL.replace("[0.1, 0.3]", "0.1"), r"^dual_mode\.f = 0\.1: is not a pair"),
     (UNITS + CANONICAL.replace("[0.1, 0.3]", "[0.1, 0.2, 0.3]"),
      r"^dual_mode\.f = \[0\.1, 0\.2, 0\.3\]: is not a pair"),

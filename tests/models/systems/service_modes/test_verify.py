@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from sojourn.models import DualMode, InputError, MultiMode, verify
+from sojourn.models import DualMode, InputError, MultiMode, SharedModes, verify
 from sojourn.models.systems.service_modes import verify as verify_dual_mode
+from sojourn.models.systems.service_modes.disciplines import shared_of
 from sojourn.reference import service_modes as exact
+from sojourn.reference.service_modes.shared import TwoSharedModes
 
 A, C = (DualMode.canonical(mu0=1.0, K=4.0, f=f) for f in ((0.1, 0.3), (0.25, 0.4)))
+PAIR = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.05, 0.15))
 THREE = MultiMode([[6.0, 2.5], [20.0, 30.0], [4.0, 9.0]])
 
 
@@ -35,6 +39,76 @@ def test_every_quantity_is_compared():
         "tunable delay",
         "tunable f",
     ]
+
+
+MANY = MultiMode.from_work([[0.05, 0.5, 0.21021], [0.2375, 0.125, 0.1976975]])  # two stages
+CUTS = MultiMode.from_work(
+    [[0.30, 0.10, 0.05, 0.20], [0.05, 0.25, 0.10, 0.12], [0.06, 0.05, 0.24, 0.11]]
+)
+
+
+@pytest.mark.parametrize(("system", "load", "least"), [
+    (MANY, 4.95, 57.4273313441), (CUTS, 5.5, 3.8741793537),
+])  # fmt: skip
+def test_many_modes_are_compared(system, load, least):
+    found = verify(system, [0.3 * system.max_load, load])
+    assert found.passed
+    assert [c.quantity for c in found.checks if c.load == load] == [
+        "best delay",
+        "lower bound",
+        "delay of its partition",
+    ]
+    assert found.checks[0].quantity == "largest load"
+    assert found.checks[-3].model == pytest.approx(least, rel=1e-9)
+    assert "the search for the modes" in found.checks[-3].shares
+
+
+def test_a_wrong_partition_of_many_modes_fails(monkeypatch):
+    solve = MultiMode.assignment
+
+    def shifted(self, load, **options):
+        point = solve(self, load, **options)
+        share = point.share.copy()
+        used = np.flatnonzero(point.assignment)[:2]
+        share[0, used] += [1e-3, -1e-3]
+        return replace(point, share=share)
+
+    monkeypatch.setattr(MultiMode, "assignment", shifted)
+    assert failed(verify(CUTS, 5.5)) == ["delay of its partition"]
+
+
+def test_shared_modes_are_compared_with_routes_and_with_the_closed_forms():
+    found = verify(PAIR, [2.0, 3.2, 4.0])
+    assert found.passed
+    quantities = [c.quantity for c in found.checks]
+    for goal in ("optimum", "equilibrium"):
+        for what in ("mean delay", "thresholds", "threshold", "delay, formula", "p, formula"):
+            assert f"{goal} {what}" in quantities
+    assert quantities.count("optimum p, formula") == 3
+    loads = [c.load for c in found.checks if c.quantity == "equilibrium threshold"]
+    assert loads == pytest.approx([10 / 3, 30 / 7])
+
+
+def test_shared_modes_without_closed_forms_are_compared_with_routes():
+    found = verify(shared_of(CUTS), 5.5)
+    assert found.passed
+    assert not [c.quantity for c in found.checks if "formula" in c.quantity]
+    (best,) = [c for c in found.checks if c.quantity == "optimum mean delay"]
+    (selfish,) = [c for c in found.checks if c.quantity == "equilibrium mean delay"]
+    assert best.model == pytest.approx(1.4781115, abs=5e-8)
+    assert selfish.model == pytest.approx(1.4788221, abs=5e-8)
+
+
+@pytest.mark.parametrize("method", ["mean_delay", "p", "thresholds"])
+def test_wrong_closed_forms_of_shared_modes_fail(monkeypatch, method):
+    true = getattr(TwoSharedModes, method)
+
+    def wrong(self, goal, *load):
+        value = true(self, goal, *load)
+        return tuple(x and x * (1 + 1e-6) for x in value) if load == () else value * (1 + 1e-6)
+
+    monkeypatch.setattr(TwoSharedModes, method, wrong)
+    assert failed(verify(PAIR, 3.4))
 
 
 @pytest.mark.parametrize("part", [0.01, 0.8399387, 0.999])
