@@ -154,21 +154,8 @@ def _result(scenario: Reserved, found: OperatingPoint) -> dict[str, Any]:
         "best": scenario.units.result(found).to_dict(),
         "utilisation": dict(zip(system.stages, busy.tolist(), strict=True)),
         **beside(scenario, modes, found.load, found.mean_delay),
-        **({"breakaway": first_breakaway(system)} if len(system.modes) == 2 else {}),
+        "breakaways": system.breakaways().to_dict()["changes"],
     }
-
-
-def first_breakaway(system: MultiMode) -> dict[str, Any] | None:
-    """Return the load from which one mode is not best for all jobs, for JSON; None without one."""
-    found = system.breakaway()
-    if found is None:
-        return None
-    parts = {"before": found.p_before, "after": found.p_after}
-    named = {
-        side: {name: part for name, part in zip(system.modes, (p, 1 - p), strict=True) if part}
-        for side, p in parts.items()
-    }
-    return {"load": found.load, **named}
 
 
 def _shown(
@@ -183,8 +170,7 @@ def _shown(
     way = f"{best.solver.lower()}, {best.formulation}, {counted(best.polished, 'Newton step')}"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({way})\n"
     yield from single_lines(scenario, result, best.mean_delay)
-    if "breakaway" in result:
-        yield _breakaway(scenario, result["breakaway"])
+    yield from breakaway_lines(scenario, result["breakaways"], found.load)
     shared, unit = result["shared"], scenario.delay_unit
     yield (
         f"shared stages     optimum {shared['optimum_delay']:.6g} {unit}, "
@@ -194,15 +180,35 @@ def _shown(
     yield from scenario.remarks
 
 
-def _breakaway(scenario: Reserved, found: Mapping[str, Any] | None) -> str:
-    """Return the line about the load from which one mode is not best for all jobs."""
-    if found is None:
-        return "breakaway         none: one mode for all jobs is best at every load"
+def breakaway_lines(
+    scenario: Reserved, changes: Sequence[Mapping[str, Any]], load: float
+) -> Iterator[str]:
+    """Yield the lines about the next load at which the modes in use change, and about all.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    changes : sequence of mapping
+        Changes of the modes in use, see `MultiMode.breakaways`, for JSON.
+    load : float
+        Jobs per unit of time.
+    """
+    if not changes:
+        yield "breakaways        none: the same modes are best at every load"
+        return
+    if len(changes) > 1:
+        loads = ", ".join(f"{change['load']:.6g}" for change in changes)
+        yield f"breakaways        at {loads} {scenario.units.jobs}"
+    later = [change for change in changes if change["load"] > load]
+    if not later:
+        yield "next breakaway    none: larger loads use the same modes"
+        return
     before, after = (
-        ", ".join(f"{part:.4f} {escape(mode)}" for mode, part in found[side].items())
+        ", ".join(f"{part:.4f} {escape(mode)}" for mode, part in later[0][side].items())
         for side in ("before", "after")
     )
-    return f"breakaway         load {found['load']:.6g} {scenario.units.jobs}: {before} to {after}"
+    yield f"next breakaway    load {later[0]['load']:.6g}: {before} to {after}"
 
 
 def price_lines(result: Mapping[str, Any], reserved: float, unit: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ...core.solution import finite_or_none
 from ...frontend.report import File, Report, curve_files, picture
 from ...frontend.scenario import Scenario
 from ...frontend.tables import ruled, table
+from .breakaway import CertifiedBreakaway
 from .dual_mode import DualMode
 from .modes_report import refuse_weights
 from .operating_point import OperatingPoint
@@ -73,7 +74,7 @@ def _result(scenario: DualModeScenario, best: OperatingPoint, solver: str | None
             * float(system.tunable.exact.least_delay(best.load)),
         },
         "breakaway": None
-        if breakaway is None
+        if not isinstance(breakaway, CertifiedBreakaway)
         else {
             "load": breakaway.load,
             "p_before": breakaway.p_before,

@@ -472,7 +472,7 @@ class MultiMode(System):
         >>> from sojourn.models import MultiMode
         >>> system = MultiMode.from_work([[0.05, 0.5, 0.21021], [0.2375, 0.125, 0.1976975]])
         >>> system.breakaways(points=24)
-        changes of the modes in use between the loads 4.05762e-06 and 5
+        changes of the modes in use between the loads 4.01547e-06 and 5
           3.46468862: mode 1 -> mode 3, a jump of 1
           4.4852057: mode 3 -> mode 1 + mode 3, a jump of 0.07596
           4.97624267: mode 1 + mode 3 -> mode 1 + mode 2, a jump of 0.9349

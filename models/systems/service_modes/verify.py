@@ -18,6 +18,7 @@ from ...core.options import FormulationOptions, PolishOptions, check_solve_optio
 from ...frontend.verification import AGREE, Check, compare
 from ..parallel.prices import GOALS
 from ..routes.verify import checks as route_checks
+from .breakaway import CertifiedBreakaway
 from .dual_mode import DualMode
 from .operating_point import OperatingPoint
 from .shared import SharedModes
@@ -145,8 +146,8 @@ def _breakaway(
     system: MultiMode, true: exact.Breakaway | None, options: Mapping[str, Any]
 ) -> Iterator[Check]:
     model = system.breakaway(**options)
-    if true is None or model is None:
-        both = true is model
+    if true is None or not isinstance(model, CertifiedBreakaway):
+        both = true is None and model is None
         absent = (float(model is None), float(true is None))
         yield Check("no breakaway", system.max_load, *absent, float(not both), None, both, "number")
         return
