@@ -130,7 +130,7 @@ def best_assignments(
     Examples
     --------
     >>> work = [[0.05, 0.5, 0.21021], [0.2375, 0.125, 0.1976975]]
-    >>> best, mean_delay, lower_bound = best_assignments(Modes.from_work(work), [4.5, 4.95])
+    >>> best, mean_delay, lower_bound = best_assignments(Modes.from_work(work), [4.0, 4.95])
     >>> best.round(4)
     array([[0.    , 0.    , 1.    ],
            [0.0683, 0.    , 0.9317]])

@@ -341,11 +341,10 @@ def test_a_load_as_text_is_converted_or_refused():
     [
         breakaway,
         light_load_assignment,
-        lambda m: assignment(m, 0.1),
         lambda m: best_assignment(m, [0.1]),
     ],
 )
 @pytest.mark.parametrize("rate", [[[1.0], [2.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]])
-def test_an_assignment_needs_two_modes(call, rate):
+def test_a_fraction_in_mode_1_needs_two_modes(call, rate):
     with pytest.raises(InputError, match="modes = "):
         call(Modes(rate))
