@@ -18,10 +18,10 @@ from sojourn import models as sj
 PARALLEL = ("scenario-0", "scenario-1", "scenario-2", "scenario-3", "scenario-4")
 DUAL_MODE = ("dual-a", "dual-b", "dual-c")
 SHARED = ("dual-a-shared", "dual-b-shared", "dual-c-shared")
-MANY_MODES = ("split-mobilenet",)
+MODES = ("split-mobilenet",)
 ROUTES = ("braess", "chain", "crossing", "regions")
 AS_ROUTES = (*ROUTES, *SHARED)  # with the questions of systems with routes
-SCENARIOS = tuple(sorted((*DUAL_MODE, *SHARED, *MANY_MODES, *PARALLEL, *ROUTES)))
+SCENARIOS = tuple(sorted((*DUAL_MODE, *SHARED, *MODES, *PARALLEL, *ROUTES)))
 COMMANDS = (
     "list",
     *(f"run {name}" for name in SCENARIOS),
