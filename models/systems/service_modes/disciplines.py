@@ -82,8 +82,10 @@ def disciplines(scenario: Scenario[MultiMode | SharedModes], own: xr.Dataset) ->
 def _changes(load: Array, parts: Array) -> list[float]:
     """Return the loads at which the set of used modes changes, between close loads of a curve."""
     order = np.argsort(load)
-    load, used = load[order], np.asarray(parts[order] > USED)
-    changed = (used[1:] != used[:-1]).any(axis=1) & np.isfinite(parts[order]).all(axis=1)[1:]
+    load, parts = load[order], parts[order]
+    used = np.greater(parts, USED)
+    known = np.isfinite(parts).all(axis=1)
+    changed = np.any(used[1:] != used[:-1], axis=1) & known[1:] & known[:-1]
     close = np.diff(load) <= CLOSE * load[1:]
     middle: list[float] = (0.5 * (load[1:] + load[:-1])[changed & close]).tolist()
     return middle

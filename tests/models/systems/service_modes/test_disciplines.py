@@ -69,6 +69,14 @@ def test_a_change_between_loads_that_are_far_apart_is_not_marked():
         assert "tunable_delay" in disciplines(scenario, own)
 
 
+def test_a_load_without_an_answer_is_no_change():
+    text = HEAD + "[dual_mode]\nmu0 = 1\nK = 4\nf = [0.1, 0.3]\n"
+    scenario = parse(text, "own")
+    own = scenario.units.present(scenario.system.curve([1.0, 1.0001, 1.0002]))
+    own["p"][1] = np.nan
+    assert disciplines(scenario, own).attrs["breakaway_loads"] == []
+
+
 def test_systems_of_files_can_be_studied_together():
     systems = {name: load_scenario(f"dual-{name}-shared").system for name in "ab"}
     found = study(systems, loads=[0.5, 0.9], relative=True)
