@@ -420,8 +420,11 @@ def test_list(sojourn):
         assert name in out
     rows = json.loads(sojourn("list", "--json")[1])
     assert [r["name"] for r in rows] == [
-        *("braess", "chain", "crossing", "dual-a", "dual-b", "dual-c", "regions"),
+        *("braess", "chain", "crossing"),
+        *(f"dual-{name}{shared}" for name in "abc" for shared in ("", "-shared")),
+        "regions",
         *(f"scenario-{i}" for i in range(5)),
+        "split-mobilenet",
     ]
     assert all(r["title"] and r["source"] for r in rows)
     # the list is read from the files without a system, and agrees with the loader

@@ -14,10 +14,17 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from sojourn.models import MM1, InputError, ParallelServers
-from sojourn.models.benchmarks.speed import bench_fresh, bench_routes, ratios, solver_alone
+from sojourn.models import MM1, InputError, ParallelServers, SharedModes
+from sojourn.models.benchmarks.speed import (
+    bench_fresh,
+    bench_modes,
+    bench_routes,
+    ratios,
+    solver_alone,
+)
 from sojourn.models.benchmarks.speed.networks import FOLDER, grid
 from sojourn.models.benchmarks.speed.ratios import read, run_timings, speed
+from sojourn.reference import service_modes as exact
 
 SWEEPS = [f"{goal}, 3 servers, 1,000 loads" for goal in ("optimum", "equilibrium")]
 
@@ -67,6 +74,14 @@ def test_each_time_is_compared_with_the_intended_one(measured):
             row = f"{goal}, 4 groups x 6 servers, {fraction} load"
             assert (row, goal, "CVXPY by hand") in pairs
     assert ("both goals of a grid, 5 demands", "curve", "cold solves") in pairs
+    for kind in ("random", "hull-like"):
+        row = f"8 modes at 2 stages, {kind} works, 4 loads"
+        assert (row, "best assignments", "a sweep of one pair") in pairs
+        assert (f"curve of {row}", "curve", "a sweep of one pair") in pairs
+    row = "20 modes at 3 stages, certified to 1e-9"
+    assert (row, "branch and bound", "3 local starts") in pairs
+    row = "optimum of new shared stages, 20 modes at 3 stages"
+    assert (row, "optimum", "CVXPY by hand") in pairs
     assert all(r.seconds > 0 and r.ratio > 0 and math.isfinite(r.ratio) for r in measured.rows)
     assert list(measured.growth) == [
         f"{what} {goal}"
@@ -168,6 +183,22 @@ def test_groups_by_hand_find_the_same(goal):
     np.testing.assert_allclose(split.sum(axis=0), found.station_flow, rtol=1e-3)
     if goal == "optimum":
         assert problem.value == pytest.approx(found.mean_delay, rel=1e-6)
+
+
+def test_shared_stages_by_hand_find_the_same():
+    system = SharedModes.from_work([[0.2, 0.9, 0.4], [0.8, 0.1, 0.5], [0.3, 0.3, 0.2]])
+    load = 0.8 * system.max_load
+    found = system.optimum(load).mean_delay
+    assert bench_modes.by_hand(system, load) == pytest.approx(found, rel=1e-7)
+
+
+def test_pair_of_many_modes_carries_the_largest_load():
+    rng = np.random.default_rng(0)
+    for kind in ("random", "hull-like"):
+        modes = exact.Modes.from_work(bench_modes.works(kind, rng))
+        pair = bench_modes.pair_of(modes)
+        assert pair.modes == 2
+        assert exact.capacity(pair).max_load == pytest.approx(exact.capacity(modes).max_load)
 
 
 def test_rates_of_the_grid_carry_its_loads():
