@@ -13,7 +13,7 @@ name:
 ``"bound"``      certified bound of another variable
 ``"price"``      multiplier, such as the marginal delay
 ``"flow"``       flow of each server
-``"each"``       delay of each group of users, which pictures leave out
+``"each"``       delay of each group of users or mode, which pictures leave out
 ``"share"``      share of the load or of a server's capacity
 ``"number"``     number of servers of each pool
 ``"money"``      money per unit of time

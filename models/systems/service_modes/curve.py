@@ -19,7 +19,7 @@ from ...core.curve import CurvePlan
 from ...core.errors import NotCertifiedError
 from ...core.signatures import show_options
 from ...core.stored import stored_answers
-from ...core.variables import Variable, answers, variable
+from ...core.variables import Role, Variable, answers, variable
 from ...core.warn import warn
 from ...frontend.kinds import kind_named
 from .breakaway import CertifiedBreakaway
@@ -79,7 +79,8 @@ def curve(
         - ``assignment`` over load and mode, in whose place two modes have ``p`` over load;
         - ``share`` over load, stage and mode;
         - ``single_mode_delay`` over load and mode: the delay with all jobs in one mode, infinite
-          where that is not stable;
+          where that is not stable; and for other than two modes ``best_single_delay`` over load,
+          the least of them;
         - ``tunable_delay`` over load, for a `DualMode`: the lower bound of Proposition 1 of Jeff
           and Modiano.
 
@@ -235,8 +236,13 @@ def _variables(
             points.assignment, "part of the jobs in a mode", "part", ("load", "mode")
         )
     single = joint_delay(system.rates, positive[:, None], np.eye(len(system.modes)))
+    # the lines of many modes are too many for a picture, and for the loads that refine it
+    role: Role = "beside" if len(system.modes) == 2 else "each"
     name = "mean delay with all jobs in one mode"
-    data["single_mode_delay"] = variable(single, name, "beside", ("load", "mode"), time)
+    data["single_mode_delay"] = variable(single, name, role, ("load", "mode"), time)
+    if role == "each":
+        name = "mean delay of the best single mode"
+        data["best_single_delay"] = variable(single.min(axis=1), name, "beside", units=time)
     if system.tunable is not None:
         stable, delay = positive < system.tunable.max_load, np.full(loads.shape, np.inf)
         delay[stable] = system.tunable.exact.least_delay(positive[stable])

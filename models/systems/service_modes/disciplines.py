@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.variables import variable
@@ -23,8 +24,8 @@ CLOSE = 1e-3  # relative distance of loads between which a change is marked
 
 def shared_of(system: MultiMode) -> SharedModes:
     """Return the system with the same stages, each of which serves all modes at once."""
-    names, rates = (system.stages, system.modes, system.time_unit), system.rates
-    shared = SharedModes.from_work(rates.time, None, *names, rates.delay)
+    names = (system.stages, system.modes, system.time_unit)
+    shared = SharedModes.of_modes(system.rates, *names)
     shared.reserved = system  # a `DualMode` knows more than its stages
     return shared
 
@@ -83,9 +84,9 @@ def _changes(load: Array, parts: Array) -> list[float]:
     """Return the loads at which the set of used modes changes, between close loads of a curve."""
     order = np.argsort(load)
     load, parts = load[order], parts[order]
-    used = np.greater(parts, USED)
+    used: npt.NDArray[np.bool_] = np.greater(parts, USED)
     known = np.isfinite(parts).all(axis=1)
-    changed = np.any(used[1:] != used[:-1], axis=1) & known[1:] & known[:-1]
+    changed = np.not_equal(used[1:], used[:-1]).any(axis=1) & known[1:] & known[:-1]
     close = np.diff(load) <= CLOSE * load[1:]
     middle: list[float] = (0.5 * (load[1:] + load[:-1])[changed & close]).tolist()
     return middle

@@ -9,6 +9,7 @@ from ....reference.errors import Array, InputError
 from ....reference.service_modes import Modes
 from ....reference.service_modes.modes import check_dual
 from ....reference.validation import as_floats, list_or_none
+from .mode_system import GivenNames
 from .system import MultiMode
 from .tunable import TunableMode
 
@@ -69,8 +70,11 @@ class DualMode(MultiMode):
 
     def __init__(self, local: npt.ArrayLike, cloud: npt.ArrayLike, time_unit: str = "s") -> None:
         super().__init__(as_rates(local, cloud), STAGES, MODES, time_unit)
-        check_dual(self.rates)
-        self.canonical_form = exact.canonical(self.rates)
+
+    def _store(self, rates: Modes, stages: GivenNames, modes: GivenNames, time_unit: str) -> None:
+        super()._store(rates, stages, modes, time_unit)
+        check_dual(rates)
+        self.canonical_form = exact.canonical(rates)
 
     @classmethod
     def canonical(

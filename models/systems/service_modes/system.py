@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
-from ....reference.plural import counted
-from ....reference.service_modes import ModeChange, Modes, stable_interval
+from ....reference.errors import InputError
+from ....reference.service_modes import ModeChange, stable_interval
 from ....reference.service_modes import capacity as closed_form
 from ....reference.service_modes.breakaways import EVEN, scan_loads
 from ....reference.service_modes.stability import check_assignment, one_load
 from ....reference.validation import (
-    LARGEST,
-    LEAST,
-    as_floats,
-    as_names,
     check_flag,
-    check_text,
-    raise_at_first,
 )
 from ...core.options import PolishOptions, SolveOptions
 from ...core.refinement import check_refine
 from ...core.solve import Task
-from ...core.system import System, planned
+from ...core.system import planned
 from ...core.tolerance import GapTolerance
 from . import cell, sum_of_squares
 from .best_assignment import Assignment, CellAssignment, Location, most_used, needs_pairs
 from .breakaway import CertifiedBreakaway, breakaway
 from .breakaways import CertifiedBreakaways, breakaways
 from .evaluation import OperatingEvaluation, evaluate
+from .mode_system import ModeSystem
 from .operating_point import MaxLoad, OperatingPoint
 from .partition import Program as PartitionProgram
 from .partition import write as write_partition
@@ -52,7 +45,7 @@ breakaway, where two assignments are equally good and the program is degenerate.
 """
 
 
-class MultiMode(System):
+class MultiMode(ModeSystem):
     """Stages in series, the capacity of each divided between the service modes of the jobs.
 
     Every job passes all S stages in one of M modes. Each stage serves each mode as a separate
@@ -105,84 +98,6 @@ class MultiMode(System):
     >>> round(system.partition(load=2.0, p=0.8).mean_delay, 6)
     1.533284
     """
-
-    def __init__(
-        self,
-        rate: npt.ArrayLike,
-        stages: Sequence[str] | None = None,
-        modes: Sequence[str] | None = None,
-        time_unit: str = "s",
-        delay: npt.ArrayLike | None = None,
-    ) -> None:
-        self._store(Modes(rate, delay), stages, modes, time_unit)
-
-    @staticmethod
-    def from_work(
-        work: npt.ArrayLike,
-        speed: npt.ArrayLike | None = None,
-        stages: Sequence[str] | None = None,
-        modes: Sequence[str] | None = None,
-        time_unit: str = "s",
-        delay: npt.ArrayLike | None = None,
-    ) -> MultiMode:
-        """Return the system of given works of a job at the stages.
-
-        Parameters
-        ----------
-        work : array_like, shape (S, M)
-            Mean work of a job of each mode at each stage, such as operations or bytes; 0 where the
-            mode needs no service at the stage.
-        speed : array_like, shape (S,), optional
-            Units of work that each stage does per unit of time. By default works are times.
-        stages, modes, time_unit, delay
-            As of `MultiMode`.
-
-        Returns
-        -------
-        MultiMode
-
-        Raises
-        ------
-        InputError
-            On a work that is negative or not finite, a speed that is not above 0, a mode without
-            work, a stage without work, a negative delay, and names of a wrong number.
-
-        Examples
-        --------
-        >>> from sojourn.models import MultiMode
-        >>> cuts = MultiMode.from_work(
-        ...     [[0.0, 2e9, 6e9], [150e3, 50e3, 0.0], [6e9, 4e9, 0.0]],  # FLOP, bytes, FLOP
-        ...     speed=[8e9, 2.5e6, 200e9],
-        ...     stages=["device", "uplink", "cloud"],
-        ...     modes=["all cloud", "cut", "all device"],
-        ... )
-        >>> best = cuts.assignment(load=16.0)
-        >>> best.used, round(best.mean_delay, 6)
-        (('all cloud', 'cut'), 0.74986)
-        """
-        times = Modes.from_work(work, delay)
-        if speed is not None:
-            speeds = _as_speeds(speed, times.stages)
-            times = Modes.from_work(times.time / speeds[:, None], delay)
-        system = MultiMode.__new__(MultiMode)
-        system._store(times, stages, modes, time_unit)
-        return system
-
-    def _store(
-        self,
-        rates: Modes,
-        stages: Sequence[str] | None,
-        modes: Sequence[str] | None,
-        time_unit: str,
-    ) -> None:
-        self.rates = rates
-        self.stages = as_names("stages", "stage", stages, self.rates.stages)
-        self.modes = as_names("modes", "mode", modes, self.rates.modes)
-        self.time_unit = check_text("time_unit", time_unit)
-
-    def __repr__(self) -> str:
-        size = f"{counted(len(self.stages), 'stage')}, {counted(len(self.modes), 'mode')}"
-        return f"{type(self).__name__}({size}, largest load {self.max_load:g})"
 
     @property
     def max_load(self) -> float:
@@ -628,15 +543,3 @@ class MultiMode(System):
         """Task of the best partition; ``solve(loads, assignments)`` solves it at many points."""
         names, polish = (self.stages, self.modes), options.get("polish", True)
         return Task(Partition(self.rates, names, GapTolerance.of(options), polish), options)
-
-
-def _as_speeds(speed: npt.ArrayLike, stages: int) -> Array:
-    """Return the speeds of the stages, shape (S,); InputError unless they are above 0."""
-    array = as_floats("speed", speed)
-    remedy = "give the units of work that each stage does per unit of time"
-    if array.shape != (stages,):
-        problem = f"is not one number for each of {counted(stages, 'stage')}"
-        raise InputError("speed", array.tolist(), problem, remedy)
-    good = (array >= LEAST) & (array <= LARGEST)
-    raise_at_first("speed", array, good, "is not a finite number above 0", remedy)
-    return array

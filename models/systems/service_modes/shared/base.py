@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self, Unpack, cast
 
 import numpy as np
-import numpy.typing as npt
 
-from .....reference.errors import Array, InputError, LoadError
-from .....reference.plural import counted
+from .....reference.errors import LoadError
 from .....reference.routes.capacity import capacity
 from .....reference.service_modes import Modes
 from .....reference.service_modes.shared.routed import JOBS, assignment_of, routes_of
-from .....reference.validation import LARGEST, LEAST, as_floats, as_names, raise_at_first
 from ....core.options import FormulationOptions
 from ....latency import MM1
 from ...routes.limited import LimitedRouteSplit
@@ -23,6 +19,7 @@ from ...routes.limits import RouteLimits
 from ...routes.questions import RouteSplit
 from ...routes.system import RouteSystem
 from ..dual_mode import DualMode
+from ..mode_system import GivenNames, ModeSystem
 from ..system import MultiMode
 from .answers import SharedMaxLoad, SharedSolution
 from .questions import LimitedModeSplit, ModeSplit
@@ -30,84 +27,16 @@ from .questions import LimitedModeSplit, ModeSplit
 GIVE_LOAD = "give the load, in jobs per unit of time"
 
 
-class SharedStages(RouteSystem):
+class SharedStages(ModeSystem, RouteSystem):
     """Base class of `sojourn.models.SharedModes`: a station for each stage, a route for each mode.
 
     The parameters are those of `sojourn.models.SharedModes`.
     """
 
-    def __init__(
-        self,
-        rate: npt.ArrayLike,
-        stages: Sequence[str] | None = None,
-        modes: Sequence[str] | None = None,
-        time_unit: str = "s",
-        delay: npt.ArrayLike | None = None,
-    ) -> None:
-        self._store(Modes(rate, delay), stages, modes, time_unit)
-
-    def _store(
-        self,
-        rates: Modes,
-        stages: Sequence[str] | None,
-        modes: Sequence[str] | None,
-        time_unit: str,
-    ) -> None:
-        self.rates = rates
-        self.modes = as_names("modes", "mode", modes, rates.modes)
-        self.stages = as_names("stages", "stage", stages, rates.stages)
+    def _store(self, rates: Modes, stages: GivenNames, modes: GivenNames, time_unit: str) -> None:
+        super()._store(rates, stages, modes, time_unit)
         bank, load = MM1(np.ones(rates.stages)), np.ones(1)
-        super().__init__(bank, routes_of(rates), load, self.stages, JOBS, time_unit)
-
-    @classmethod
-    def from_work(
-        cls,
-        work: npt.ArrayLike,
-        speed: npt.ArrayLike | None = None,
-        stages: Sequence[str] | None = None,
-        modes: Sequence[str] | None = None,
-        time_unit: str = "s",
-        delay: npt.ArrayLike | None = None,
-    ) -> Self:
-        """Return the system of given mean works.
-
-        Parameters
-        ----------
-        work : array_like, shape (S, M)
-            Mean work of a job of each mode at each stage; 0 where it needs none.
-        speed : array_like, shape (S,), optional
-            Work that each stage does per unit of time; by default works are times.
-        stages, modes, time_unit, delay
-            As of the class.
-
-        Returns
-        -------
-        SharedModes
-
-        Raises
-        ------
-        InputError
-            On a work that is negative or not finite, a speed that is not above 0, and as of the
-            class.
-
-        Examples
-        --------
-        >>> from sojourn.models import SharedModes
-        >>> cuts = SharedModes.from_work(
-        ...     [[0, 6e8], [1.2e6, 0], [6e8, 0]],
-        ...     speed=[8e9, 2e7, 2e11],
-        ...     stages=["device", "uplink", "cloud"],
-        ...     modes=["all cloud", "all device"],
-        ... )
-        >>> cuts.optimum(load=20.0).assignment.round(4)
-        array([0.5691, 0.4309])
-        """
-        times = Modes.from_work(work, delay)
-        if speed is not None:
-            times = Modes.from_work(times.time / _as_speeds(speed, times.stages)[:, None], delay)
-        system = cls.__new__(cls)
-        system._store(times, stages, modes, time_unit)
-        return system
+        RouteSystem.__init__(self, bank, routes_of(rates), load, self.stages, JOBS, time_unit)
 
     @classmethod
     def canonical(
@@ -144,13 +73,7 @@ class SharedStages(RouteSystem):
         1.153846
         """
         pair = DualMode.canonical(mu0=mu0, K=K, f=f)
-        system = cls.__new__(cls)
-        system._store(pair.rates, pair.stages, pair.modes, time_unit)
-        return system
-
-    def __repr__(self) -> str:
-        size = f"{counted(len(self.stages), 'stage')}, {counted(len(self.modes), 'mode')}"
-        return f"{type(self).__name__}({size}, largest load {self.max_load:g})"
+        return cls.of_modes(pair.rates, pair.stages, pair.modes, time_unit)
 
     @property
     def load(self) -> float:
@@ -160,8 +83,7 @@ class SharedStages(RouteSystem):
     @cached_property
     def reserved(self) -> MultiMode:
         """The same stages, with a part of each reserved for each mode."""
-        delay: dict[str, Any] = {"delay": self.rates.delay} if self.rates.delay.any() else {}
-        return MultiMode(self.rates.rate, self.stages, self.modes, self.time_unit, **delay)
+        return MultiMode.of_modes(self.rates, self.stages, self.modes, self.time_unit)
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError where it is not above 0 and below the largest."""
@@ -292,15 +214,3 @@ class SharedStages(RouteSystem):
         """
         parts = assignment_of(self.rates, capacity(self.routed).flow.used())
         return SharedMaxLoad.of(self.routed, mode_names=self.modes, assignment=parts)
-
-
-def _as_speeds(speed: npt.ArrayLike, stages: int) -> Array:
-    """Return the speed of each stage, shape (S,); InputError unless they are above 0."""
-    array = as_floats("speed", speed)
-    if array.shape != (stages,):
-        problem = f"is not one number for each of {counted(stages, 'stage')}"
-        raise InputError("speed", array.tolist(), problem, "give one speed a stage")
-    good = (array >= LEAST) & (array <= LARGEST)
-    remedy = "give the work that the stage does per unit of time"
-    raise_at_first("speed", array, good, "is not a finite number above 0", remedy)
-    return array

@@ -20,7 +20,10 @@ def test_works_in_units_of_work():
     assert as_rates.assignment(0.5).mean_delay == pytest.approx(
         system.assignment(0.5).mean_delay, rel=1e-12
     )
-    assert type(DualMode.from_work(flops)) is MultiMode
+    dual = DualMode.from_work(flops)
+    assert (dual.canonical_form.mu0, dual.canonical_form.f1) == (0.125, 0.25)
+    with pytest.raises(InputError, match="3 stages, 2 modes"):
+        DualMode.from_work([*flops, flops[0]])
 
 
 @pytest.mark.parametrize(("given", "message"), [
