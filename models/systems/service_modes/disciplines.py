@@ -84,7 +84,7 @@ def _changes(load: Array, parts: Array) -> list[float]:
     order = np.argsort(load)
     load, parts = load[order], parts[order]
     used = np.greater(parts, USED)
-    known = np.isfinite(parts).all(axis=1)
+    known = np.asarray(np.isfinite(parts).all(axis=1))
     changed = np.any(used[1:] != used[:-1], axis=1) & known[1:] & known[:-1]
     close = np.diff(load) <= CLOSE * load[1:]
     middle: list[float] = (0.5 * (load[1:] + load[:-1])[changed & close]).tolist()
