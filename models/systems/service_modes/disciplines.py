@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ....reference.errors import Array
 from ...core.variables import variable
@@ -84,9 +83,9 @@ def _changes(load: Array, parts: Array) -> list[float]:
     """Return the loads at which the set of used modes changes, between close loads of a curve."""
     order = np.argsort(load)
     load, parts = load[order], parts[order]
-    used: npt.NDArray[np.bool_] = np.greater(parts, USED)
-    known = np.isfinite(parts).all(axis=1)
-    changed = np.not_equal(used[1:], used[:-1]).any(axis=1) & known[1:] & known[:-1]
+    used = np.greater(parts, USED)
+    known = np.asarray(np.isfinite(parts).all(axis=1))
+    changed = np.any(used[1:] != used[:-1], axis=1) & known[1:] & known[:-1]
     close = np.diff(load) <= CLOSE * load[1:]
     middle: list[float] = (0.5 * (load[1:] + load[:-1])[changed & close]).tolist()
     return middle
