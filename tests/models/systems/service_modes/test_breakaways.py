@@ -7,8 +7,16 @@ import pytest
 from chunks import some
 from mode_cases import ABOVE_HULL, ALEXNET, FOUR, cuts, mobilenet
 
-from sojourn.models import DualMode, FormulationError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models import (
+    DualMode,
+    FormulationError,
+    LoadError,
+    MultiMode,
+    NotCertifiedError,
+    load_scenario,
+)
 from sojourn.models.core.parametric import Compiled
+from sojourn.models.systems.service_modes.modes_report import breakaway_lines
 from sojourn.reference import service_modes as exact
 
 HULL = MultiMode.from_work(ABOVE_HULL, modes=["a", "b", "k"])
@@ -110,3 +118,16 @@ def test_bad_input_is_refused_before_any_solver(monkeypatch):
         HULL.breakaways(high=6.0)
     with pytest.raises(FormulationError, match="PSD that the assignment needs"):
         HULL.breakaways(solver="OSQP")
+
+
+def test_the_report_prints_the_next_one():
+    scenario, changes = load_scenario("split-mobilenet"), HULL.breakaways().to_dict()["changes"]
+    assert [*breakaway_lines(scenario, changes, 4.6)] == [
+        "breakaways        at 3.46469, 4.48521, 4.97624 jobs/s",
+        "next breakaway    load 4.97624: 0.0651 a, 0.9349 k to 0.6680 a, 0.3320 b",
+    ]
+    assert [*breakaway_lines(scenario, changes[:1], 1.0)] == [
+        "next breakaway    load 3.46469: 1.0000 a to 1.0000 k"
+    ]
+    assert "larger loads use the same modes" in [*breakaway_lines(scenario, changes, 4.98)][-1]
+    assert "same modes are best at every load" in next(breakaway_lines(scenario, [], 1.0))
