@@ -28,10 +28,13 @@ from ...core.stored import Column
 from ...core.tolerance import GapTolerance
 from . import cell, partition, sum_of_squares
 from .operating_point import OperatingPoint
+from .pairs import Pairs, scatter, segments_of
 from .questions import Names, OperatingPoints, PointQuestion
 
 SEARCH_GAP = (1e-12, 1e-9)
 """Least and largest relative gap of a search of the reference."""
+MAX_KNOWN = 4096
+"""Loads of which the results of the search are remembered: more than those of one block."""
 SEARCH_ERRORS = 64
 """Rounding errors of a delay that the gap of a search can be, close to the largest load."""
 SLOW_SIZE = 1000
@@ -60,25 +63,6 @@ class Candidates(AnswerRows):
     key: ClassVar[str] = "least"
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Two modes at each of K loads, among which the best assignment is.
-
-    Attributes
-    ----------
-    modes : ndarray of int, shape (K, 2)
-    lines : Segment
-        Delay over the stable interval of the two modes at each load.
-    bound : ndarray, shape (K,)
-        Lower bound of the delay of all assignments, also to other modes; infinite where there are
-        no others.
-    """
-
-    modes: npt.NDArray[np.intp]
-    lines: Segment
-    bound: Array
-
-
 class _ManyModes:
     """What questions about the best assignment know of a search over all modes."""
 
@@ -98,14 +82,15 @@ class _ManyModes:
 
     def prepare(self, points: Points) -> None:
         """Search the best assignments of more than two modes at all loads at once."""
-        loads = np.array(
-            [load for load in dict.fromkeys(points[0].tolist()) if load not in self.known]
-        )
-        if self.modes.modes != 2 and loads.size:
-            found, _, bounds = best_assignments(self.modes, loads, min(self.fine, SEARCH_GAP[1]))
-            self.known.update(
-                zip(loads.tolist(), zip(found, bounds.tolist(), strict=True), strict=True)
-            )
+        loads = dict.fromkeys(points[0].tolist())
+        if self.modes.modes == 2 or loads.keys() <= self.known.keys():
+            return
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        new = [load for load in loads if load not in self.known]
+        gap = min(self.fine, SEARCH_GAP[1])
+        found, _, bounds = best_assignments(self.modes, np.array(new), gap)
+        self.known.update(zip(new, zip(found, bounds.tolist(), strict=True), strict=True))
 
     def searched(self, loads: Array) -> tuple[Array, Array]:
         """Return the reference's best assignments, and lower bounds of the delay of all others.
@@ -422,7 +407,8 @@ def rows_of(modes: Modes) -> int:
 def most_used(modes: Modes) -> int:
     """Return the largest number of modes that a best assignment needs, for any number of modes.
 
-    It is the number of terms of the delay: see Theorem 1 of `sojourn.reference.service_modes`.
+    It is the number of terms of the delay, by Theorem 1 of
+    `sojourn.reference.service_modes.many_modes`.
     """
     return min(rows_of(modes), modes.modes)
 
@@ -430,32 +416,3 @@ def most_used(modes: Modes) -> int:
 def needs_pairs(modes: Modes) -> bool:
     """Return whether the best assignment is that of two modes, so that `Assignment` finds it."""
     return modes.modes == 2 or (modes.modes > 2 and rows_of(modes) <= 2)
-
-
-def segments_of(modes: Modes, pairs: npt.NDArray[np.intp], loads: Array) -> Segment:
-    """Return the segments of two modes of many at each load, shapes (K, 2) and (K,)."""
-    several, place = np.unique(pairs, axis=0, return_inverse=True)
-    parts = [np.flatnonzero(place.ravel() == i) for i in range(len(several))]
-    fixed = bool(modes.delay.any())
-    columns: list[tuple[Array, Array, Array, Array]] = []
-    for pair, rows in zip(several, parts, strict=True):
-        line = segments(modes.take(pair), loads[rows])
-        above, below = line.above, line.below
-        if fixed and not line.fixed:  # neither of the two has a delay: a term 0 / (c^2 + s^2)
-            a, b = (line.start**2).sum(axis=1), (line.end**2).sum(axis=1)
-            ab = 2 * (line.start * line.end).sum(axis=1)
-            square = np.stack([a, ab, b], axis=-1)[:, None]
-            above, below = (
-                np.append(x, y, axis=1) for x, y in ((above, 0 * square), (below, square))
-            )
-        columns.append((line.start, line.end, above, below))
-    back = np.argsort(np.concatenate(parts))
-    start, end, above, below = (np.concatenate(c)[back] for c in zip(*columns, strict=True))
-    return Segment(start, end, above, below, fixed)
-
-
-def scatter(parts: Array, pairs: npt.NDArray[np.intp], modes: int) -> Array:
-    """Return assignments, shape (K, M), of parts of the jobs in some modes, shape (K, 2)."""
-    out = np.zeros((len(parts), modes))
-    np.put_along_axis(out, pairs, parts, axis=1)
-    return out

@@ -9,7 +9,7 @@ from sojourn.reference import service_modes as exact
 from sojourn.reference.service_modes import Modes, assignment_at_light_load
 
 
-@pytest.mark.parametrize("seed", some(200, often=20))
+@pytest.mark.parametrize("seed", some(200, often=6))
 def test_one_mode_is_best_where_no_two_are_equally_fast(seed):
     rng = np.random.default_rng(seed)
     modes = Modes.from_work(rng.exponential(1.0, (3, 6)), rng.exponential(1.0, 6) * (seed % 2))
