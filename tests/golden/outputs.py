@@ -26,7 +26,7 @@ COMMANDS = (
     "list",
     *(f"run {name}" for name in SCENARIOS),
     *(f"verify {name}" for name in SCENARIOS),
-    *(f"anarchy {name}" for name in (*PARALLEL, *SHARED, *ROUTES)),
+    *(f"anarchy {name}" for name in (*PARALLEL, "dual-b-shared", *ROUTES)),
     "run scenario-2 --load 540",
     "run scenario-2 --load 30000/min",
     "run scenario-1 --weights-in 50,30,20",

@@ -1,14 +1,17 @@
-"""Rows of results as tables and as JSON."""
+"""Rows of results as tables, as JSON and as data frames."""
 
 import io
 import json
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import xarray as xr
 from rich.console import Console
 
+from sojourn.models.frontend.report import flat
 from sojourn.models.frontend.tables import as_json, plain, table
 
 
@@ -75,3 +78,17 @@ def test_json_has_none_for_infinite_and_missing_numbers(value, expected):
 
 def test_text_of_json_is_read_back():
     assert json.loads(as_json([Plain(1.0, ())])) == [{"value": 1.0, "parts": []}]
+
+
+def test_a_curve_with_many_columns_is_flat_without_a_warning():
+    values = np.arange(400.0).reshape(2, 200)
+    names = [f"m{i}" for i in range(200)]
+    data = xr.Dataset(
+        {"part": (("load", "mode"), values), "delay": ("load", [1.0, 2.0])},
+        {"load": [3.0, 4.0], "mode": names},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = flat(data)
+    assert list(frame.columns) == ["load", "delay", *(f"part[{name}]" for name in names)]
+    np.testing.assert_array_equal(frame.to_numpy()[:, 2:], values)
