@@ -7,8 +7,16 @@ import pytest
 from chunks import some
 from mode_cases import ABOVE_HULL, ALEXNET, FOUR, cuts, mobilenet
 
-from sojourn.models import DualMode, FormulationError, LoadError, MultiMode, NotCertifiedError
+from sojourn.models import (
+    DualMode,
+    FormulationError,
+    LoadError,
+    MultiMode,
+    NotCertifiedError,
+    load_scenario,
+)
 from sojourn.models.core.parametric import Compiled
+from sojourn.models.systems.service_modes.modes_report import breakaway_lines
 from sojourn.reference import service_modes as exact
 
 HULL = MultiMode.from_work(ABOVE_HULL, modes=["a", "b", "k"])
@@ -42,17 +50,19 @@ def test_a_mode_above_the_hull_comes_and_goes():
     assert first.load == found[0].load
 
 
-@pytest.mark.slow
-def test_cuts_of_networks():
-    for system, names in (
-        (cuts(ALEXNET, 100e6), ["all cloud", "all cloud + all device", "all cloud + pool1"]),
-        (cuts(mobilenet(), 20e6), ["block4", "all cloud + block4", "block2 + block4"]),
-    ):
-        found = system.breakaways(points=24)
-        assert_agrees(found, exact.breakaways(system.rates))
-        assert [found.names(found[0].used_before), *(found.names(c.used_after) for c in found)] == (
-            names
-        )
+@pytest.mark.parametrize(("system", "names"), [
+    (cuts(ALEXNET, 100e6), ["all cloud", "all cloud + all device", "all cloud + pool1"]),
+    pytest.param(
+        cuts(mobilenet(), 20e6),
+        ["block4", "all cloud + block4", "block2 + block4"],
+        marks=pytest.mark.exhaustive,
+    ),
+])  # fmt: skip
+def test_cuts_of_networks(system, names):
+    found = system.breakaways(points=12)
+    assert_agrees(found, exact.breakaways(system.rates, points=12))
+    used = [found[0].used_before, *(change.used_after for change in found)]
+    assert [found.names(some) for some in used] == names
 
 
 def test_three_stages():
@@ -93,7 +103,7 @@ def test_curves_mark_all_breakaways():
     marked = HULL.curve([1.0, 4.0], breakaway=True)
     assert marked.attrs["breakaway_loads"] == pytest.approx(loads, rel=1e-9)
     assert "breakaway_loads" not in HULL.curve([1.0]).attrs
-    refined = HULL.curve([3.0, 4.98], refine=0.5)
+    refined = HULL.curve([3.0, 4.98], refine=1.0)
     assert refined.attrs["breakaway_loads"] == pytest.approx(loads, rel=1e-9)
     for load in loads:
         assert np.sum(np.abs(refined["load"].values / load - 1) < 2e-6) == 2
@@ -110,3 +120,16 @@ def test_bad_input_is_refused_before_any_solver(monkeypatch):
         HULL.breakaways(high=6.0)
     with pytest.raises(FormulationError, match="PSD that the assignment needs"):
         HULL.breakaways(solver="OSQP")
+
+
+def test_the_report_prints_the_next_one():
+    scenario, changes = load_scenario("split-mobilenet"), HULL.breakaways().to_dict()["changes"]
+    assert [*breakaway_lines(scenario, changes, 4.6)] == [
+        "breakaways        at 3.46469, 4.48521, 4.97624 jobs/s",
+        "next breakaway    load 4.97624: 0.0651 a, 0.9349 k to 0.6680 a, 0.3320 b",
+    ]
+    assert [*breakaway_lines(scenario, changes[:1], 1.0)] == [
+        "next breakaway    load 3.46469: 1.0000 a to 1.0000 k"
+    ]
+    assert "larger loads use the same modes" in [*breakaway_lines(scenario, changes, 4.98)][-1]
+    assert "same modes are best at every load" in next(breakaway_lines(scenario, [], 1.0))
