@@ -194,9 +194,9 @@ def report(options: BenchOptions) -> Iterator[Report]:
 
 
 def speed(*, small: bool = False) -> Speed:
-    """Time single answers, curves, studies, closed forms, worst cases and growth.
+    """Time single answers, curves, studies, service modes, closed forms, worst cases and growth.
 
-    This takes about four minutes.
+    This takes about five minutes.
 
     Parameters
     ----------
