@@ -24,7 +24,7 @@ CLOSE = 1e-3  # relative distance of loads between which a change is marked
 def shared_of(system: MultiMode) -> SharedModes:
     """Return the system with the same stages, each of which serves all modes at once."""
     names = (system.stages, system.modes, system.time_unit)
-    shared = SharedModes.of_modes(system.rates, *names)
+    shared = SharedModes._of_modes(system.rates, *names)
     shared.reserved = system  # a `DualMode` knows more than its stages
     return shared
 

@@ -58,7 +58,7 @@ class ModeSystem(System):
         self.time_unit = check_text("time_unit", time_unit)
 
     @classmethod
-    def of_modes(
+    def _of_modes(
         cls, rates: Modes, stages: GivenNames = None, modes: GivenNames = None, time_unit: str = "s"
     ) -> Self:
         """Return the system of the stages and modes of the reference."""
@@ -112,13 +112,13 @@ class ModeSystem(System):
         (('all cloud', 'cut'), 0.74986)
         >>> best = SharedModes.from_work(work, **cuts).optimum(load=16.0)
         >>> best.used, round(best.mean_delay, 6)
-        (('all cloud', 'cut'), 0.511034)
+        (('all cloud', 'cut'), 0.53952)
         """
         times = Modes.from_work(work, delay)
         if speed is not None:
             speeds = _as_speeds(speed, times.stages)
             times = Modes.from_work(times.time / speeds[:, None], delay)
-        return cls.of_modes(times, stages, modes, time_unit)
+        return cls._of_modes(times, stages, modes, time_unit)
 
     def __repr__(self) -> str:
         size = f"{counted(len(self.stages), 'stage')}, {counted(len(self.modes), 'mode')}"

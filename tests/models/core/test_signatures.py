@@ -55,6 +55,7 @@ CALLS = {
     "MultiMode.partition": functools.partial(MODES.partition, 2.0, 0.5),
     "MultiMode.assignment": functools.partial(MODES.assignment, 2.0),
     "MultiMode.breakaway": MODES.breakaway,
+    "MultiMode.breakaways": functools.partial(MODES.breakaways, 3.5, 4.0, 2),
     "MultiMode.curve": functools.partial(MODES.curve, [1.0, 2.0]),
     "TunableMode.optimum": functools.partial(TUNABLE.optimum, 2.0),
     "TunableMode.curve": functools.partial(TUNABLE.curve, [1.0, 2.0]),

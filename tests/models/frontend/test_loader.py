@@ -19,8 +19,9 @@ PARALLEL = tuple(f"scenario-{i}" for i in range(5))
 
 
 def test_built_in_scenarios():
-    dual_mode, routes = ("dual-a", "dual-b", "dual-c"), ("braess", "chain", "crossing", "regions")
-    assert names() == tuple(sorted((*dual_mode, *routes, *PARALLEL)))
+    pairs = [f"dual-{letter}{shared}" for letter in "abc" for shared in ("", "-shared")]
+    routes = ("braess", "chain", "crossing", "regions")
+    assert names() == tuple(sorted((*pairs, "split-mobilenet", *routes, *PARALLEL)))
 
 
 @pytest.mark.parametrize("name", PARALLEL)
@@ -443,8 +444,9 @@ def test_invalid_toml_raises_with_its_line(text, line):
         (
             "nothing like it",
             (
-                r"give a TOML file or one of braess, chain, crossing, dual-a, dual-b, dual-c, "
-                r"regions, scenario-0, scenario-1, scenario-2, scenario-3, scenario-4"
+                r"give a TOML file or one of braess, chain, crossing, dual-a, dual-a-shared, "
+                r"dual-b, dual-b-shared, dual-c, dual-c-shared, regions, scenario-0, scenario-1, "
+                r"scenario-2, scenario-3, scenario-4, split-mobilenet"
             ),
         ),
         ("a" * 300, "give a TOML file"),

@@ -73,7 +73,7 @@ class SharedStages(ModeSystem, RouteSystem):
         1.153846
         """
         pair = DualMode.canonical(mu0=mu0, K=K, f=f)
-        return cls.of_modes(pair.rates, pair.stages, pair.modes, time_unit)
+        return cls._of_modes(pair.rates, pair.stages, pair.modes, time_unit)
 
     @property
     def load(self) -> float:
@@ -83,7 +83,7 @@ class SharedStages(ModeSystem, RouteSystem):
     @cached_property
     def reserved(self) -> MultiMode:
         """The same stages, with a part of each reserved for each mode."""
-        return MultiMode.of_modes(self.rates, self.stages, self.modes, self.time_unit)
+        return MultiMode._of_modes(self.rates, self.stages, self.modes, self.time_unit)
 
     def check_load(self, load: float) -> float:
         """Return the load as a float; LoadError where it is not above 0 and below the largest."""

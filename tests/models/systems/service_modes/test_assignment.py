@@ -208,14 +208,6 @@ def test_bad_load_is_named(load, error, message):
         A.assignment(load)
 
 
-@pytest.mark.parametrize("rate", [[[2.0], [3.0]], [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]])
-def test_breakaway_of_other_numbers_of_modes_is_refused(rate):
-    with pytest.raises(
-        InputError, match=r"the breakaway is solved for two modes; take assignment\(load\)"
-    ):
-        MultiMode(rate).breakaway()
-
-
 def test_bad_options_are_refused():
     with pytest.raises(
         FormulationError,

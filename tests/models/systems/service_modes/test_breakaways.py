@@ -103,7 +103,7 @@ def test_curves_mark_all_breakaways():
     marked = HULL.curve([1.0, 4.0], breakaway=True)
     assert marked.attrs["breakaway_loads"] == pytest.approx(loads, rel=1e-9)
     assert "breakaway_loads" not in HULL.curve([1.0]).attrs
-    refined = HULL.curve([3.0, 4.98], refine=1.0)
+    refined = HULL.curve([3.0, 4.98], refine=0.5)
     assert refined.attrs["breakaway_loads"] == pytest.approx(loads, rel=1e-9)
     for load in loads:
         assert np.sum(np.abs(refined["load"].values / load - 1) < 2e-6) == 2
