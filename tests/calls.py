@@ -329,6 +329,8 @@ GOOD: dict[str, Callable[[], Any]] = {
     "mean_delay.share": lambda: exact_modes.partition(modes(), 2.0, 0.5).share,
     "Segment.rows.index": lambda: 0,
     "SharedThresholds.used.load": lambda: 2.0,
+    "SharedModes.evaluate.p": lambda: 0.5,
+    "SharedEvaluation.routes_between.*group": lambda: "jobs",
     # the constructor alone: a method takes a total load
     "Groups..load": lambda: {"north": 4.0, "south": 2.0},
     "Routes..load": lambda: {"north": 4.0, "south": 2.0},

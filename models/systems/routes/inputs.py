@@ -47,11 +47,11 @@ def is_mapping(value: Any) -> bool:
     return has(value, "keys", "__getitem__")
 
 
-def check_known(field: str, names: Collection[Any], known: Sequence[str], word: str) -> None:
+def check_known(field: str, names: Collection[Any], known: Sequence[Any], word: str) -> None:
     """Raise InputError at the first of some names that is not known."""
     for name in names:
         if name not in known:
-            listed = ", ".join(known[:SHOWN])
+            listed = ", ".join(map(str, known[:SHOWN]))
             remedy = f"use {listed}{' or others' if len(known) > SHOWN else ''}"
             raise InputError(field, name, f"is not a {word}", remedy)
 
