@@ -317,6 +317,9 @@ def _stages(scenario: Reserved, best: OperatingPoint, utilisation: Mapping[str, 
             utilisation.items(), best.stage_delay, best.share, strict=True
         )
     ]
-    rows += ruled("mean delay", ("", f"{best.mean_delay:.6g}", *("" for _ in used)))
+    nothing = [""] * used.size
+    if best.fixed_delay:
+        rows.append(("fixed delays", "", f"{best.fixed_delay:.6g}", *nothing))
+    rows += ruled("mean delay", ("", f"{best.mean_delay:.6g}", *nothing))
     headings = ("stage", "utili-\nsation", f"delay\n({scenario.delay_unit})", *names)
     return table(headings, rows, text=("stage",), caption="parts of the stages")

@@ -65,7 +65,8 @@ def _shown(
     yield scenario.heading
     yield head(scenario, best.load, "each stage serves all jobs at once, by processor sharing")
     yield _modes(answers, unit)
-    yield _stages(answers, unit)
+    has_fixed_delays = bool(scenario.system.rates.delay.any())
+    yield _stages(answers, unit, has_fixed_delays=has_fixed_delays)
     for found in answers.values():
         steps = counted(found.polished, "Newton step")
         way = f"{found.solver.lower()}, {found.formulation}, {steps}"
@@ -94,17 +95,25 @@ def _modes(answers: Answers, unit: str) -> Table:
     return rows_table("mode", names, headings, columns, size, caption=caption)
 
 
-def _stages(answers: Answers, unit: str) -> Table:
+def _stages(answers: Answers, unit: str, *, has_fixed_delays: bool) -> Table:
     """Return the table of the stages: utilisation and delay of both goals."""
     found = list(answers.values())
     headings = [f"{goal}\nutili-\nsation" for goal in SHORT]
     headings += [f"{goal}\ndelay\n({unit})" for goal in SHORT]
+    names, size = [*found[0].stages], found[0].utilisation
     columns = [
-        *(map("{:.1%}".format, s.utilisation) for s in found),
-        *(map("{:.6g}".format, s.stage_delay) for s in found),
+        *([f"{busy:.1%}" for busy in s.utilisation] for s in found),
+        *([f"{delay:.6g}" for delay in s.stage_delay] for s in found),
     ]
+    fixed = [s.mean_delay - float(s.stage_delay.sum()) for s in found]
+    if has_fixed_delays:
+        names, size = [*names, "fixed delays"], np.append(size, np.inf)
+        for column, text in zip(
+            columns, ("", "", *(f"{delay:.6g}" for delay in fixed)), strict=True
+        ):
+            column.append(text)
     means = ("", "", *(f"{s.mean_delay:.6g}" for s in found))
-    return rows_table("stage", found[0].stages, headings, columns, found[0].utilisation, means)
+    return rows_table("stage", names, headings, columns, size, means)
 
 
 def _next(scenario: Written, goal: str, changes: ModesInUse, load: float) -> str:
