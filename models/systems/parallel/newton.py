@@ -197,7 +197,7 @@ def _steps_within(
         todo = todo[~take_steps(start[todo], None, careful=careful)]
         if not todo.size:
             break
-    if todo.size:
+    if todo.size and limits.least.ndim > 1:  # limits of each split
         inner = [interior_optimum(bank.at(k), load[k], limits.at(k)) for k in todo[:, None]]
         flow, at_bounds, price, row_price = (np.array(v) for v in zip(*inner, strict=True))
         dual[todo] = np.column_stack([price, -row_price])

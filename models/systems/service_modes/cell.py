@@ -44,7 +44,7 @@ class Program:
     weight : cvxpy.Variable, shape (V,)
         x: weight of each vertex.
     numerator, denominator : cvxpy.Parameter, shape (S, V)
-        l and e, each up to a factor for each stage; see `parameters`.
+        l and e, each up to a factor for each stage; see `Cells.parameters`.
     fixed : cvxpy.Parameter, shape (V,)
         f, in the problem's unit of time.
     """

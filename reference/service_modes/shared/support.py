@@ -1,7 +1,7 @@
 """Loads of the modes in use at one load, by Newton's method on a changing set of modes.
 
 The optimum (K = 1), the equilibrium of K equal players and that of selfish users (K infinite)
-minimise sum_s phi(rho_s) + sum_m x_m d_m over loads x >= 0 of the modes of sum `load`, with
+minimise sum_s phi(rho_s) + sum_m x_m d_m over loads x >= 0 of the modes of sum ``load``, with
 rho_s = sum_m a_sm x_m and the price of a stage phi' = c, where
 
     c(rho) = 1/(1 - rho) + rho / (K (1 - rho)^2),
@@ -109,7 +109,7 @@ def solved(prices: Prices, load: float, start: Array) -> Point:
     load : float
         Above 0 and below the largest load.
     start : ndarray, shape (M,)
-        Loads of sum `load` under which no stage is full.
+        Loads of sum ``load`` under which no stage is full.
     """
     x = start * (load / start.sum())
     used = x > 0
