@@ -133,7 +133,17 @@ class Faces:
         return np.asarray(total)
 
     @np.errstate(all="ignore")
-    def prices(self, z: Array, best: Array) -> tuple[Array, Array, Array, Array]:
+    def slopes(self, z: Array, best: Array) -> Array:
+        """Return c_s = (r_s.z) / D_s(z) of the points z, limited, shape (S, n); see `prices`."""
+        n, d = self.forms(z)
+        offset = 0.0 if self.fixed is None else self.fixed.min(axis=0)
+        c = np.minimum(np.where(d > 0, n / d, np.inf), 2 * (best - offset) / n)
+        return np.where((n > 0) & (c > TINY), c, 0.0)
+
+    @np.errstate(all="ignore")
+    def prices(
+        self, z: Array, best: Array, c: Array | None = None
+    ) -> tuple[Array, Array, Array, Array]:
         """Return q and k of the points z, rounded to the safe side, and their other parts.
 
         Parameters
@@ -141,6 +151,8 @@ class Faces:
         z : ndarray, shape (V, n)
         best : ndarray, shape (n,)
             A delay that is attained.
+        c : ndarray, shape (S, n), optional
+            By default `slopes` of z.
 
         Returns
         -------
@@ -150,12 +162,10 @@ class Faces:
         offset : ndarray, shape (n,)
             The least fixed delay of the face, which the bound of q and k leaves out.
         """
-        n, d = self.forms(z)
         offset = np.zeros(z.shape[1]) if self.fixed is None else self.fixed.min(axis=0)
-        c = np.minimum(np.where(d > 0, n / d, np.inf), 2 * (best - offset) / n)
-        c = np.where((n > 0) & (c > TINY), c, 0.0)
+        c = self.slopes(z, best) if c is None else c
         q = _dot("sn,svn->vn", c, self.root)
-        c *= c
+        c = c * c
         k = _dot("sn,svn->vn", c, self.spare)
         error = _dot("sn,svn->vn", c, self.size)
         if self.fixed is not None:
@@ -173,23 +183,25 @@ class Faces:
         return np.where(under > 0, above / under, 1.0)
 
     @np.errstate(all="ignore")
-    def bound(self, vertices: Array, z: Array, best: Array) -> Array:
+    def bound(self, vertices: Array, z: Array, best: Array, c: Array | None = None) -> Array:
         """Return the bound of the vertices' cones, by vertex, shape (V, n); its least holds.
 
         Parameters
         ----------
         vertices : ndarray, shape (V, V, n)
             Vertex, coordinate, cell.
-        z, best : ndarray
+        z, best, c : ndarray
             As for `prices`.
         """
-        above, under, rest = self._quotient(vertices, z, best)
+        above, under, rest = self._quotient(vertices, z, best, c)
         ratio = np.where(under > 0, above * above / under, np.where(above > 0, np.inf, 0.0))
         return np.asarray(ratio * (1 - 4 * self.rounding) + rest)
 
-    def _quotient(self, vertices: Array, z: Array, best: Array) -> tuple[Array, Array, Array]:
+    def _quotient(
+        self, vertices: Array, z: Array, best: Array, c: Array | None = None
+    ) -> tuple[Array, Array, Array]:
         """Return (q + k^- z).u and k^+.u^2 by vertex, and the rest of the bound, rounded down."""
-        q, k, _, offset = self.prices(z, best)
+        q, k, _, offset = self.prices(z, best, c)
         below = np.maximum(-k, 0.0)
         tangent = (below * z * z).sum(axis=0)
         above = _dot("vn,ivn->in", q + below * z, vertices)

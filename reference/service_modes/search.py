@@ -21,6 +21,8 @@ from .cells import Faces, Ints, Problem, descend
 CELLS = 2048  # cells of a batch: their arrays fit the cache
 POLISH = 12  # Newton steps from a better point, at most
 FINE = 40  # Newton steps at the end
+TRIES = 3  # points nearer the low vertices of a cell, at most
+MOST_HALVES = 2_000_000  # of each load: some 10 s
 PRECISION = 3.0  # gap over the rounding error at the optimum, at least
 NOTHING = 1e-9  # a root of a share that is left out unless the delay rises
 
@@ -117,6 +119,10 @@ class Best:
         """Return the faces of the best points."""
         return self.problem.at(self.support, np.arange(self.w.shape[1]))
 
+    def slopes(self) -> Array:
+        """Return the slopes c of the best points, shape (S, K)."""
+        return self.faces().slopes(self.w, self.delay)
+
     def parts(self, modes: int) -> Array:
         """Return the best points as assignments to the modes of the problem, shape (K, M)."""
         squares = self.w * self.w
@@ -183,10 +189,11 @@ def prove(best: Best, roots: Iterator[Cells]) -> tuple[Array, int]:
     Returns
     -------
     lower : ndarray, shape (K,)
-        In the unit of the problem; infinite where there is no cell.
+        In the unit of the problem; infinite where there is no cell. After many halves no more are
+        made, and the bound is that of the cells as they are.
     examined : int
     """
-    lower, examined = np.full(best.delay.size, np.inf), 0
+    lower, examined, halves = np.full(best.delay.size, np.inf), 0, 0
     stack: list[Cells] = []
     while True:
         batch: list[Cells] = []
@@ -200,13 +207,17 @@ def prove(best: Best, roots: Iterator[Cells]) -> tuple[Array, int]:
         if not batch:
             return np.maximum(lower, 0.0), examined
         examined += CELLS - room
-        rest = _examine(best, Cells.join(batch), lower)
+        rest = _examine(best, Cells.join(batch), lower, halves < MOST_HALVES * best.delay.size)
         if rest is not None:
             stack.append(rest)
+            halves += rest.point.size
 
 
-def _examine(best: Best, cells: Cells, lower: Array) -> Cells | None:
-    """Return the halves of the cells whose bound is too low; put the others' bounds in `lower`."""
+def _examine(best: Best, cells: Cells, lower: Array, divide: bool) -> Cells | None:
+    """Return the halves of the cells whose bound is too low; put the others' bounds in `lower`.
+
+    Without `divide` all bounds are put there.
+    """
     faces = best.problem.at(cells.support, cells.point)
     unit = cells.unit_vertices()
     centre = unit.mean(axis=0)
@@ -216,14 +227,27 @@ def _examine(best: Best, cells: Cells, lower: Array) -> Cells | None:
     low = _least(bounds)
     target = delay * (1 - gap)
     failed = low < target
-    if failed.any():  # once more, from a point nearer the low vertices
-        few = faces.take(failed)
-        z = _towards_low(unit[..., failed], bounds[:, failed])
-        again = _least(few.bound(cells.vertices[..., failed], z, delay[failed]))
+    weight = np.ones(bounds.shape)
+    for _ in range(TRIES):  # again, from points nearer the low vertices
+        if not failed.any():
+            break
+        few, corners = faces.take(failed), cells.vertices[..., failed]
+        weight[:, failed] *= _towards_low(bounds[:, failed])
+        near = weight[:, failed] / weight[:, failed].sum(axis=0)
+        z = np.einsum("in,ivn->vn", near, unit[..., failed])
+        bounds[:, failed] = few.bound(corners, z, delay[failed])
+        low[failed] = np.maximum(low[failed], _least(bounds[:, failed]))
+        failed = low < target
+    if failed.any():  # and with the slopes of the best point, as few centres are stable near full
+        few, corners = faces.take(failed), cells.vertices[..., failed]
+        c = best.slopes()[:, cells.point[failed]]
+        again = _least(few.bound(corners, centre[:, failed], delay[failed], c))
         low[failed] = np.maximum(low[failed], again)
         failed = low < target
     np.minimum.at(lower, cells.point[~failed], low[~failed])
-    if not failed.any():
+    if not divide:
+        np.minimum.at(lower, cells.point[failed], low[failed])
+    if not divide or not failed.any():
         return None
     open_cells = cells.take(failed)
     losses = faces.take(failed).edge_losses(open_cells.vertices, centre[:, failed], delay[failed])
@@ -241,10 +265,9 @@ def _least(bounds: Array) -> Array:
 
 
 @np.errstate(all="ignore")
-def _towards_low(unit: Array, bounds: Array) -> Array:
-    """Return a point of each cell nearer the vertices of low bounds, shape (V, n)."""
+def _towards_low(bounds: Array) -> Array:
+    """Return weights of the vertices of each cell, larger for those of low bounds, shape (V, n)."""
     least, most = bounds.min(axis=0), np.where(np.isfinite(bounds), bounds, -np.inf).max(axis=0)
     apart = (bounds - least) / np.where(most > least, most - least, 1.0)
-    weight = np.exp(-3 * np.nan_to_num(apart, nan=1.0, posinf=10.0))
-    z: Array = np.einsum("in,ivn->vn", weight, unit) / weight.sum(axis=0)
-    return z
+    weights: Array = np.exp(-3 * np.nan_to_num(apart, nan=1.0, posinf=10.0))
+    return weights

@@ -404,3 +404,26 @@ def test_a_system_of_the_paper_beside_useless_modes():
     best = assignment(Modes(rate), 4.5)
     assert best.mean_delay == pytest.approx(assignment(dual, 4.5).mean_delay, rel=1e-12)
     np.testing.assert_allclose(best.assignment[2:4], [0.575182, 0.424818], atol=1e-6)
+
+
+DEGENERATE = [[0, 2, 2, 3, 1], [2, 3, 2, 1, 1], [1, 2, 0, 2, 3], [1, 1, 2, 0, 1]]
+"""Two pairs of modes carry the largest load, 2/3, so that few points are stable close to it."""
+FIXED = [0.77, 0.67, 1.8, 0.81, 1.36]
+
+
+def test_few_stable_points_take_few_cells():
+    modes = Modes.from_work(DEGENERATE, FIXED)
+    found = winner(modes, 2 / 3 * (1 - 1e-3))
+    assert found.gap <= 1e-9
+    assert found.examined < 100_000  # ten times as many without the slopes of the best point
+
+
+@pytest.mark.parametrize("most", [10, 1000])
+def test_a_search_that_ends_early_gives_a_bound_and_says_how_good_it_is(monkeypatch, most):
+    modes, load = Modes.from_work(DEGENERATE, FIXED), 2 / 3 * (1 - 1e-3)
+    least = winner(modes, load).lower_bound
+    monkeypatch.setattr("sojourn.reference.service_modes.search.MOST_HALVES", most)
+    found = winner(modes, load)
+    assert found.examined < most + 5000
+    assert found.lower_bound <= least * (1 + 1e-9)
+    assert found.gap >= found.mean_delay / max(found.lower_bound, 1e-300) - 1 > 1e-9
