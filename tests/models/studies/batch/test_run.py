@@ -231,7 +231,7 @@ def test_names_and_units_of_any_kind(names, tmp_path):
     (5, LOADS, {}, InputError, r"^systems = 5: is not a list of systems"),
     ("ab", LOADS, {}, InputError, r"^systems = 'ab': is not a list of systems"),
     ({"a": MM1([1.0])}, LOADS, {}, InputError,
-     r"^systems\['a'\] = .*: is not a system; give ParallelServers, Groups, Routes, Network, Mul"),
+     r"^systems\['a'\] = .*: is not a system; give ParallelServers, Groups, Routes, Network, Dual"),
     ([*SYSTEMS.values(), MODES[0]], LOADS, {}, InputError,
      r"^systems\['system 3'\] = .*: is not a ParallelServers like systems\['system 1'\]"),
     ([SYSTEMS["two"], ParallelServers(MM1([1.0]))], LOADS, {}, InputError,
