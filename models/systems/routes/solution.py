@@ -59,6 +59,7 @@ class RouteSolution(RoutedFlows, CertifiedAnswer):
     estimate: float
     limits: tuple[ShadowPrice, ...] = ()
 
+    choices: ClassVar[str] = "routes"
     times: ClassVar[tuple[str, ...]] = (
         "mean_delay",
         "station_latency",
@@ -73,7 +74,7 @@ class RouteSolution(RoutedFlows, CertifiedAnswer):
         of_players = f" of {counted(self.players, 'player')}" if is_game else ""
         head = (
             f"{self.goal}{of_players} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
-            f"{self.mean_saving:.1e} to save by other routes"
+            f"{self.mean_saving:.1e} to save by other {self.choices}"
         )
         caveats = [f"  but {caveat}" for caveat in self.caveats]
         limits = [f"  {limit}" for limit in self.limits]

@@ -15,7 +15,7 @@ from ....reference.service_modes.stability import as_assignment, stage_spare_cap
 from ....reference.validation import as_fractions
 from ...core.ratio import ROUNDING, BoundedValue, Ratio, excess, within
 from ...core.solution import SUM, Evaluated, finite_or_none
-from .operating_point import ModeSplit
+from .operating_point import ASSIGNMENT_GAP, ModeSplit
 from .partition import EPS, rounding_error
 
 UNSTABLE = BoundedValue(np.inf, np.inf, np.inf)
@@ -76,6 +76,9 @@ class OperatingEvaluation(ModeSplit, Evaluated):
             lines.append("  no partition carries this assignment")
         ratio, least = f"{self.assignment_ratio:.6g}", f"{self.assignment_delay:.9g}"
         lines.append(f"  {ratio} times the least of all, {least}")
+        proved = self.assignment_delay.lower
+        if proved < (1 - ASSIGNMENT_GAP) * self.assignment_delay:
+            lines[-1] += f", the least that was found: {proved:.9g} is proved"
         lines += self._lines()
         lines += [
             f"  unstable: the queue of {name} grows without bound" for name in self.overloaded

@@ -26,7 +26,7 @@ from .breakaway import CertifiedBreakaway, breakaway
 from .breakaways import CertifiedBreakaways, breakaways
 from .evaluation import OperatingEvaluation, evaluate
 from .mode_system import ModeSystem
-from .operating_point import MaxLoad, OperatingPoint
+from .operating_point import ASSIGNMENT_GAP, MaxLoad, OperatingPoint
 from .partition import Program as PartitionProgram
 from .partition import write as write_partition
 from .questions import Capacity, OperatingPoints, Partition
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 
     from ...core.curve import CurvePlan
     from .tunable import TunableMode
-
-ASSIGNMENT_GAP = 1e-7
-"""Default relative gap of a polished best assignment.
-
-Its lower bound is that of a semidefinite program: solvers reach about 1e-11, but only 3e-8 near a
-breakaway, where two assignments are equally good and the program is degenerate.
-"""
 
 
 class MultiMode(ModeSystem):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .....reference.errors import Array
-from .....reference.plural import counted
 from ....core.ratio import Ratio
 from ...routes.evaluation import RouteEvaluation
 from ...routes.solution import LargestLoad, RouteSolution
@@ -35,7 +33,7 @@ def _times(known: tuple[str, ...]) -> tuple[str, ...]:
     return (*(name for name in known if name != "station_latency"), *OF_MODES)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class SharedSolution(AssignedJobs, RouteSolution):
     """Assignment of jobs to the modes of shared stages, found by a solver, with a certificate.
 
@@ -58,18 +56,8 @@ class SharedSolution(AssignedJobs, RouteSolution):
         Names of the M modes.
     """
 
+    choices: ClassVar[str] = "modes"
     times: ClassVar[tuple[str, ...]] = _times(RouteSolution.times)
-
-    def __repr__(self) -> str:
-        is_game = self.goal == "equilibrium" and math.isfinite(self.players)
-        of_players = f" of {counted(self.players, 'player')}" if is_game else ""
-        head = (
-            f"{self.goal}{of_players} at load {self.load:g}: mean delay {self.mean_delay:.9g}, "
-            f"{self.mean_saving:.1e} to save by other modes"
-        )
-        caveats = [f"  but {caveat}" for caveat in self.caveats]
-        limits = [f"  {limit}" for limit in self.limits]
-        return "\n".join([head, *caveats, f"  {self.proof}", *self._lines(), *limits])
 
     def _numbers(self) -> dict[str, float]:
         """Return the floats by name; the multiple of the load 1 is the load itself."""

@@ -15,7 +15,7 @@ from ....core.solution import finite_or_none
 from ...routes.flows import SHOWN, RoutedFlows
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class AssignedJobs(RoutedFlows):
     """Jobs over M modes at S shared stages; base class of answers and evaluations.
 

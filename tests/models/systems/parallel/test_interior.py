@@ -1,5 +1,7 @@
 """The interior-point method against Newton steps, and by its own certificate."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 from chunks import some
@@ -40,12 +42,10 @@ def solved(system, load, limits):
 @pytest.mark.parametrize("kind", ["MM1", "MMc", "MD1", "MG1"])
 def test_its_own_certificate_is_tight(kind, seed):
     """No Newton step follows, so that the gap is that of the method alone."""
-    system, load, limits, _ = case(700 + seed, kind)
-    found = solved(system, load, limits)
-    if found is None:
-        pytest.skip("no limit binds, or limits contradict each other")
-    assert found[1].gap[0] < 2e-11
-    assert found[1].violation[0] < 1e-13
+    answers = (solved(*case(drawn, kind)[:3]) for drawn in count(700 + seed, 1000))
+    _, proof = next(answer for answer in answers if answer is not None)
+    assert proof.gap[0] < 2e-11
+    assert proof.violation[0] < 1e-13
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,16 @@ def test_load_that_no_assignment_carries_is_refused():
             TunableMode(1.0, 4.0).evaluate(load or -1.0, f=0.2)
 
 
+def test_a_least_delay_that_is_not_proved_is_said_to_be_found(monkeypatch):
+    works = [[0.30, 0.10, 0.05, 0.20], [0.05, 0.25, 0.10, 0.12], [0.06, 0.05, 0.24, 0.11]]
+    system, even = MultiMode.from_work(works), [0.25, 0.25, 0.25, 0.25]
+    assert "found" not in repr(system.evaluate(5.0, even))
+    monkeypatch.setattr("sojourn.reference.service_modes.search.MOST_HALVES", 1)
+    found = system.evaluate(5.0, even)
+    assert 0 <= found.assignment_delay.lower < 0.99 * found.assignment_delay
+    assert f"that was found: {found.assignment_delay.lower:.9g} is proved" in repr(found)
+
+
 # ---- tunable
 
 
