@@ -7,7 +7,7 @@ from typing import Any
 
 from .....reference.errors import Array
 from .....reference.html_table import HtmlTable
-from .....reference.service_modes.shared import ModesInUse, modes_in_use
+from .....reference.service_modes.shared import ModesInUse
 from .....reference.validation import as_float, check_choice
 from ....core.solution import finite_or_none
 from ...parallel.prices import GOALS, Goal
@@ -90,6 +90,3 @@ class SharedThresholds(HtmlTable):
                 for t in found.thresholds
             ],
         }
-
-
-__all__ = ["SharedThresholds", "modes_in_use"]

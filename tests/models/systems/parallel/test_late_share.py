@@ -237,7 +237,7 @@ def test_next_to_saturation(nines):
 # ---- limits that a given split meets
 
 
-@pytest.mark.parametrize("seed", some(100, often=10))
+@pytest.mark.parametrize("seed", some(100, quick=2, often=5))
 @pytest.mark.parametrize("part", ["1e-9", "0.3", "0.9", "0.999999", "0.999999999"])
 def test_limits_that_a_split_meets_have_a_certified_optimum(part, seed):
     system, load, limits, delay = met_by_a_split(seed, part)
@@ -250,7 +250,7 @@ def test_limits_that_a_split_meets_have_a_certified_optimum(part, seed):
         assert float(limit.value) <= float(limit.bound) * (1 + 1e-12 + 1e-15 / unused)
 
 
-@pytest.mark.parametrize("seed", some(60, often=5))
+@pytest.mark.parametrize("seed", some(60, quick=1, often=3))
 @pytest.mark.parametrize("part", ["1e-9", "0.3", "0.9"])
 def test_answers_do_not_depend_on_the_unit_of_time(part, seed):
     found, other = (
@@ -260,7 +260,7 @@ def test_answers_do_not_depend_on_the_unit_of_time(part, seed):
     assert other.mean_delay / 1e3 == pytest.approx(found.mean_delay, rel=1e-11)
 
 
-@pytest.mark.parametrize("seed", [*some(200, often=10), 49])
+@pytest.mark.parametrize("seed", [*some(200, quick=2, often=10), 49])
 @pytest.mark.parametrize("family", [MM1, MD1])
 def test_two_late_shares_that_few_splits_meet(family, seed):
     """One or both bind: the split is at an end of the feasible interval, or alone in it."""
