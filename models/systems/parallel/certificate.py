@@ -281,22 +281,26 @@ def certify_within(
     upper, error = np.full_like(load, np.inf), np.zeros_like(load)
     with np.errstate(all="ignore"):
         # the best of the flows for the tangents of convex rows
-        touch = others[-1] if others else flow
-        lower = np.where(usable, lower_bound(bank, load, c, limits, z, touch), 0.0)
+        x = clip(bank, others[-1] if others else flow)
+        touch = Point(x, bank.spare_capacity(x))
+        proved = lower_bound(bank, load, c, limits, z, touch)
+        proved = proved - _limits_error(bank, touch, limits, c, z) / load
+        lower = np.where(usable, proved, 0.0)
         for candidate in (flow, *others):
             x, valid = project_to_load(bank, load, candidate, trim=False, limits=limits)
             split = exact_split(bank, load, x, limits)
             delay = total_delay(bank, split) / load
             lower_delay = valid & (delay < upper)
             upper = np.where(lower_delay, delay, upper)
-            own_error = np.where(usable, _limits_error(bank, split, limits, c, z) / load, 0.0)
-            error = np.where(lower_delay, own_error, error)
+            over = (np.maximum(limits.excess(*split), 0.0) * z).sum(axis=-1)
+            own_error = (over + _limits_error(bank, split, limits, c, z)) / load
+            error = np.where(lower_delay, np.where(usable, own_error, 0.0), error)
         found = certificates_of(
             bank,
             load,
             flow,
             "optimum",
-            lower - error,
+            lower,
             upper + error,
             rounding_price(limits, load, flow, price, z),
         )
@@ -304,24 +308,26 @@ def certify_within(
 
 
 def _limits_error(
-    bank: ServerBank, split: Point, limits: Limits, price: Array, row_prices: Array
+    bank: ServerBank, point: Point, limits: Limits, price: Array, row_prices: Array
 ) -> Array:
     """Return the total delay that the rounding of limits can change, shape (K,).
 
     Limits are products of floats, and a split meets them only up to rounding: the multiplier of
     each limit times its rounding error.
     """
-    binding = (split.flow <= limits.least * (1 + SUM_ERROR)) | (
-        split.flow >= limits.most * (1 - SUM_ERROR)
+    # The point has the spare capacity y = mu - x to full relative accuracy, so that a term h(x) of
+    # a row is wrong only by what `Limits.row_error` states, and not by h'(x) times the rounding
+    # eps x of a flow: that error is eps y h'(x), for late jobs eps h(x) |log h(x)/x|.
+    binding = (point.flow <= limits.least * (1 + SUM_ERROR)) | (
+        point.flow >= limits.most * (1 - SUM_ERROR)
     )
-    charge = weighted(row_prices, limits.slopes(split.flow))
-    bound_price = np.abs(price[:, None] - charge - bank.marginal(*split))
-    of_bounds = EPS * np.where(binding, bound_price * split.flow, 0.0).sum(axis=-1)
+    charge = weighted(row_prices, limits.slopes(*point))
+    bound_price = np.abs(price[:, None] - charge - bank.marginal(*point))
+    of_bounds = EPS * np.where(binding, bound_price * point.flow, 0.0).sum(axis=-1)
     # one rounding for each product: in the row of the split, and in z' b of the lower bound
     charged = np.count_nonzero(row_prices, axis=-1)[:, None]
-    product_error = (3 + charged) * EPS * limits.row_scale(split.flow)
-    over = np.maximum(limits.excess(split.flow), 0.0) + product_error
-    return np.asarray((over * row_prices).sum(axis=-1) + of_bounds)
+    product_error = (3 + charged) * limits.row_error(*point)
+    return np.asarray((product_error * row_prices).sum(axis=-1) + of_bounds)
 
 
 def rounding_price(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 import cvxpy as cp
 import numpy as np
 
+from ....reference.compensated_sum import EPS
 from ....reference.errors import Array, InputError
 from ....reference.server_bank import ServerBank
 from ....reference.validation import as_floats
@@ -27,11 +28,14 @@ class ConvexTerms(NamedTuple):
     ----------
     value, slope, curvature : ndarray, shape (..., n)
         h_i(x_i), h_i'(x_i) and h_i''(x_i) >= 0.
+    error : ndarray, shape (..., n), optional
+        Largest rounding error of `value`; see `ConvexLimit.terms_at`.
     """
 
     value: Any
     slope: Any
     curvature: Any
+    error: Any = None
 
 
 class ConvexLimit(Limit):
@@ -94,6 +98,31 @@ class ConvexLimit(Limit):
         InputError
             On numbers that do not fit the servers.
         """
+
+    def terms_at(
+        self, bank: ServerBank, flow: Array, spare_capacity: Array, load: Any
+    ) -> ConvexTerms:
+        """Return `terms` at flows whose spare capacities are known better than by subtraction.
+
+        By default the terms are those at the flow, whose rounding error is one of the value: up to
+        ``slope * flow`` times that of a float. Near saturation that is more than the functions
+        themselves lose where they depend on the spare capacity: a limit that computes with it
+        overrides this method, and returns the error of its values.
+
+        Parameters
+        ----------
+        bank, flow, load
+            As for `terms`.
+        spare_capacity : ndarray, shape (..., n)
+            ``rate - flow``, above 0. It and the flow have full relative accuracy each.
+
+        Returns
+        -------
+        ConvexTerms
+            With the field `ConvexTerms.error`.
+        """
+        found = self.terms(bank, flow, load)
+        return found._replace(error=EPS * np.abs(found.slope) * flow)
 
     @abstractmethod
     def bound_at(self, load: float) -> float:
@@ -182,19 +211,28 @@ class ConvexRows:
         limits = tuple(self.limits[j] for j in np.asarray(chosen).tolist())
         return replace(self, limits=limits, bound=self.bound[:, chosen], unit=self.unit[:, chosen])
 
-    def terms(self, flow: Array) -> ConvexTerms:
+    def terms(self, flow: Array, spare_capacity: Array | None = None) -> ConvexTerms:
         """Return the functions of all limits at flows (..., n), shape (..., p, n) each.
 
         Those of the last flows are kept, since a step of a search needs them several times.
+
+        Parameters
+        ----------
+        flow : ndarray, shape (..., n)
+            Flows, jobs per unit of time.
+        spare_capacity : ndarray, shape (..., n), optional
+            ``rate - flow``, where it is known better than by subtraction.
         """
-        if not self._last or not np.array_equal(self._last["flow"], flow):
-            self._last.update(flow=flow.copy(), terms=self._terms(flow))
+        x = clip(self.bank, flow)
+        point = (x, self.bank.spare_capacity(x) if spare_capacity is None else spare_capacity)
+        if not self._last or not all(map(np.array_equal, self._last["point"], point)):
+            self._last.update(point=tuple(v.copy() for v in point), terms=self._terms(*point))
         last: ConvexTerms = self._last["terms"]
         return last
 
-    def _terms(self, flow: Array) -> ConvexTerms:
-        """Return `terms` at flows."""
-        x, load = clip(self.bank, flow), self.load[:, None]
-        each = [limit.terms(self.bank, x, load) for limit in self.limits]
+    def _terms(self, x: Array, spare_capacity: Array) -> ConvexTerms:
+        """Return `terms` at operating points."""
+        load = self.load[:, None]
+        each = [limit.terms_at(self.bank, x, spare_capacity, load) for limit in self.limits]
         columns = ([np.broadcast_to(column, x.shape) for column in row] for row in each)
         return ConvexTerms(*(np.stack(column, axis=-2) for column in zip(*columns, strict=True)))

@@ -145,7 +145,7 @@ def lower_bound(
     price: Array,
     limits: Limits | None = None,
     row_prices: Array | None = None,
-    touch: Array | None = None,
+    touch: Point | None = None,
 ) -> Array:
     """Return a lower bound of the optimal mean delay from any multipliers, shape (...).
 
@@ -163,8 +163,8 @@ def lower_bound(
         Limits that the splits meet.
     row_prices : ndarray, shape (..., m), optional
         Multipliers z >= 0 of the rows of the limits.
-    touch : ndarray, shape (..., n), optional
-        Any flows, at which tangents take the place of convex rows.
+    touch : Point, optional
+        Any operating points, shape (..., n), at which tangents take the place of convex rows.
     """
     if limits is None:
         return _dual_value(bank, load, price)
@@ -179,9 +179,8 @@ def lower_bound(
     if limits.convex is None or touch is None:
         charge, income = row_prices @ limits.matrix, compensated_sum(row_prices * limits.bound)
         return _dual_value(bank, load, price, ends, charge, -income[..., None])
-    x = clip(bank, touch)
-    charge, cost = weighted(row_prices, limits.slopes(x)), row_prices * limits.excess(x)
-    return _dual_value(bank, load, price, ends, charge, cost, Point(x, bank.spare_capacity(x)))
+    charge, cost = weighted(row_prices, limits.slopes(*touch)), row_prices * limits.excess(*touch)
+    return _dual_value(bank, load, price, ends, charge, cost, touch)
 
 
 def _dual_value(

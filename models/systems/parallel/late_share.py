@@ -61,8 +61,16 @@ class LateShare(ConvexLimit):
 
     def terms(self, bank: ServerBank, flow: Array, load: Any) -> ConvexTerms:
         """See `ConvexLimit.terms`."""
-        share, slope, curvature = bank.late_jobs(flow, self._time)
-        return ConvexTerms(flow * share, share + flow * slope, 2.0 * slope + flow * curvature)
+        return self.terms_at(bank, flow, bank.spare_capacity(flow), load)
+
+    def terms_at(
+        self, bank: ServerBank, flow: Array, spare_capacity: Array, load: Any
+    ) -> ConvexTerms:
+        """See `ConvexLimit.terms_at`."""
+        late = bank.late_jobs(flow, self._time, spare_capacity)
+        jobs, slope = flow * late.share, late.share + flow * late.slope
+        curvature = 2.0 * late.slope + flow * late.curvature
+        return ConvexTerms(jobs, slope, curvature, jobs * late.rounding)
 
     def bound_at(self, load: float) -> float:
         """See `ConvexLimit.bound_at`."""

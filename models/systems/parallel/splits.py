@@ -87,22 +87,24 @@ class Limits:
         """The bounds of flows alone."""
         return Limits(self.least, self.most, self.matrix[:0], self.bound[..., :0], self.inside)
 
-    def excess(self, flow: Array) -> Array:
+    def excess(self, flow: Array, spare_capacity: Array | None = None) -> Array:
         """Return the value of each row less its bound, exact to the last digit, shape (..., m).
 
-        The value of a linear row is ``matrix @ flow``.
+        The value of a linear row is ``matrix @ flow``. Convex rows count with the spare capacity
+        where it is given, since it may be known better than by subtraction.
         """
         terms = self.matrix * flow[..., None, :]
         if self.convex is not None:
-            terms = np.concatenate([terms, self.convex.terms(flow).value], axis=-2)
+            of_convex = self.convex.terms(flow, spare_capacity).value
+            terms = np.concatenate([terms, of_convex], axis=-2)
         side = np.broadcast_to(-self.bound[..., None], (*terms.shape[:-1], 1))
         return compensated_sum(np.concatenate([terms, side], axis=-1))
 
-    def slopes(self, flow: Array) -> Array:
+    def slopes(self, flow: Array, spare_capacity: Array | None = None) -> Array:
         """Return the derivatives of the rows in the flows, shape (m, n), or (..., m, n)."""
         if self.convex is None:
             return self.matrix
-        slope = self.convex.terms(flow).slope
+        slope = self.convex.terms(flow, spare_capacity).slope
         matrix = np.broadcast_to(self.matrix, (*slope.shape[:-2], *self.matrix.shape))
         return np.concatenate([matrix, slope], axis=-2)
 
@@ -119,6 +121,17 @@ class Limits:
         """Return the size of the terms of each row, shape (..., m): the unit of rounding errors."""
         size = row_values(np.abs(self.slopes(flow)), np.abs(flow))
         return np.asarray(np.maximum(size, np.abs(self.bound)))
+
+    def row_error(self, flow: Array, spare_capacity: Array | None = None) -> Array:
+        """Return the largest rounding error of the terms or the bound of each row, shape (..., m).
+
+        It is that at a flow and a spare capacity of which each has full relative accuracy.
+        """
+        error = EPS * row_values(np.abs(self.matrix), np.abs(flow))
+        if self.convex is not None:
+            of_convex = self.convex.terms(flow, spare_capacity).error.sum(axis=-1)
+            error = np.concatenate([error, of_convex], axis=-1)
+        return np.asarray(np.maximum(error, EPS * np.abs(self.bound)))
 
     def violation(self, load: Array, flow: Array) -> Array:
         """Return the largest violation of a limit or of sum x = load by flows, shape (...).
@@ -256,7 +269,9 @@ def _move_inside_rows(limits: Limits, flow: Array) -> tuple[Array, Mask]:
     """
     over, rounding = limits.excess(flow), ROUNDING * limits.row_scale(flow)
     distance = -limits.excess(limits.inside)
-    gain, margin = over + distance, np.minimum(rounding, INWARD_STEP * np.maximum(distance, 0.0))
+    gain, step = over + distance, INWARD_STEP * np.maximum(distance, 0.0)
+    # near saturation a term may have more digits than the flow, and needs no wider margin
+    margin = np.minimum(np.minimum(rounding, 2.0 * limits.row_error(flow)), step)
     part = np.where(gain > 0, (over + margin) / np.where(gain > 0, gain, 1.0), np.inf)
     part = np.where(distance >= -rounding, np.minimum(part, 1.0), part)
     part = np.where(over > -margin, part, 0.0).max(axis=-1)

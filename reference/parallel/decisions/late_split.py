@@ -28,7 +28,6 @@ Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 STEPS = 120  # of the search for a price; a few are usual
 BALANCED = 4 * EPS  # imbalance, relative to load and spare capacity, that is rounding error
-STEEP = 64  # rounding errors of a probability of late jobs, for each power of e that it is small by
 
 
 class LateSplits(NamedTuple):
@@ -221,9 +220,7 @@ def _bounded(
     # a server is at its rate only where its marginal number is below the price, or rounded to it
     above = np.where(s > 0, above, 8 * EPS * c)
     first = above * np.minimum(np.maximum(x - prices.least, 0.0), others) + below * room
-    with np.errstate(divide="ignore", invalid="ignore"):
-        small = np.where(jobs > 0, -np.log(np.maximum(late.share, 1e-300)), 0.0)
-    rounding = EPS * STEEP * jobs * (1.0 + small)
+    rounding = jobs * late.rounding
     of_load = c[:, 0] * missing
     terms = np.concatenate([jobs, -first, -rounding, of_load[:, None]], axis=-1)
     total, rest = exact_sum(terms)
