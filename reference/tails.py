@@ -30,7 +30,7 @@ EXACT, APPROXIMATION, NO_TAIL = "exact", "approximation", ""
 """Kinds of the tail of a server."""
 NO_TAILS = "has no probability of late jobs"
 REMEDY = "use MM1, MD1, MG1 or MMc servers, first come, first served"
-STEEP = 64  # rounding errors of a probability of late jobs, for each power of e that it is small by
+STEEP = 16  # rounding errors of a probability of late jobs, for each power of e that it is small by
 CLOSE = 2.0  # |b - a| t up to which quadrature replaces differences of exponentials
 NAMED = 3  # servers that a warning names
 NODES = 14  # of that quadrature, whose error is then below that of rounding
@@ -57,7 +57,8 @@ class LateJobs(NamedTuple):
     def rounding(self) -> Array:
         """Largest relative rounding error of `share`, shape (..., n).
 
-        It is that at a flow and a spare capacity of which each has full relative accuracy.
+        It is that at a flow and a spare capacity of which each has full relative accuracy, and at a
+        time up to its own rounding: M/D/1 tails have kinks in the time.
         """
         # a rounding error of an exponent is as much larger than that of the share as the exponent
         return EPS * STEEP * (1.0 - np.log(np.maximum(self.share, 1e-300)))

@@ -220,7 +220,7 @@ def _bounded(
     # a server is at its rate only where its marginal number is below the price, or rounded to it
     above = np.where(s > 0, above, 8 * EPS * c)
     first = above * np.minimum(np.maximum(x - prices.least, 0.0), others) + below * room
-    rounding = jobs * late.rounding
+    rounding = 4.0 * jobs * late.rounding  # also of the slopes
     of_load = c[:, 0] * missing
     terms = np.concatenate([jobs, -first, -rounding, of_load[:, None]], axis=-1)
     total, rest = exact_sum(terms)
