@@ -27,6 +27,7 @@ from ..validation import check_within
 from .capacity import capacity
 from .cells import Problem
 from .modes import Modes, of_modes
+from .pairs import screen
 from .partition import joint_delay
 from .pruning import useful
 from .search import FINE, Best, Cells, faces_of, prove
@@ -156,11 +157,15 @@ def search(modes: Modes, loads: Array, gap: float) -> tuple[Best, Array, int]:
     """Return the best points at stable loads, a lower bound at each, and the cells examined."""
     best = _start(modes, loads, gap)
     size = best.problem.support
-    graded = modes.modes == size == 2
-    roots = iter([graded_cells(best)]) if graded else faces_of(modes.modes, size, loads.size)
+    others, roots = np.full(loads.shape, np.inf), faces_of(modes.modes, size, loads.size)
+    if modes.modes == size == 2:
+        roots = iter([graded_cells(best)])
+    elif modes.stages == size == 2:
+        cells, others = screen(best)
+        roots = iter([cells])
     lower, examined = prove(best, roots)
     best.descend(FINE)
-    return best, np.minimum(lower, best.delay), examined
+    return best, np.min([lower, others, best.delay], axis=0), examined
 
 
 def _start(modes: Modes, loads: Array, gap: float) -> Best:
