@@ -11,7 +11,8 @@ which N_s does not fall; so some vertex v has no larger delay. A vertex has at m
 entries, and v / sum v is stable. A fixed delay, sum p_m d_m / sum p_m, takes sum q = sum p as one
 more equation.
 
-The search for the best of all faces of S modes is that of `sojourn.reference.service_modes.search`.
+The search for the best of all faces of S modes is that of `sojourn.reference.service_modes.search`;
+at two stages `sojourn.reference.service_modes.pairs` leaves out most of them before.
 """
 
 from __future__ import annotations
