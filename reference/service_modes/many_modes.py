@@ -11,7 +11,8 @@ which N_s does not fall; so some vertex v has no larger delay. A vertex has at m
 entries, and v / sum v is stable. A fixed delay, sum p_m d_m / sum p_m, takes sum q = sum p as one
 more equation.
 
-The search for the best of all faces of S modes is that of `sojourn.reference.service_modes.search`.
+The search for the best of all faces of S modes is that of `sojourn.reference.service_modes.search`;
+at two stages `sojourn.reference.service_modes.pairs` leaves out most of them before.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..validation import check_within
 from .capacity import capacity
 from .cells import Problem
 from .modes import Modes, of_modes
+from .pairs import screen
 from .partition import joint_delay
 from .pruning import useful
 from .search import FINE, Best, Cells, faces_of, prove
@@ -156,11 +158,15 @@ def search(modes: Modes, loads: Array, gap: float) -> tuple[Best, Array, int]:
     """Return the best points at stable loads, a lower bound at each, and the cells examined."""
     best = _start(modes, loads, gap)
     size = best.problem.support
-    graded = modes.modes == size == 2
-    roots = iter([graded_cells(best)]) if graded else faces_of(modes.modes, size, loads.size)
+    others, roots = np.full(loads.shape, np.inf), faces_of(modes.modes, size, loads.size)
+    if modes.modes == size == 2:
+        roots = iter([graded_cells(best)])
+    elif modes.stages == size == 2:
+        cells, others = screen(best)
+        roots = iter([cells])
     lower, examined = prove(best, roots)
     best.descend(FINE)
-    return best, np.minimum(lower, best.delay), examined
+    return best, np.min([lower, others, best.delay], axis=0), examined
 
 
 def _start(modes: Modes, loads: Array, gap: float) -> Best:
