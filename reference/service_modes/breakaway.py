@@ -10,6 +10,7 @@ import numpy as np
 from ..compensated_sum import EPS
 from ..errors import Array
 from .capacity import capacity
+from .light_load import assignment_at_light_load
 from .modes import Modes, check_two_modes, of_modes
 from .segment import Segment, critical_points, segment
 
@@ -45,10 +46,9 @@ class Breakaway:
 
 @of_modes
 def light_load_assignment(modes: Modes) -> float:
-    """Return the best p of two modes as the load tends to 0: 1 or 0.
+    """Return the best p of two modes as the load tends to 0, see `assignment_at_light_load`.
 
-    All jobs go to the mode of least total service time and fixed delay; to mode 1 where both modes
-    are equal.
+    It is 1 or 0, or between where two modes are equally fast and share no stage.
 
     Parameters
     ----------
@@ -59,20 +59,9 @@ def light_load_assignment(modes: Modes) -> float:
     ------
     InputError
         On another number of modes than two.
-
-    Notes
-    -----
-    The delay of a mode alone is d + sum a + load sum a^2, up to terms of second order in the load,
-    with its service times a and fixed delay d. The second sum decides where the first ones are
-    equal.
     """
     check_two_modes(modes, "an assignment of single modes")
-    unit = max(float(modes.time.max()), float(modes.delay.max()))
-    time = modes.time / unit
-    total = (time.sum(axis=0) + modes.delay / unit).tolist()
-    one, two = zip(total, (time**2).sum(axis=0).tolist(), strict=True)
-    equal = abs(one[0] - two[0]) <= 1e-14 * (one[0] + two[0])
-    return 0.0 if (two[1] < one[1] if equal else two[0] < one[0]) else 1.0
+    return float(assignment_at_light_load(modes)[0])
 
 
 @of_modes
@@ -91,7 +80,8 @@ def breakaway(modes: Modes) -> Breakaway | None:
     Returns
     -------
     Breakaway or None
-        None where one mode is best at every load.
+        None where one mode is best at every load, or both are at every one: two equally fast modes
+        that share no stage are mixed from the start.
 
     Raises
     ------
@@ -106,6 +96,8 @@ def breakaway(modes: Modes) -> Breakaway | None:
     (0.577765, 0.0)
     """
     home = light_load_assignment(modes)
+    if 0 < home < 1:
+        return None
     even = np.linspace(0, 1, SCAN, endpoint=False)[1:]
     parts = np.concatenate([even, 1 - 0.5 ** np.arange(10, 40)])
     load = first_change(modes, home, lambda load: _leaves(modes, load, home), parts, CLOSE)

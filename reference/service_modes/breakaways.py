@@ -13,12 +13,16 @@ In a bracket the least delays of both sets are followed:
       sum_s a_sm + d_m = sum_s N_s / D_s^2 + sum_k p_k d_k,
 
   with the sum of the right-hand side over the stages of the others.
+
+Within a limit of time the scan goes from the least load upwards, and what it did not come to is an
+interval of loads that the answer names, as is a bracket that was not narrowed down.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, overload
@@ -28,7 +32,7 @@ import numpy.typing as npt
 
 from ..compensated_sum import EPS
 from ..errors import Array, LoadError
-from ..validation import as_float, as_integer
+from ..validation import as_float, as_integer, as_positive
 from .assignment import best_assignments
 from .capacity import capacity
 from .light_load import assignment_at_light_load
@@ -40,6 +44,9 @@ TAIL = 20  # the scan starts at 2^-TAIL and ends at 1 - 2^-TAIL of the largest l
 SECTIONS = 16  # parts of a bracket that are compared at once
 CLOSE = 1e-14  # relative width of the last bracket
 EQUAL = 1e-9  # relative distance of loads that are the same change
+SECONDS = 60.0  # of a search
+SCANNED = 0.75  # part of the seconds after which the scan ends
+BLOCK = (4, 32)  # loads of the first block of the scan, and of any
 ROUNDED = 1e-5  # part of a bracket's load by which a mode may have joined before it is seen
 
 
@@ -52,6 +59,8 @@ class Examined(NamedTuple):
 
 
 Examine = Callable[[Array], Examined]
+Track = Callable[[Iterator[Array]], Iterable[Array]]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +101,16 @@ class Breakaways(Sequence[ModeChange]):
         comes and goes is not seen.
     gap : float
         Largest relative gap between the delay and its lower bound at these loads.
+    left : tuple of (float, float)
+        Intervals of loads, ascending, in which the limit of time left no search for changes: above
+        the last load of the scan, and where a change was seen but not narrowed down. Empty where
+        the search is complete.
     """
 
     changes: tuple[ModeChange, ...]
     loads: Array
     gap: float
+    left: tuple[Interval, ...] = ()
 
     @property
     def resolution(self) -> float:
@@ -113,7 +127,7 @@ class Breakaways(Sequence[ModeChange]):
         return self.changes[index]
 
     def after(self, load: float) -> ModeChange | None:
-        """Return the first change above a load; None where there is none."""
+        """Return the first change found above a load; None where there is none."""
         return next((change for change in self.changes if change.load > load), None)
 
     def __len__(self) -> int:
@@ -122,7 +136,11 @@ class Breakaways(Sequence[ModeChange]):
 
 @of_modes
 def breakaways(
-    modes: Modes, low: float = 0.0, high: float | None = None, points: int = EVEN
+    modes: Modes,
+    low: float = 0.0,
+    high: float | None = None,
+    points: int = EVEN,
+    seconds: float = SECONDS,
 ) -> Breakaways:
     """Return the loads at which the set of modes that the best assignment uses changes.
 
@@ -137,16 +155,20 @@ def breakaways(
     points : int, default 48
         Number of evenly spaced loads of the scan. More follow towards a load of 0 and towards
         the largest load, and beside changes.
+    seconds : float, default 60
+        Time after which no further load is examined, but those of a block that has begun; infinite
+        for no limit. What is found until then is returned, with the intervals ``left``.
 
     Returns
     -------
     Breakaways
-        The changes, and the loads that were examined.
+        The changes, the loads that were examined, and the intervals that are left.
 
     Raises
     ------
     LoadError, InputError
-        On loads that are not 0 <= low < high < the largest load, and on less than two points.
+        On loads that are not 0 <= low < high < the largest load, on less than two points, and on
+        seconds that are not above 0.
 
     Notes
     -----
@@ -163,8 +185,16 @@ def breakaways(
     4.485206 (2,) (0, 2) 0.0760
     4.976243 (0, 2) (0, 1) 0.9349
     """
-    loads = scan_loads(modes, low, high, points)
-    return search(modes, loads, lambda some: Examined(*best_assignments(modes, some)))
+    loads, seconds = scan_loads(modes, low, high, points), as_seconds(seconds)
+    return search(modes, loads, lambda some: Examined(*best_assignments(modes, some)), seconds)
+
+
+def as_seconds(seconds: object) -> float:
+    """Return a limit of time as a float; InputError unless it is above 0, or infinite."""
+    remedy = "give a number above 0, or inf for no limit"
+    if isinstance(seconds, float) and seconds == math.inf:
+        return seconds
+    return as_positive("seconds", seconds, remedy)
 
 
 def scan_loads(modes: Modes, low: float, high: float | None, points: int) -> Array:
@@ -190,7 +220,9 @@ def scan_loads(modes: Modes, low: float, high: float | None, points: int) -> Arr
     return np.unique([*even, *light[1:-1], *tail[(tail > first) & (tail < end)]])
 
 
-def search(modes: Modes, loads: Array, examine: Examine) -> Breakaways:
+def search(
+    modes: Modes, loads: Array, examine: Examine, seconds: float, track: Track = iter
+) -> Breakaways:
     """Return the changes between loads.
 
     Parameters
@@ -201,35 +233,58 @@ def search(modes: Modes, loads: Array, examine: Examine) -> Breakaways:
         Loads of the scan, ascending.
     examine : callable
         Best assignments, their delays and the lower bounds at loads, as of `best_assignments`.
+    seconds : float
+        Limit of time, as of `breakaways`.
+    track : callable, optional
+        Passes on the blocks of loads of the scan, and may show the progress.
     """
-    return _Search(modes, examine).run(loads)
+    return _Search(modes, examine, seconds).run(loads, track)
 
 
 class _Search:
     """Best assignments at loads, and the changes between them."""
 
-    def __init__(self, modes: Modes, examine: Examine) -> None:
-        self.modes, self.examine = modes, examine
+    def __init__(self, modes: Modes, examine: Examine, seconds: float) -> None:
+        self.modes, self.examine, self.seconds = modes, examine, seconds
+        self.started = time.monotonic()
         self.most = capacity(modes).max_load
         self.loads: list[float] = []
         self.gap = 0.0
         self.optima: dict[Used, SupportOptimum] = {}
+        self.left: list[Interval] = []
 
-    def run(self, loads: Array) -> Breakaways:
+    def run(self, loads: Array, track: Track) -> Breakaways:
         """Return the changes between loads, ascending."""
-        points = self._settled(self._best(loads))
+        points = [p for block in track(self._blocks(loads)) for p in self._best(block)]
+        if len(points) < loads.size:
+            self.left.append((points[-1].load, float(loads[-1])))
+        points = self._settled(points)
         beside = [
             0.5 * (a.load + b.load)
             for i, (a, b) in enumerate(pairwise(points))
             if len({p.used for p in points[max(0, i - 1) : i + 3]}) > 1
         ]
-        if beside:
-            both = sorted([*points, *self._best(np.array(beside))], key=lambda p: p.load)
-            points = self._settled(both)
+        more = [p for block in self._blocks(np.array(beside)) for p in self._best(block)]
+        if more:
+            points = self._settled(sorted([*points, *more], key=lambda p: p.load))
         changes: list[ModeChange] = []
         for before, after in pairwise(points):
             changes += self._between(before, after)
-        return Breakaways(tuple(changes), np.unique(self.loads), self.gap)
+        return Breakaways(tuple(changes), np.unique(self.loads), self.gap, tuple(sorted(self.left)))
+
+    def _blocks(self, loads: Array) -> Iterator[Array]:
+        """Yield blocks of loads that the scan's part of the time is enough for, at least one."""
+        begun, at, size = self._spent, 0, BLOCK[0]
+        while at < loads.size and (not self.loads or self._spent < SCANNED * self.seconds):
+            yield loads[at : at + size]
+            at += size
+            pace = max(self._spent - begun, 1e-9) / at
+            size = int(np.clip((SCANNED * self.seconds - self._spent) / pace, 1, BLOCK[1]))
+
+    @property
+    def _spent(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
 
     def optimum(self, used: Used) -> SupportOptimum:
         """Return the local optima of a set of modes."""
@@ -274,6 +329,9 @@ class _Search:
     def _between(self, before: Point, after: Point) -> list[ModeChange]:
         """Return the changes between two best points."""
         if before.used == after.used:
+            return []
+        if self._spent > self.seconds:
+            self.left.append((before.load, after.load))
             return []
         change, split = self._continuous(before, after)
         if change is None and split is None:

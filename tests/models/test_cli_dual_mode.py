@@ -52,7 +52,7 @@ def test_operating_point_certificate_and_marks_are_printed(sojourn):
 @pytest.mark.parametrize(("name", "breaks", "touches"), [
     ("dual-b", r"load 2\.88882 \(0\.5778 of the capacity\): p from 1 to 0\n",
      r"load 2\.35294 \(0\.4706\), load 3\.63636 \(0\.7273\)"),
-    ("dual-c", "none: one mode for all jobs is best at every load", "none"),
+    ("dual-c", "none: the same modes are best at every load", "none"),
 ])  # fmt: skip
 def test_marks_of_the_other_systems(sojourn, name, breaks, touches):
     _, out, _ = sojourn("run", name)

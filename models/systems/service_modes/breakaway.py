@@ -51,9 +51,11 @@ def breakaway(modes: Modes, task: Task[Any, Candidates, Any]) -> CertifiedBreaka
     Returns
     -------
     CertifiedBreakaway or None
-        None where one mode is best at every load.
+        None where the same modes are best at every load.
     """
     p_light, largest_gap = light_load_assignment(modes), 0.0
+    if 0 < p_light < 1:
+        return None
 
     def candidates(load: float) -> tuple[Segment, Array]:
         """Stable segment of a load, and the certified candidates u of the least delay on it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,8 +15,6 @@ from ...core.progress import track
 from ...core.solve import Task
 from .operating_point import OperatingPoint
 from .questions import OperatingPoints
-
-PART = 16  # loads between two steps of the progress bar
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,6 +29,8 @@ class CertifiedBreakaways(Breakaways):
         Loads whose best assignment was certified, ascending.
     gap : float
         Largest relative gap between the delay and its certified lower bound at these loads.
+    left : tuple of (float, float)
+        Intervals of loads in which the limit of time left no search for changes.
     modes : tuple of str
         Names of the modes.
     shares : str
@@ -54,7 +55,8 @@ class CertifiedBreakaways(Breakaways):
             + (f"a jump of {c.jump:.4g}" if c.jump else "no jump")
             for c in self.changes
         ]
-        return "\n".join([head, *(lines or ["  none"])])
+        left = [f"  not searched: {low:.6g} to {high:.6g}" for low, high in self.left]
+        return "\n".join([head, *(lines or ["  none"]), *left])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""
@@ -62,6 +64,7 @@ class CertifiedBreakaways(Breakaways):
             "changes": [self._plain(change) for change in self.changes],
             "examined_loads": self.loads.tolist(),
             "gap": self.gap,
+            "left": [list(interval) for interval in self.left],
         }
 
     def _plain(self, change: ModeChange) -> dict[str, Any]:
@@ -82,6 +85,7 @@ def breakaways(
     names: tuple[str, ...],
     loads: Array,
     task: Task[Any, OperatingPoints, OperatingPoint],
+    seconds: float,
 ) -> CertifiedBreakaways:
     """Return the changes of the set of used modes between loads.
 
@@ -95,19 +99,19 @@ def breakaways(
         Loads of the scan, ascending.
     task : Task
         Task of the best assignment.
+    seconds : float
+        Limit of time.
     """
 
     def examine(some: Array) -> Examined:
-        parts = [some[at : at + PART] for at in range(0, some.size, PART)]
-        rows = [_certified(task, part) for part in track(parts, "loads", len)]
-        columns = ([getattr(r, name) for r in rows] for name in FIELDS)
-        return Examined(*(np.concatenate(column) for column in columns))
+        rows = _certified(task, some)
+        return Examined(rows.assignment, rows.mean_delay, rows.lower_bound)
 
-    found = search(modes, loads, examine)
-    return CertifiedBreakaways(found.changes, found.loads, found.gap, names)
+    def shown(blocks: Iterator[Array]) -> Iterator[Array]:
+        return track(blocks, "loads", len, loads.size)
 
-
-FIELDS = ("assignment", "mean_delay", "lower_bound")
+    found = search(modes, loads, examine, seconds, shown)
+    return CertifiedBreakaways(found.changes, found.loads, found.gap, found.left, names)
 
 
 def _certified(task: Task[Any, OperatingPoints, OperatingPoint], loads: Array) -> OperatingPoints:

@@ -266,7 +266,10 @@ def _breakaway_attributes(system: MultiMode) -> dict[str, Any]:
     """Attributes of the breakaways; none without one, because files cannot hold None."""
     try:
         if len(system.modes) != 2:
-            loads = [change.load for change in system.breakaways()]
+            found = system.breakaways()
+            for low, high in found.left:
+                warn(f"breakaways between the loads {low:.6g} and {high:.6g} are not searched")
+            loads = [change.load for change in found]
             return {"breakaway_loads": loads} if loads else {}
         breakaway = system.breakaway()
     except NotCertifiedError as error:

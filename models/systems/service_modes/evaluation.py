@@ -75,10 +75,12 @@ class OperatingEvaluation(ModeSplit, Evaluated):
         else:
             lines.append("  no partition carries this assignment")
         ratio, least = f"{self.assignment_ratio:.6g}", f"{self.assignment_delay:.9g}"
-        lines.append(f"  {ratio} times the least of all, {least}")
         proved = self.assignment_delay.lower
         if proved < (1 - ASSIGNMENT_GAP) * self.assignment_delay:
-            lines[-1] += f", the least that was found: {proved:.9g} is proved"
+            found = f"the least that was found, {least}; no delay is below {proved:.9g}"
+        else:
+            found = f"the least of all, {least}"
+        lines.append(f"  {ratio} times {found}")
         lines += self._lines()
         lines += [
             f"  unstable: the queue of {name} grows without bound" for name in self.overloaded

@@ -146,6 +146,7 @@ def _result(scenario: Reserved, found: OperatingPoint) -> dict[str, Any]:
     """Return all numbers of the report for JSON."""
     system, modes = scenario.system, scenario.system.rates
     busy = found.load * (modes.time @ found.assignment)
+    breakaways = system.breakaways().to_dict()
     return {
         **scenario.to_dict(),
         "discipline": "reserved",
@@ -154,7 +155,8 @@ def _result(scenario: Reserved, found: OperatingPoint) -> dict[str, Any]:
         "best": scenario.units.result(found).to_dict(),
         "utilisation": dict(zip(system.stages, busy.tolist(), strict=True)),
         **beside(scenario, modes, found.load, found.mean_delay),
-        "breakaways": system.breakaways().to_dict()["changes"],
+        "breakaways": breakaways["changes"],
+        "not_searched": breakaways["left"],
     }
 
 
@@ -170,7 +172,7 @@ def _shown(
     way = f"{best.solver.lower()}, {best.formulation}, {counted(best.polished, 'Newton step')}"
     yield f"certified within {best.certificate.gap:.0e} of the least delay ({way})\n"
     yield from single_lines(scenario, result, best.mean_delay)
-    yield from breakaway_lines(scenario, result["breakaways"], found.load)
+    yield from breakaway_lines(scenario, result["breakaways"], found.load, result["not_searched"])
     shared, unit = result["shared"], scenario.delay_unit
     yield (
         f"shared stages     optimum {shared['optimum_delay']:.6g} {unit}, "
@@ -181,7 +183,10 @@ def _shown(
 
 
 def breakaway_lines(
-    scenario: Reserved, changes: Sequence[Mapping[str, Any]], load: float
+    scenario: Reserved,
+    changes: Sequence[Mapping[str, Any]],
+    load: float,
+    left: Sequence[Sequence[float]] = (),
 ) -> Iterator[str]:
     """Yield the lines about the next load at which the modes in use change, and about all.
 
@@ -193,16 +198,23 @@ def breakaway_lines(
         Changes of the modes in use, see `MultiMode.breakaways`, for JSON.
     load : float
         Jobs per unit of time.
+    left : sequence of (float, float)
+        Intervals of loads in which changes were not searched.
     """
+    if left:
+        intervals = ", ".join(f"{low:.6g} to {high:.6g}" for low, high in left)
+        yield f"not searched      loads {intervals}, for lack of time"
     if not changes:
-        yield "breakaways        none: the same modes are best at every load"
+        yield "breakaways        none" + (
+            " found" if left else ": the same modes are best at every load"
+        )
         return
     if len(changes) > 1:
         loads = ", ".join(f"{change['load']:.6g}" for change in changes)
         yield f"breakaways        at {loads} {scenario.units.jobs}"
     later = [change for change in changes if change["load"] > load]
     if not later:
-        yield "next breakaway    none: larger loads use the same modes"
+        yield "next breakaway    none" + (" found" if left else ": larger loads use the same modes")
         return
     before, after = (
         ", ".join(f"{part:.4f} {escape(mode)}" for mode, part in later[0][side].items())

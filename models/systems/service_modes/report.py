@@ -139,7 +139,7 @@ def _marks(result: dict[str, Any], capacity: float) -> Iterator[str]:
     """Lines about the breakaway and the touch points."""
     breakaway = result["breakaway"]
     if breakaway is None:
-        yield "breakaway    none: one mode for all jobs is best at every load"
+        yield "breakaway    none: the same modes are best at every load"
     else:
         load, before, after = breakaway["load"], breakaway["p_before"], breakaway["p_after"]
         place = f"load {load:.6g} ({load / capacity:.4f} of the capacity)"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ....reference.errors import InputError
 from ....reference.service_modes import ModeChange, stable_interval
 from ....reference.service_modes import capacity as closed_form
-from ....reference.service_modes.breakaways import EVEN, scan_loads
+from ....reference.service_modes.breakaways import EVEN, SECONDS, as_seconds, scan_loads
 from ....reference.service_modes.stability import check_assignment, one_load
 from ....reference.validation import (
     check_flag,
@@ -328,7 +328,7 @@ class MultiMode(ModeSystem):
         (2.8888, 1.0, 0.0)
         """
         if len(self.modes) != 2:
-            return next(iter(self.breakaways(**options)), None)
+            return next(iter(self.breakaways(seconds=np.inf, **options)), None)
         tolerance = GapTolerance.of(options, ASSIGNMENT_GAP)
         question = Location(self.rates, tolerance, options.get("polish", True))
         return breakaway(self.rates, Task(question, options))
@@ -338,6 +338,7 @@ class MultiMode(ModeSystem):
         low: float = 0.0,
         high: float | None = None,
         points: int = EVEN,
+        seconds: float = SECONDS,
         **options: Unpack[PolishOptions],
     ) -> CertifiedBreakaways:
         """Find every load at which the set of modes that the best assignment uses changes.
@@ -355,6 +356,10 @@ class MultiMode(ModeSystem):
         points : int, default 48
             Number of evenly spaced loads of the scan. More follow towards a load of 0 and towards
             the largest load, and beside changes.
+        seconds : float, default 60
+            Time after which no further load is examined, but those of a block that has begun;
+            infinite for no limit. What is found until then is returned, with the intervals of loads
+            that are ``left``.
         **options
             As for `assignment`, except ``throw``, which has no effect here.
 
@@ -385,8 +390,8 @@ class MultiMode(ModeSystem):
           4.4852057: mode 3 -> mode 1 + mode 3, a jump of 0.07596
           4.97624267: mode 1 + mode 3 -> mode 1 + mode 2, a jump of 0.9349
         """
-        loads = scan_loads(self.rates, low, high, points)
-        return breakaways(self.rates, self.modes, loads, self._assignment_task(**options))
+        loads, limit = scan_loads(self.rates, low, high, points), as_seconds(seconds)
+        return breakaways(self.rates, self.modes, loads, self._assignment_task(**options), limit)
 
     def _curve_plan(
         self,

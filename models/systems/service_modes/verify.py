@@ -26,6 +26,8 @@ from .system import MultiMode
 from .tunable import TunableMode
 
 SEARCH = "the search for the modes that are used, and its bound of all others"
+SCAN = 12  # loads of the scan for breakaways: they are compared, not all found
+BESIDE = 1e-6  # relative distance from a breakaway of the loads at its sides
 TIE = 1e-6
 """Relative distance from the breakaway load within which two assignments are equally good."""
 
@@ -35,7 +37,8 @@ def checks(
 ) -> Iterator[Check]:
     """Yield the checks of a system with service modes.
 
-    Once: the largest load and, of two modes, the breakaway. At every load: the delay of the best
+    Once: the largest load and the breakaway, of more modes than two all that a scan finds, and the
+    delays of the modes in use at the sides of each. At every load: the delay of the best
     assignment and its certified lower bound; of two modes p and the shares of all stages, the best
     partition at the middle of the stable interval, and for a `DualMode` the optimum of its
     tunable-mode system; of other numbers the delay of the point that the model returns.
@@ -78,6 +81,7 @@ def _many_modes(
 ) -> Iterator[Check]:
     """Compare a system of other than two modes; its best assignment need not be unique."""
     yield from _largest_load(system)
+    yield from _breakaways(system, options)
     for load in loads:
         model, true = system.assignment(load, **options), exact.assignment(system.rates, load)
         for check in _delay_and_bound(load, model, true.mean_delay):
@@ -85,6 +89,38 @@ def _many_modes(
         parts, share = model.assignment, model.share
         delay = exact.mean_delay(system.rates, load, parts, share)
         yield compare("delay of its partition", load, model.mean_delay, delay, None, "time")
+
+
+def _breakaways(system: MultiMode, options: Mapping[str, Any]) -> Iterator[Check]:
+    """Compare the breakaways of more modes with those of the reference, and look at their sides.
+
+    At its sides, a certified best assignment to all modes has the delay of the best assignment to
+    the modes that the breakaway names: that shares nothing with the search for its load.
+    """
+    found = system.breakaways(points=SCAN, **options)
+    true = exact.breakaways(system.rates, points=SCAN)
+    left = (*found.left, *true.left)  # in these intervals one of the two ran out of time
+    both = [
+        [c for c in changes if not any(low <= c.load <= high for low, high in left)]
+        for changes in (found, true)
+    ]
+    number = _number("breakaways", system.max_load, *(float(len(changes)) for changes in both))
+    yield replace(number, shares=found.shares)
+    ends = [0.0, *(c.load for c in both[0]), system.max_load]
+    for i, (model, reference) in enumerate(zip(*both, strict=False)):
+        load = model.load
+        check = compare("breakaway load", reference.load, load, reference.load, None, "rate")
+        yield replace(check, shares=found.shares)
+        check = _fraction("jump", reference.load, model.jump, reference.jump, 1e-6)
+        yield replace(check, shares=found.shares)
+        sides = ("before", -1, model.used_before), ("after", 1, model.used_after)
+        for side, sign, used in sides:
+            at = load + sign * min(BESIDE * load, 0.5 * abs(ends[i + 1 + sign] - load))
+            best = system.assignment(at, **options)
+            some = exact.assignment(system.rates.take(used), at).mean_delay
+            yield compare(
+                f"delay {side} it", at, best.mean_delay, some, best.certificate.gap, "time"
+            )
 
 
 def shared_checks(

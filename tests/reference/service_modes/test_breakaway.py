@@ -12,12 +12,14 @@ from strategies_dual_mode import (
     printed_interval,
 )
 
+from sojourn.models import DualMode
 from sojourn.reference.service_modes import (
     Canonical,
     Modes,
     assignment,
     best_assignment,
     breakaway,
+    breakaways,
     capacity,
     light_load_assignment,
 )
@@ -154,7 +156,20 @@ def test_the_ideal_modes_break_without_a_jump_where_the_local_server_starts(K):
 
 
 def test_between_equal_servers_the_ideal_modes_are_mixed_at_any_load():
-    assert breakaway(Canonical(1.0, 1.0, 0.0, 1.0).dual_mode).load < 1e-12
+    modes = Canonical(1.0, 1.0, 0.0, 1.0).dual_mode
+    assert light_load_assignment(modes) == 0.5
+    assert breakaway(modes) is None
+    assert DualMode.canonical(mu0=1.0, K=1.0, f=(0.0, 1.0)).breakaway() is None
+
+
+@pytest.mark.parametrize("load", [1e-6, 0.3, 0.9])
+def test_equally_fast_modes_that_share_no_stage_are_mixed_at_any_load(load):
+    """The limit is in proportion to 1 / sum_s a_s^2: here 1 to 1 / 2."""
+    modes = Modes.from_work([[1.0, 0.0], [0.0, 0.5], [0.0, 0.5]])
+    assert light_load_assignment(modes) == pytest.approx(1 / 3, rel=1e-14)
+    assert 0 < assignment(modes, load * capacity(modes).max_load).p < 1
+    assert breakaway(modes) is None
+    assert len(breakaways(modes, points=4)) == 0
 
 
 def test_a_breakaway_close_to_saturation_is_found():

@@ -1,5 +1,6 @@
 """Every load at which the best assignment of many modes changes the modes that it uses."""
 
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
@@ -186,6 +187,30 @@ def test_a_part_of_the_loads():
     assert part.gap < 2e-9
 
 
+def test_without_time_the_rest_of_the_loads_is_named():
+    """The first block of the scan is examined, whatever the time; all above is left."""
+    modes = Modes.from_work(FOUR)
+    full, short = breakaways(modes), breakaways(modes, seconds=1e-9)
+    assert full.left == ()
+    assert len(short) == 0
+    assert short.loads.size == 4
+    assert short.left == ((short.loads[-1], full.loads[-1]),)
+    assert short.loads[0] == full.loads[0]
+
+
+def test_changes_that_are_not_narrowed_down_are_left(monkeypatch):
+    """The scan ends after 6 of 8 s here, and the first change takes the rest."""
+    modes, clock = Modes.from_work(FOUR), iter(np.arange(0.0, 1e6, 0.05))
+    full = breakaways(modes)
+    module = import_module("sojourn.reference.service_modes.breakaways")
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
+    for seconds in (2.0, 3.0, 4.0):
+        part = breakaways(modes, seconds=seconds)
+        inside = [c.load for c in full if not any(a <= c.load <= b for a, b in part.left)]
+        assert [c.load for c in part] == pytest.approx(inside, rel=1e-12)
+    assert inside
+
+
 def test_one_mode_never_changes():
     assert len(breakaways(Modes.from_work([[1.0], [2.0]]))) == 0
 
@@ -198,6 +223,8 @@ def test_one_mode_never_changes():
     ({"high": 8.0}, LoadError),
     ({"high": "7"}, InputError),
     ({"points": 1}, InputError),
+    ({"seconds": 0.0}, InputError),
+    ({"seconds": "60"}, InputError),
 ])  # fmt: skip
 def test_bad_loads_are_refused(given, error):
     with pytest.raises(error, match=next(reversed(given))):

@@ -98,6 +98,16 @@ def test_one_mode_has_no_breakaway():
     assert MultiMode.from_work([[1.0], [2.0]]).breakaway() is None
 
 
+def test_without_time_the_loads_that_are_left_are_named(monkeypatch):
+    found = HULL.breakaways(seconds=1e-9)
+    assert found.left == ((found.loads[-1], pytest.approx(HULL.max_load, rel=1e-5)),)
+    assert repr(found).splitlines()[1:] == ["  none", "  not searched: 0.000184532 to 5"]
+    assert found.to_dict()["left"] == [list(found.left[0])]
+    monkeypatch.setattr(MultiMode, "breakaways", lambda self: found)
+    with pytest.warns(match="between the loads 0.000184532 and 5 are not searched"):
+        HULL.curve([1.0], breakaway=True)
+
+
 def test_curves_mark_all_breakaways():
     loads = [c.load for c in exact.breakaways(HULL.rates)]
     marked = HULL.curve([1.0, 4.0], breakaway=True)
@@ -133,3 +143,8 @@ def test_the_report_prints_the_next_one():
     ]
     assert "larger loads use the same modes" in [*breakaway_lines(scenario, changes, 4.98)][-1]
     assert "same modes are best at every load" in next(breakaway_lines(scenario, [], 1.0))
+    assert [*breakaway_lines(scenario, [], 1.0, [[2.0, 5.0]])] == [
+        "not searched      loads 2 to 5, for lack of time",
+        "breakaways        none found",
+    ]
+    assert "none found" in [*breakaway_lines(scenario, changes, 4.98, [[4.99, 5.0]])][-1]

@@ -129,7 +129,9 @@ def test_a_least_delay_that_is_not_proved_is_said_to_be_found(monkeypatch):
     monkeypatch.setattr("sojourn.reference.service_modes.search.MOST_HALVES", 1)
     found = system.evaluate(5.0, even)
     assert 0 <= found.assignment_delay.lower < 0.99 * found.assignment_delay
-    assert f"that was found: {found.assignment_delay.lower:.9g} is proved" in repr(found)
+    assert f"times the least that was found, {found.assignment_delay:.9g}" in repr(found)
+    assert f"no delay is below {found.assignment_delay.lower:.9g}" in repr(found)
+    assert "the least of all" not in repr(found)
 
 
 # ---- tunable

@@ -7,6 +7,7 @@ import pytest
 
 from sojourn.models import DualMode, InputError, MultiMode, SharedModes, verify
 from sojourn.models.systems.service_modes import verify as verify_dual_mode
+from sojourn.models.systems.service_modes.breakaways import CertifiedBreakaways
 from sojourn.models.systems.service_modes.disciplines import shared_of
 from sojourn.reference import service_modes as exact
 from sojourn.reference.service_modes.shared import TwoSharedModes
@@ -63,6 +64,42 @@ def test_many_modes_are_compared(system, load, least):
     assert "the search for the modes" in found.checks[-3].shares
 
 
+def test_breakaways_of_many_modes_are_compared():
+    found = verify(MANY, 4.0)
+    assert found.passed
+    assert found.checks[1].quantity == "breakaways"
+    assert (found.checks[1].model, found.checks[1].reference) == (3, 3)
+    true = [change.load for change in exact.breakaways(MANY.rates)]
+    loads = [c for c in found.checks if c.quantity == "breakaway load"]
+    assert [c.model for c in loads] == pytest.approx(true, rel=1e-9)
+    assert all("the search for the loads" in c.shares for c in loads)
+    sides = [c for c in found.checks if c.quantity in ("delay before it", "delay after it")]
+    assert len(sides) == 6
+    assert not any(c.shares for c in sides)
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-4, 1 - 1e-4])
+def test_wrong_breakaways_of_both_sides_fail(monkeypatch, factor):
+    """The search for the loads is shared; the delays at the sides are not."""
+    true = exact.breakaways(MANY.rates)
+    changes = tuple(replace(c, load=c.load * factor) for c in true)
+    wrong = CertifiedBreakaways(changes, true.loads, true.gap, (), MANY.modes)
+    monkeypatch.setattr(MultiMode, "breakaways", lambda self, **options: wrong)
+    monkeypatch.setattr(verify_dual_mode.exact, "breakaways", lambda modes, **options: wrong)
+    side = "after" if factor < 1 else "before"
+    assert set(failed(verify(MANY, 4.0))) == {f"delay {side} it"}
+
+
+def test_a_missing_breakaway_fails(monkeypatch):
+    true = exact.breakaways(MANY.rates)
+    short = replace(true, changes=true.changes[:2])
+    monkeypatch.setattr(verify_dual_mode.exact, "breakaways", lambda modes, **options: short)
+    assert failed(verify(MANY, 4.0)) == ["breakaways"]
+    left = replace(short, left=((4.9, 5.0),))
+    monkeypatch.setattr(verify_dual_mode.exact, "breakaways", lambda modes, **options: left)
+    assert verify(MANY, 4.0).passed
+
+
 def test_a_wrong_partition_of_many_modes_fails(monkeypatch):
     solve = MultiMode.assignment
 
@@ -70,7 +107,7 @@ def test_a_wrong_partition_of_many_modes_fails(monkeypatch):
         point = solve(self, load, **options)
         share = point.share.copy()
         used = np.flatnonzero(point.assignment)[:2]
-        share[0, used] += [1e-3, -1e-3]
+        share[0, used] += [1e-3, -1e-3] if used.size == 2 else 0.0
         return replace(point, share=share)
 
     monkeypatch.setattr(MultiMode, "assignment", shifted)
