@@ -78,6 +78,22 @@ def test_a_quadratic_limit_has_its_closed_form():
     np.testing.assert_allclose(even.flow, LOAD / 3, rtol=3e-3)
 
 
+def test_terms_count_with_the_spare_capacity_that_is_given():
+    """A float flow has 7 digits of this one; a limit that ignores it states what that costs."""
+    bank, time = MM1([100.0]), 2e8
+    flow, spare = np.array([100.0 - 1e-8]), np.array([1e-8])
+    late = LateShare(time, 0.1).terms_at(bank, flow, spare, 100.0)
+    assert late.value == pytest.approx(flow * np.exp(-2.0), rel=1e-15)
+    eps = np.finfo(float).eps
+    assert late.error == pytest.approx(16 * eps * (1 + 2) * late.value, rel=1e-12)
+    assert late.error < 1e-8 * eps * late.slope * flow
+    assert LateShare(time, 0.1).terms(bank, flow, 100.0).value != pytest.approx(
+        late.value, rel=1e-9
+    )
+    own = Power(1.0).terms_at(bank, flow, spare, 100.0)
+    assert own.error == pytest.approx(eps * flow**2 / 2)
+
+
 def test_servers_without_a_rate_have_convex_limits():
     system = ParallelServers(BPR([1.0, 2.0], 50.0, 0.15))
     found = system.optimum(120.0, subject_to=[Power(1805.0)])

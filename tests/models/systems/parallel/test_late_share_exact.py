@@ -53,15 +53,15 @@ class Server:
         x, t = self.rate - y, time - self.delay
         if t <= 0:
             return x
-        return x * getattr(self, f"_{self.kind}")(y, t)
+        return x * getattr(self, f"late_{self.kind.lower()}")(y, t)
 
-    def _MM1(self, y, t):
+    def late_mm1(self, y, t):
         return mp.exp(-y * t)
 
-    def _MMc(self, y, t):
+    def late_mmc(self, y, t):
         return self._after_wait(self.chance(y), y, self.each, t)
 
-    def _MG1(self, y, t):
+    def late_mg1(self, y, t):
         cv, chance, decay = self.cv, self.chance(y), 2 * y / (1 + self.cv**2)
         if cv <= 1:
             left = t - (1 - cv) / self.each
@@ -71,7 +71,7 @@ class Server:
             p * self._after_wait(chance, decay, 2 * p * self.each, t) for p in (slow, 1 - slow)
         )
 
-    def _MD1(self, y, t):
+    def late_md1(self, y, t):
         """The dominant pole of the wait: next to saturation the others leave nothing here."""
         rho, w = 1 - y / self.rate, t * self.rate - 1
         if w < 0 or rho < 0.5:
