@@ -191,7 +191,8 @@ def graded_cells(best: Best) -> Cells:
     count, points = cells.shape[1], angle.size
     vertices = cells.transpose(0, 2, 1, 3).reshape(2, 2, count * points)
     support = np.tile(best.support, count)
-    return Cells(support, np.tile(np.arange(points), count), vertices)
+    depth = np.zeros(count * points, dtype=np.intp)
+    return Cells(support, np.tile(np.arange(points), count), vertices, depth)
 
 
 def final_cell(best: Best) -> Array:
@@ -205,9 +206,9 @@ def final_cell(best: Best) -> Array:
     cells = Cells.whole(best.support, point)
     target = best.delay * (1 - best.gap)
     while True:
-        low = faces.bound(cells.vertices, z, best.delay).min()
-        both, exact = cells.halves(faces.edge_losses(cells.vertices, z, best.delay))
-        if low >= target[0] or not exact[0]:
+        low = faces.bounds(cells.vertices, z, best.delay).least[0]
+        both, apart = cells.halves(faces.edge_losses(cells.vertices, z, best.delay))
+        if low >= target[0] or not apart[0]:
             break
         # the best point is a sum of the vertices of one half with weights of 0 or more
         weights = [np.linalg.solve(both.vertices[..., i].T, z[:, 0]).min() for i in (0, 1)]
