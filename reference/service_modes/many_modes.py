@@ -26,15 +26,18 @@ from ..errors import Array
 from ..validation import check_within
 from .capacity import capacity
 from .cells import Problem
+from .floor import floor
 from .modes import Modes, of_modes
 from .partition import joint_delay
 from .pruning import useful
 from .search import FINE, Best, Cells, faces_of, prove
 from .segment import too_close
 from .stability import one_load
+from .swaps import exchange
 
 GAP = 1e-9
 FACES = 200_000  # faces at all loads of a block of loads
+MOST_FACES = 2_000_000  # at a load: more are not searched, and the bound is that of `floor`
 GRADES = 34  # cells on either side of the best point of two modes, each twice as wide as the last
 
 
@@ -157,9 +160,16 @@ def search(modes: Modes, loads: Array, gap: float) -> tuple[Best, Array, int]:
     best = _start(modes, loads, gap)
     size = best.problem.support
     graded = modes.modes == size == 2
-    roots = iter([graded_cells(best)]) if graded else faces_of(modes.modes, size, loads.size)
-    lower, examined = prove(best, roots)
+    if 2 < size < modes.modes:
+        exchange(best)
+    if math.comb(modes.modes, size) > MOST_FACES:
+        lower, examined = np.zeros(loads.size), 0
+    else:
+        roots = iter([graded_cells(best)]) if graded else faces_of(modes.modes, size, loads.size)
+        lower, examined = prove(best, roots)
     best.descend(FINE)
+    if np.any(lower < best.delay * (1 - best.gap)):  # the search has ended early
+        lower = np.maximum(lower, floor(best))
     return best, np.minimum(lower, best.delay), examined
 
 

@@ -161,6 +161,11 @@ class Best:
         self.w, self.delay = np.where(better, fewer, self.w), np.where(better, delay, self.delay)
         self._set_gap(faces, slice(None))
 
+    def put(self, point: int, support: Ints, w: Array, delay: float) -> None:
+        """Set the best point at a load."""
+        self.support[:, point], self.w[:, point], self.delay[point] = support, w, delay
+        self._set_gap(self.faces().take(np.array([point])), np.array([point]))
+
     def _set_gap(self, faces: Faces, some: Ints | slice) -> None:
         rounding = faces.precision(self.w[:, some])
         self.gap[some] = np.maximum(self.asked - 2 * rounding, PRECISION * rounding)

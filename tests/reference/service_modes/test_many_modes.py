@@ -398,3 +398,20 @@ def test_a_search_that_ends_early_gives_a_bound_and_says_how_good_it_is(monkeypa
     assert found.examined < most + 5000
     assert found.lower_bound <= least * (1 + 1e-9)
     assert found.gap >= found.mean_delay / max(found.lower_bound, 1e-300) - 1 > 1e-9
+
+
+@pytest.mark.parametrize("seed", some(60, often=3))
+def test_five_stages_are_certified_and_no_local_search_is_below(seed):
+    rng = np.random.default_rng(13_000 + seed)
+    modes = int(rng.integers(6, 13))
+    if seed % 2:
+        work = rng.dirichlet(np.ones(5), size=modes).T * rng.uniform(1, 1.3, modes)
+    else:
+        work = rng.exponential(size=(5, modes))
+    system = Modes.from_work(work, rng.random(modes) if seed % 3 == 0 else None)
+    load = rng.uniform(0.3, 0.99) * capacity(system).max_load
+    best, delay, lower = best_assignments(system, [load])
+    error = 1e-9 + 1e-14 / (1 - load / capacity(system).max_load)
+    assert delay[0] * (1 - error) <= lower[0] <= delay[0]
+    assert np.count_nonzero(best[0]) <= 5 + (seed % 3 == 0)
+    assert local_searches(system, load, rng, 20) >= lower[0]
