@@ -1,8 +1,10 @@
 """Systems with many service modes, of known best assignments: cuts of two networks, and others."""
 
+import mpmath
 import numpy as np
 
 from sojourn.models import MultiMode
+from sojourn.reference.service_modes import Modes
 
 TENTHS = np.array([[3.0, 1.0, 1.0], [1.0, 3.0, 1.0], [1.0, 1.0, 3.0]]) / 10
 FOUR = [[0.30, 0.10, 0.05, 0.20], [0.05, 0.25, 0.10, 0.12], [0.06, 0.05, 0.24, 0.11]]
@@ -69,3 +71,34 @@ def cuts(layers, uplink, device=8e9, cloud=200e9):
         stages=["device", "uplink", "cloud"],
         modes=["all cloud", *layers],
     )
+
+
+def random_system(rng):
+    """Random works, some of them 0, some with fixed delays, and a load as a part of capacity."""
+    stages, modes = int(rng.integers(2, 5)), int(rng.integers(2, 13))
+    while True:
+        if rng.uniform() < 0.5:
+            work = rng.exponential(size=(stages, modes))
+        else:
+            work = rng.dirichlet(np.ones(stages), size=modes).T
+        work = work * (rng.uniform(size=work.shape) >= rng.choice([0, 0, 0.3]))
+        if work.any(axis=0).all() and work.any(axis=1).all():
+            break
+    part = rng.choice([10 ** rng.uniform(-3, 0), 1 - 10 ** rng.uniform(-4, 0)])
+    return Modes.from_work(work), float(np.clip(part, 1e-3, 0.9999))
+
+
+def exact_delay(problem, w):
+    """Return the delay at w in the unit of the problem, infinite where a stage is full."""
+    with mpmath.workdps(50):
+        load, unit = mpmath.mpf(problem.loads[0]), mpmath.mpf(problem.unit)
+        length = sum(x**2 for x in w)
+        total = sum(mpmath.mpf(d) * x**2 for d, x in zip(problem.modes.delay, w, strict=True))
+        total /= length
+        for row in problem.modes.time:
+            a = [mpmath.mpf(t) for t in row]
+            spare = length - load * sum(t * x**2 for t, x in zip(a, w, strict=True))
+            if spare <= 0:
+                return mpmath.inf
+            total += sum(mpmath.sqrt(t) * x for t, x in zip(a, w, strict=True)) ** 2 / spare
+        return total / unit

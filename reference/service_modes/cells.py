@@ -19,11 +19,13 @@ the lengths v_i > 0 are free, because T does not depend on them. The best length
 
 Every c and z proves a bound. Here z is a point of the cell and c_s = (r_s.z) / D_s(z), at most
 2 T_best / (r_s.z): then the bound at z is T(z), or at least twice T_best where z is not stable, and
-the error over the cell is of second order in its size. A fixed delay is a stage for each mode of
-root sqrt(d_m) and D = |w|^2.
+the error over the cell is of second order in its size. Where the cell is wide, the tangents at a
+multiple of z, with the same c, give more. A fixed delay is a stage for each mode of root sqrt(d_m)
+and D = |w|^2.
 
 **Rounding.** k is rounded up by its rounding error, q and the quotient down, so that the bound
-holds for the exact numbers. Vertices are dyadic: a midpoint that is not exact is not used.
+holds for the exact numbers. A vertex is a sum of products of numbers of 0 or more, so that each of
+its coordinates has a small relative error, which is subtracted too.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from ..errors import Array
 from .modes import Modes
 
 Ints = npt.NDArray[np.intp]
+SCALES = (1.0, 0.6, 0.3, 0.0)  # multiples of z for the tangents of a wide cell
 SHORT = 1e-4  # weight of an edge's length beside the error it causes
 TINY = 1e-150  # a price below is 0: its square would lose digits
 
@@ -178,13 +181,23 @@ class Faces:
 
     @np.errstate(all="ignore")
     def lengths(self, vertices: Array, z: Array, best: Array) -> Array:
-        """Return the lengths of the vertices that give the bound, shape (V, n); see `bound`."""
-        above, under, _ = self._quotient(vertices, z, best)
+        """Return the lengths of the vertices that give the bound, shape (V, n); see `bounds`."""
+        bounds = self.bounds(vertices, z, best)
+        above = _dot("vn,ivn->in", bounds.slope, vertices)
+        under = _dot("vn,ivn->in", bounds.curve, vertices * vertices)
         return np.where(under > 0, above / under, 1.0)
 
     @np.errstate(all="ignore")
-    def bound(self, vertices: Array, z: Array, best: Array, c: Array | None = None) -> Array:
-        """Return the bound of the vertices' cones, by vertex, shape (V, n); its least holds.
+    def bounds(
+        self,
+        vertices: Array,
+        z: Array,
+        best: Array,
+        c: Array | None = None,
+        error: Array | float = 0.0,
+        scales: tuple[float, ...] = (1.0,),
+    ) -> Bounds:
+        """Return bounds on the cones of the vertices, those of the scale with the best least value.
 
         Parameters
         ----------
@@ -192,21 +205,26 @@ class Faces:
             Vertex, coordinate, cell.
         z, best, c : ndarray
             As for `prices`.
+        error : ndarray, shape (n,), optional
+            Relative errors of the coordinates of the vertices, at most.
+        scales : tuple of float, optional
+            The tangents are at these multiples of z.
         """
-        above, under, rest = self._quotient(vertices, z, best, c)
-        ratio = np.where(under > 0, above * above / under, np.where(above > 0, np.inf, 0.0))
-        return np.asarray(ratio * (1 - 4 * self.rounding) + rest)
-
-    def _quotient(
-        self, vertices: Array, z: Array, best: Array, c: Array | None = None
-    ) -> tuple[Array, Array, Array]:
-        """Return (q + k^- z).u and k^+.u^2 by vertex, and the rest of the bound, rounded down."""
         q, k, _, offset = self.prices(z, best, c)
-        below = np.maximum(-k, 0.0)
-        tangent = (below * z * z).sum(axis=0)
-        above = _dot("vn,ivn->in", q + below * z, vertices)
-        under = _dot("vn,ivn->in", np.maximum(k, 0.0), vertices * vertices)
-        return above, under, offset - tangent - 4 * self.rounding * (offset + tangent)
+        curve, below = np.maximum(k, 0.0), np.maximum(-k, 0.0) * z
+        tangent = (below * z).sum(axis=0)
+        above, more = _dot("vn,ivn->in", q, vertices), _dot("vn,ivn->in", below, vertices)
+        under = _dot("vn,ivn->in", curve, vertices * vertices)
+        chosen, rest = np.zeros(z.shape[1]), np.full(z.shape[1], -np.inf)
+        values = np.full(under.shape, -np.inf)
+        for scale in scales:
+            less = scale * scale * tangent
+            own = offset - less - 4 * self.rounding * (offset + less)
+            tried = _values(above + scale * more, under, own, self.rounding + error)
+            better = tried.min(axis=0) > values.min(axis=0)
+            values = np.where(better, tried, values)
+            chosen, rest = np.where(better, scale, chosen), np.where(better, own, rest)
+        return Bounds(q + chosen * below, curve, rest, values, self.rounding)
 
     @np.errstate(all="ignore")
     def edge_losses(self, vertices: Array, z: Array, best: Array) -> Array:
@@ -239,6 +257,62 @@ class Faces:
         value = self.delay(w)
         _, _, error, _ = self.prices(w, value)
         return np.asarray((error * w * w).sum(axis=0) / value + 8 * self.rounding)
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """Lower bounds B(w) = (q.w)^2 / k.w^2 + rest of the delay on n cells of V vertices, k >= 0.
+
+    The points with B >= b, for any b, are a convex cone, so that the least value at the vertices
+    holds on the cell.
+
+    Attributes
+    ----------
+    slope, curve : ndarray, shape (V, n)
+        q and k.
+    rest : ndarray, shape (n,)
+        Rounded down.
+    values : ndarray, shape (V, n)
+        B at the vertices, rounded down.
+    rounding : float
+        Relative rounding error of q.w and k.w^2.
+    """
+
+    slope: Array
+    curve: Array
+    rest: Array
+    values: Array
+    rounding: float
+
+    @property
+    def least(self) -> Array:
+        """The bound of each cell, shape (n,)."""
+        return np.asarray(self.values.min(axis=0))
+
+    def at(self, vertices: Array, error: Array) -> Array:
+        """Return B at other vertices with coordinates of some relative error, shape (V, n)."""
+        above = _dot("vn,ivn->in", self.slope, vertices)
+        under = _dot("vn,ivn->in", self.curve, vertices * vertices)
+        return _values(above, under, self.rest, self.rounding + error)
+
+    def take(self, some: npt.NDArray[np.bool_]) -> Bounds:
+        """Return the bounds of some of the cells."""
+        arrays = (a[..., some] for a in (self.slope, self.curve, self.rest, self.values))
+        return Bounds(*arrays, self.rounding)
+
+    def improve(self, some: Ints, other: Bounds) -> None:
+        """Put other bounds of some of the cells in the place of lesser ones."""
+        better = other.least > self.least[some]
+        for name in ("slope", "curve", "rest", "values"):
+            getattr(self, name)[..., some[better]] = getattr(other, name)[..., better]
+
+
+@np.errstate(all="ignore")
+def _values(above: Array, under: Array, rest: Array, rounding: Array | float) -> Array:
+    """Return above^2 / under + rest, rounded down; that of a vertex without numbers is 0."""
+    ratio = np.where(under > 0, above * above / under, np.where(above > 0, np.inf, 0.0))
+    values = ratio * (1 - 4 * rounding) + rest
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _dot(form: str, a: Array, b: Array) -> Array:

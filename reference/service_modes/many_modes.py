@@ -27,6 +27,7 @@ from ..errors import Array
 from ..validation import check_within
 from .capacity import capacity
 from .cells import Problem
+from .floor import floor
 from .modes import Modes, of_modes
 from .pairs import screen
 from .partition import joint_delay
@@ -34,9 +35,11 @@ from .pruning import useful
 from .search import FINE, Best, Cells, faces_of, prove
 from .segment import too_close
 from .stability import one_load
+from .swaps import exchange
 
 GAP = 1e-9
 FACES = 200_000  # faces at all loads of a block of loads
+MOST_FACES = 2_000_000  # at a load: more are not searched, and the bound is that of `floor`
 GRADES = 34  # cells on either side of the best point of two modes, each twice as wide as the last
 
 
@@ -158,15 +161,24 @@ def search(modes: Modes, loads: Array, gap: float) -> tuple[Best, Array, int]:
     """Return the best points at stable loads, a lower bound at each, and the cells examined."""
     best = _start(modes, loads, gap)
     size = best.problem.support
-    others, roots = np.full(loads.shape, np.inf), faces_of(modes.modes, size, loads.size)
-    if modes.modes == size == 2:
-        roots = iter([graded_cells(best)])
-    elif modes.stages == size == 2:
-        cells, others = screen(best)
-        roots = iter([cells])
-    lower, examined = prove(best, roots)
+    if 2 < size < modes.modes:
+        exchange(best)
+    others = np.full(loads.shape, np.inf)
+    if math.comb(modes.modes, size) > MOST_FACES:
+        lower, examined = np.zeros(loads.size), 0
+    else:
+        roots = faces_of(modes.modes, size, loads.size)
+        if modes.modes == size == 2:
+            roots = iter([graded_cells(best)])
+        elif modes.stages == size == 2:
+            cells, others = screen(best)
+            roots = iter([cells])
+        lower, examined = prove(best, roots)
     best.descend(FINE)
-    return best, np.min([lower, others, best.delay], axis=0), examined
+    lower = np.minimum(lower, others)
+    if np.any(lower < best.delay * (1 - best.gap)):  # the search has ended early
+        lower = np.maximum(lower, floor(best))
+    return best, np.minimum(lower, best.delay), examined
 
 
 def _start(modes: Modes, loads: Array, gap: float) -> Best:
@@ -197,7 +209,8 @@ def graded_cells(best: Best) -> Cells:
     count, points = cells.shape[1], angle.size
     vertices = cells.transpose(0, 2, 1, 3).reshape(2, 2, count * points)
     support = np.tile(best.support, count)
-    return Cells(support, np.tile(np.arange(points), count), vertices)
+    depth = np.zeros(count * points, dtype=np.intp)
+    return Cells(support, np.tile(np.arange(points), count), vertices, depth)
 
 
 def final_cell(best: Best) -> Array:
@@ -211,9 +224,9 @@ def final_cell(best: Best) -> Array:
     cells = Cells.whole(best.support, point)
     target = best.delay * (1 - best.gap)
     while True:
-        low = faces.bound(cells.vertices, z, best.delay).min()
-        both, exact = cells.halves(faces.edge_losses(cells.vertices, z, best.delay))
-        if low >= target[0] or not exact[0]:
+        low = faces.bounds(cells.vertices, z, best.delay).least[0]
+        both, apart = cells.halves(faces.edge_losses(cells.vertices, z, best.delay))
+        if low >= target[0] or not apart[0]:
             break
         # the best point is a sum of the vertices of one half with weights of 0 or more
         weights = [np.linalg.solve(both.vertices[..., i].T, z[:, 0]).min() for i in (0, 1)]

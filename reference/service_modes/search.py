@@ -3,7 +3,8 @@
 By Theorem 1 of `sojourn.reference.service_modes.many_modes` an optimum is on a face of S modes
 (S + 1 with fixed delays). A face is the cone of its unit vectors in w = sqrt(p). A cell whose bound
 (see `sojourn.reference.service_modes.cells`) is as high as the best delay found, less the gap, is
-done; others are halved across their longest edge, all cells of a batch at once.
+done; others are cut to a corner (see `sojourn.reference.service_modes.cuts`) or halved across their
+longest edge, all cells of a batch at once.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from itertools import combinations, islice
 import numpy as np
 import numpy.typing as npt
 
+from ..compensated_sum import EPS
 from ..errors import Array
-from .cells import Faces, Ints, Problem, descend
+from .cells import SCALES, Bounds, Faces, Ints, Problem, descend
+from .cuts import ROUNDINGS, cut, has_all_digits
 
 CELLS = 2048  # cells of a batch: their arrays fit the cache
 POLISH = 12  # Newton steps from a better point, at most
 FINE = 40  # Newton steps at the end
 TRIES = 3  # points nearer the low vertices of a cell, at most
 MOST_HALVES = 2_000_000  # of each load: some 10 s
+DEEPEST = 400  # roundings of the coordinates of a vertex, at most
 PRECISION = 3.0  # gap over the rounding error at the optimum, at least
 NOTHING = 1e-9  # a root of a share that is left out unless the delay rises
 
@@ -38,30 +42,34 @@ class Cells:
     point : ndarray of int, shape (n,)
         Which load.
     vertices : ndarray, shape (V, V, n)
-        Vertex, coordinate, cell; dyadic numbers.
+        Vertex, coordinate, cell.
+    depth : ndarray of int, shape (n,)
+        Roundings of the coordinates, at most: each is right within so many relative errors.
     """
 
     support: Ints
     point: Ints
     vertices: Array
+    depth: Ints
 
     @classmethod
     def whole(cls, support: Ints, point: Ints) -> Cells:
         """Return whole faces as cells."""
         modes, n = support.shape
         vertices = np.broadcast_to(np.eye(modes)[:, :, None], (modes, modes, n))
-        return cls(support, point, vertices)
+        return cls(support, point, vertices, np.zeros(n, dtype=np.intp))
 
     def take(self, some: npt.NDArray[np.bool_] | slice) -> Cells:
         """Return some of the cells."""
-        return Cells(self.support[:, some], self.point[some], self.vertices[..., some])
+        support, vertices = self.support[:, some], self.vertices[..., some]
+        return Cells(support, self.point[some], vertices, self.depth[some])
 
     @staticmethod
     def join(parts: list[Cells]) -> Cells:
         """Return the cells of several."""
         if len(parts) == 1:
             return parts[0]
-        axes = zip(*((c.support, c.point, c.vertices) for c in parts), strict=True)
+        axes = zip(*((c.support, c.point, c.vertices, c.depth) for c in parts), strict=True)
         return Cells(*(np.concatenate(arrays, axis=-1) for arrays in axes))
 
     def unit_vertices(self) -> Array:
@@ -72,7 +80,7 @@ class Cells:
         return unit
 
     def halves(self, losses: Array) -> tuple[Cells, npt.NDArray[np.bool_]]:
-        """Return both halves of each cell, and which of the cells have an exact midpoint.
+        """Return both halves of each cell, and which of the cells are large enough for that.
 
         The edge of largest loss is divided; `losses` is of shape (E, n).
         """
@@ -84,15 +92,22 @@ class Cells:
         i, j, row = first[longest], second[longest], np.arange(n)
         a, b = self.vertices[i, :, row], self.vertices[j, :, row]
         middle = 0.5 * (a + b)
-        if size == 2:  # any direction between the two divides the cone
-            exact = np.any(middle != a, axis=1) & np.any(middle != b, axis=1)
-        else:
-            exact = np.all(middle - a == b - middle, axis=1) & np.any(a != b, axis=1)
+        apart = np.any(middle != a, axis=1) & np.any(middle != b, axis=1)
+        apart &= has_all_digits(middle) & (self.depth < DEEPEST)
         vertices = np.concatenate([self.vertices, self.vertices], axis=2)
         vertices[i, :, row] = middle
         vertices[j, :, n + row] = middle
-        both = Cells(np.tile(self.support, 2), np.tile(self.point, 2), vertices)
-        return both, exact
+        both = Cells(
+            np.tile(self.support, 2), np.tile(self.point, 2), vertices, np.tile(self.depth + 1, 2)
+        )
+        return both, apart
+
+    def cut(self, bounds: Bounds, target: Array) -> tuple[Cells, npt.NDArray[np.bool_]]:
+        """Return what a cut leaves of some of the cells, and which: see `cuts.cut`."""
+        vertices, is_cut = cut(self.vertices, bounds, target, self.depth)
+        some = self.take(is_cut)
+        left = Cells(some.support, some.point, vertices[..., is_cut], some.depth + ROUNDINGS)
+        return left, is_cut
 
 
 class Best:
@@ -145,6 +160,11 @@ class Best:
         better = delay <= self.delay
         self.w, self.delay = np.where(better, fewer, self.w), np.where(better, delay, self.delay)
         self._set_gap(faces, slice(None))
+
+    def put(self, point: int, support: Ints, w: Array, delay: float) -> None:
+        """Set the best point at a load."""
+        self.support[:, point], self.w[:, point], self.delay[point] = support, w, delay
+        self._set_gap(self.faces().take(np.array([point])), np.array([point]))
 
     def _set_gap(self, faces: Faces, some: Ints | slice) -> None:
         rounding = faces.precision(self.w[:, some])
@@ -214,54 +234,53 @@ def prove(best: Best, roots: Iterator[Cells]) -> tuple[Array, int]:
 
 
 def _examine(best: Best, cells: Cells, lower: Array, divide: bool) -> Cells | None:
-    """Return the halves of the cells whose bound is too low; put the others' bounds in `lower`.
+    """Return parts of the cells whose bound is too low; put the others' bounds in `lower`.
 
     Without `divide` all bounds are put there.
     """
     faces = best.problem.at(cells.support, cells.point)
-    unit = cells.unit_vertices()
-    centre = unit.mean(axis=0)
+    centre = cells.unit_vertices().mean(axis=0)
     best.try_points(cells, faces, centre)
-    delay, gap = best.delay[cells.point], best.gap[cells.point]
-    bounds = faces.bound(cells.vertices, centre, delay)
-    low = _least(bounds)
-    target = delay * (1 - gap)
+    bounds, low, target = _bounds(best, cells, faces, centre)
     failed = low < target
-    weight = np.ones(bounds.shape)
-    for _ in range(TRIES):  # again, from points nearer the low vertices
-        if not failed.any():
-            break
-        few, corners = faces.take(failed), cells.vertices[..., failed]
-        weight[:, failed] *= _towards_low(bounds[:, failed])
-        near = weight[:, failed] / weight[:, failed].sum(axis=0)
-        z = np.einsum("in,ivn->vn", near, unit[..., failed])
-        bounds[:, failed] = few.bound(corners, z, delay[failed])
-        low[failed] = np.maximum(low[failed], _least(bounds[:, failed]))
-        failed = low < target
-    if failed.any():  # and with the slopes of the best point, as few centres are stable near full
-        few, corners = faces.take(failed), cells.vertices[..., failed]
-        c = best.slopes()[:, cells.point[failed]]
-        again = _least(few.bound(corners, centre[:, failed], delay[failed], c))
-        low[failed] = np.maximum(low[failed], again)
-        failed = low < target
-    np.minimum.at(lower, cells.point[~failed], low[~failed])
-    if not divide:
-        np.minimum.at(lower, cells.point[failed], low[failed])
-    if not divide or not failed.any():
+    done = ~failed if divide else np.full(failed.shape, True)
+    np.minimum.at(lower, cells.point[done], low[done])
+    if done.all():
         return None
-    open_cells = cells.take(failed)
-    losses = faces.take(failed).edge_losses(open_cells.vertices, centre[:, failed], delay[failed])
-    halves, exact = open_cells.halves(losses)
-    if exact.all():
-        return halves
-    np.minimum.at(lower, open_cells.point[~exact], low[failed][~exact])
-    return halves.take(np.tile(exact, 2)) if exact.any() else None
+    some = cells.take(failed)
+    left, is_cut = some.cut(bounds.take(failed), target[failed])
+    np.minimum.at(lower, left.point, target[failed][is_cut])
+    failed[failed] = ~is_cut
+    some, delay = cells.take(failed), best.delay[cells.point[failed]]
+    losses = faces.take(failed).edge_losses(some.vertices, centre[:, failed], delay)
+    halves, apart = some.halves(losses)
+    np.minimum.at(lower, some.point[~apart], low[failed][~apart])
+    left = Cells.join([left, halves.take(np.tile(apart, 2))])
+    return left if left.point.size else None
 
 
-def _least(bounds: Array) -> Array:
-    """Return the least bound of the vertices; that of a cell without numbers is 0."""
-    least = bounds.min(axis=0)
-    return np.where(np.isnan(least), 0.0, least)
+def _bounds(best: Best, cells: Cells, faces: Faces, centre: Array) -> tuple[Bounds, Array, Array]:
+    """Return bounds of cells, the least of each, and what they have to reach."""
+    unit, error = cells.unit_vertices(), cells.depth * EPS
+    delay, gap = best.delay[cells.point], best.gap[cells.point]
+    target = delay * (1 - gap)
+    found = faces.bounds(cells.vertices, centre, delay, None, error, SCALES)
+    last, weight = found.values.copy(), np.ones(found.values.shape)
+    for attempt in range(TRIES + 1):
+        some = np.flatnonzero(found.least < target)
+        if not some.size:
+            break
+        few, c = faces.take(some), None
+        if attempt < TRIES:  # again, from points nearer the low vertices
+            weight[:, some] *= _towards_low(last[:, some])
+            near = weight[:, some] / weight[:, some].sum(axis=0)
+            z = np.einsum("in,ivn->vn", near, unit[..., some])
+        else:  # and with the slopes of the best point, as few centres are stable near full
+            z, c = centre[:, some], best.slopes()[:, cells.point[some]]
+        more = few.bounds(cells.vertices[..., some], z, delay[some], c, error[some], SCALES)
+        last[:, some] = more.values
+        found.improve(some, more)
+    return found, found.least, target
 
 
 @np.errstate(all="ignore")
