@@ -77,7 +77,7 @@ def _stack(axes: Axes, load: Array, parts: Array, colours: Sequence[Colour]) -> 
     """Draw stacked areas; loads without an answer are left out."""
     known = np.isfinite(parts).all(axis=0)
     axes.stackplot(load[known], parts[:, known], colors=colours, linewidth=0.0)
-    if known.any():
+    if known.any() and load[known].min() < load[known].max():
         axes.set_xlim(load[known].min(), load[known].max())
 
 

@@ -113,3 +113,7 @@ def test_prices_of_one_have_room():
 def test_another_dataset_is_refused(plot):
     with pytest.raises(InputError, match=r"^data = .*: has no \w+ to draw; give a curve$"):
         plot(xr.Dataset(coords={"load": LOAD}))
+
+
+def test_a_curve_of_one_load_has_no_warning():
+    plot_mixes(dataset().isel(load=[1]))
