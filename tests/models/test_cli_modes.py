@@ -172,6 +172,14 @@ def test_shared_servers_of_the_paper(sojourn, load, optimum, selfish, reserved, 
     assert starts["load"] == pytest.approx(20 / 7, rel=1e-8)
 
 
+def test_anarchy_where_all_jobs_are_in_one_mode(sojourn):
+    text = " ".join(sojourn("anarchy", "dual-c-shared")[1].split())
+    assert (
+        "price of anarchy 1 at every load from 0 to 3.996 jobs/s: the optimum and the equilibrium "
+        "have all jobs in one mode"
+    ) in text
+
+
 def test_report_on_shared_stages(sojourn, own):
     path = own(SHARED, STAGES, CUTS)
     status, out, err = sojourn("run", path, "--load", "40%")
