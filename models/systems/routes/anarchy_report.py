@@ -149,7 +149,8 @@ def _shown(done: Done) -> Iterator[str | Table]:
     yield f"{scenario.heading}\n"
     ends = f"from {found.low:.6g} to {found.high:.6g} {scenario.units.jobs}"
     if not found.evaluations:
-        yield f"price of anarchy  [bold]{found.poa:.6g}[/] at every load {ends}: {escape(found.note)}"
+        why = escape(found.note)
+        yield f"price of anarchy  [bold]{found.poa:.6g}[/] at every load {ends}: {why}"
     else:
         yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] at load {found.load:.6g}"
         yield from _searched(found, ends)
