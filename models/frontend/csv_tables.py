@@ -113,7 +113,13 @@ def check_columns(
                 problem,
                 "change the units of the file, or convert and rename the column",
             )
-    return {field: column.strip() for field, column in named.items()}
+    columns = {field: column.strip() for field, column in named.items()}
+    fields_of = {column: field for field, column in reversed(columns.items())}
+    for field, column in columns.items():
+        if (other := fields_of[column]) != field:
+            problem, remedy = f"is the column of {other} too", "give every field its own column"
+            raise ScenarioError(f"{place}.{field}", column, problem, remedy)
+    return columns
 
 
 def columns_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -193,17 +194,16 @@ def read_number(value: object, place: str, *, above: bool = False, signed: bool 
     except OverflowError:
         value = math.inf
     if not math.isfinite(value) or (value < 0 and not signed) or (above and value == 0):
+        least = " above 0" if above else "" if signed else ", 0 or more"
         remedy = (
-            "give a finite number" + (" above 0" if above else "")
-            if above or signed
-            else "give 0 or more"
+            f"give a finite number{least}" if above or signed or not value < 0 else "give 0 or more"
         )
         raise ScenarioError(place, value, "is out of range", remedy)
     return value
 
 
 def read_string(given: Mapping[str, Any], key: str, place: str, default: str) -> str:
-    """Return a text with its control characters escaped.
+    """Return a text as `plain` writes it.
 
     Parameters
     ----------
@@ -224,4 +224,12 @@ def read_string(given: Mapping[str, Any], key: str, place: str, default: str) ->
     value = given.get(key, default)
     if not isinstance(value, str) or (not value.strip() and key != "source"):
         raise ScenarioError(f"{place}{key}", value, "is not text", "give some text in quotes")
-    return escaped(value)
+    return plain(value)
+
+
+def plain(text: str) -> str:
+    """Return a text without blanks around it, of composed characters, with controls escaped.
+
+    Names that look the same are then the same.
+    """
+    return escaped(unicodedata.normalize("NFC", text.strip()))

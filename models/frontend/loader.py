@@ -144,5 +144,16 @@ def _kind(given: Mapping[str, Any], name: str) -> kinds.SystemKind:
         raise ScenarioError("file", name, problem, "keep one")
     kind = kinds.kind_named((*present, *known)[0])
     if not present:
+        _check_table(given)
         check_keys(given, (*HEADER, *known, *kind.tables), "", f"a kind of system {OWN}")
     return kind
+
+
+def _check_table(given: Mapping[str, Any]) -> None:
+    """Raise ScenarioError on a further table of some kind, whose own table the file has not."""
+    of = [kind for kind in kinds.kinds() if kind.read is not None]
+    for key in given:
+        owners = [kind.name for kind in of if key in kind.tables]
+        if owners and key not in of[0].tables:
+            problem = f"is missing, and {key} needs it"
+            raise ScenarioError(owners[0], None, problem, f"write {' or '.join(owners)} too")

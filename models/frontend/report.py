@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -245,6 +246,9 @@ def picture(name: str, draw: Callable[[], Figure]) -> File:
         for artist in figure.findobj():
             if isinstance(artist, Label):
                 artist.set_parse_math(False)
-        figure.savefig(path, dpi=150)
+        with warnings.catch_warnings():
+            # a name with a character that no font has is drawn with a box in its place
+            warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
+            figure.savefig(path, dpi=150)
 
     return f"{name}.png", save

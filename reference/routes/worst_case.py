@@ -60,7 +60,7 @@ class RouteWorstCase(HtmlTable):
     bound : ndarray, shape (N - 1,)
         Upper bound of the price of anarchy between two neighbours of them.
     note : str
-        Reason why the gap is larger than requested; empty where it is not.
+        Reason why the gap is larger than requested, or why no load was solved; else empty.
     shares : str
         Parts that the search shares with that of `sojourn.reference`, for which the agreement of
         the two is no evidence; empty in results of `sojourn.reference`.

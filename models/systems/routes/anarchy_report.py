@@ -147,14 +147,13 @@ def _shown(done: Done) -> Iterator[str | Table]:
     """Yield the texts and tables of the report for a terminal."""
     scenario, found = done.scenario, done.found
     yield f"{scenario.heading}\n"
-    yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] at load {found.load:.6g}"
-    state = "" if found.certified else "[bold red]NOT CERTIFIED[/]: "
-    reason = f", {escape(found.note)}" if found.note else ""
-    yield (
-        f"  {state}no load from {found.low:.6g} to {found.high:.6g} {scenario.units.jobs} has more "
-        f"than {found.upper_bound:.6f} (gap {found.gap:.0e}, "
-        f"{counted(found.evaluations, 'load')} solved{reason})"
-    )
+    ends = f"from {found.low:.6g} to {found.high:.6g} {scenario.units.jobs}"
+    if not found.evaluations:
+        why = escape(found.note)
+        yield f"price of anarchy  [bold]{found.poa:.6g}[/] at every load {ends}: {why}"
+    else:
+        yield f"worst price of anarchy  [bold]{found.poa:.6f}[/] at load {found.load:.6g}"
+        yield from _searched(found, ends)
     yield f"  shared with the reference's search: {found.shares}\n"
     if done.players:
         yield _players(done)
@@ -162,6 +161,16 @@ def _shown(done: Done) -> Iterator[str | Table]:
         yield (done.toll_table or _tolls)(scenario, done.tolls)
         yield _with_tolls(scenario, done.tolls)
     yield from scenario.remarks
+
+
+def _searched(found: RouteWorstCase, ends: str) -> Iterator[str]:
+    """Yield the line about the search of the loads between two `ends`."""
+    state = "" if found.certified else "[bold red]NOT CERTIFIED[/]: "
+    reason = f", {escape(found.note)}" if found.note else ""
+    yield (
+        f"  {state}no load {ends} has more than {found.upper_bound:.6f} (gap {found.gap:.0e}, "
+        f"{counted(found.evaluations, 'load')} solved{reason})"
+    )
 
 
 def _players(done: Done) -> Table:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import escaped
 from ...frontend.fields import (
     Folder,
     ScenarioError,
     at_place,
     check_keys,
+    plain,
     read_number,
     read_subtable,
 )
@@ -110,7 +110,7 @@ def _node(value: object, place: str) -> str:
     """Return the name of a node, which may be a number."""
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise ScenarioError(place, value, "is not the name of a node", "give a text or a number")
-    return escaped(str(value))
+    return plain(str(value))
 
 
 def _ends(link: object, place: str) -> tuple[str, str]:

@@ -108,11 +108,14 @@ def _shown(
         steps = f", {counted(s.polished, 'Newton step')}" if s.polished else ""
         way = f"{s.solver.lower()}, {s.formulation}{steps}"
         yield f"{s.goal:<11}  certified within {s.certificate.gap:.0e} ({way})"
-    selfish = answers["equilibrium"]
-    yield (
-        f"{'':<11}  no user gains more than {selfish.largest_saving:.0e} {unit} by another route"
-    )
+    yield saving_line(answers["equilibrium"].largest_saving, unit, "route")
     yield from scenario.remarks
+
+
+def saving_line(saving: float, unit: str, choice: str) -> str:
+    """Return the line about what a user gains by another route or mode, below the equilibrium."""
+    more = f" more than {saving:.0e} {unit}" if saving > 0 else ""
+    return f"{'':<11}  no user gains{more} by another {choice}"
 
 
 def _limits(most: LargestLoad) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....reference.errors import Array, escaped
+from ....reference.errors import Array
 from ....reference.plural import counted
 from ...frontend.fields import (
     Folder,
     ScenarioError,
     at_place,
     check_keys,
+    plain,
     read_number,
     read_string,
 )
@@ -170,13 +171,26 @@ def table_of(given: object, place: str, keys: Sequence[str], *needed: str) -> Ma
 
 def known(value: object, place: str, what: str, names: Collection[str]) -> str:
     """Return a name after a check that it is a known one; `what` is such as ``"a station"``."""
-    name = escaped(value) if isinstance(value, str) else value
+    name = plain(value) if isinstance(value, str) else value
     if not isinstance(name, str) or name not in names:
         near = difflib.get_close_matches(str(value)[:200], names, 1)
         few = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
         remedy = f"did you mean {near[0]}?" if near else f"use {few}"
         raise ScenarioError(place, value, f"is not {what}", remedy)
     return name
+
+
+def values_by_name(
+    given: Mapping[str, Any], place: str, what: str, names: Collection[str]
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield name, place and value of each entry of a table by name; see `known`."""
+    taken = set[str]()
+    for key, value in given.items():
+        name = known(key, f"{place}.{key}", what, names)
+        if name in taken:
+            raise ScenarioError(f"{place}.{key}", value, f"{name} is given twice", "keep one")
+        taken.add(name)
+        yield name, f"{place}.{key}", value
 
 
 def _group(
@@ -206,9 +220,8 @@ def _distances(given: object, place: str, listed: Sequence[Server], units: Units
     names = [s.name for s in listed]
     if isinstance(given, dict):
         out = np.full(len(names), math.inf)
-        for name, value in given.items():
-            station = known(name, f"{place}.{name}", "a station", names)
-            out[names.index(station)] = _delay(value, f"{place}.{name}", units)
+        for station, here, value in values_by_name(given, place, "a station", names):
+            out[names.index(station)] = _delay(value, here, units)
         return out
     if not isinstance(given, list):
         return np.full(len(names), _delay(given, place, units))
@@ -253,13 +266,8 @@ def _routes(given: object, place: str, names: Sequence[str]) -> list[Route]:
         if not isinstance(route, list | dict) or not route:
             raise ScenarioError(here, route, "is not a list of stations", remedy)
         if isinstance(route, dict):
-            works = {
-                known(s, f"{here}.{s}", "a station", names): read_number(
-                    work, f"{here}.{s}", above=True
-                )
-                for s, work in route.items()
-            }
-            out.append(works)
+            works = values_by_name(route, here, "a station", names)
+            out.append({s: read_number(work, at, above=True) for s, at, work in works})
         else:
             out.append([known(s, f"{here}[{j}]", "a station", names) for j, s in enumerate(route)])
     return out

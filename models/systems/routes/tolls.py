@@ -122,7 +122,12 @@ def tolls(
     no_limits(options)
     best, bank = system.optimum(load, **options), system.bank
     v = best.station_flow
-    toll = np.where(v > 0, np.maximum(bank.marginal(v) - bank.latency(v), 0.0), 0.0)
+    if bank.uses_finite_differences:
+        toll = np.maximum(bank.marginal(v) - bank.latency(v), 0.0)
+    else:  # keeps its digits where it is small
+        with np.errstate(invalid="ignore"):  # a slope may be infinite at 0
+            toll = v * bank.latency_slope(v)
+    toll = np.where(v > 0, toll, 0.0)
     tolled = copy(system)
     tolled.bank = bank.with_extra_delay(toll)
     tolled.routed = replace(system.routed, bank=tolled.bank)

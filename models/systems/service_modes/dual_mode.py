@@ -156,4 +156,11 @@ def as_rates(local: npt.ArrayLike, cloud: npt.ArrayLike) -> Array:
             remedy = "give the rates of mode 1 and mode 2"
             raise InputError(field, value, "is not a pair of rates", remedy)
         rows.append(row.tolist())
-    return Modes(rows).rate
+    try:
+        return Modes(rows).rate
+    except InputError as error:
+        for s, field in enumerate(("local", "cloud")):
+            place = error.field.replace(f"rate[{s}]", field)
+            if place != error.field:
+                raise InputError(place, error.value, error.problem, error.remedy) from None
+        raise

@@ -35,6 +35,7 @@ PRICES = {
 LEAST_TOP = 1.05  # of the axis of the prices
 Colour = str | tuple[float, float, float, float]
 MANY = "tab20"  # colours of more modes than `COLOURS` has
+LONG = 30  # letters of a name in the legend beside the panels
 MOST_MARKS = 6  # changes of the used modes that are marked with their loads
 
 
@@ -67,17 +68,22 @@ def plot_mixes(data: xr.Dataset, title: str = "") -> Figure:
         over_load(panel, data, legend=False)
         panel.grid(visible=False)
     share_loads(*axes)
-    labels = [str(name) for name in data["mode"].values[used]]
+    labels = [_short(str(name)) for name in data["mode"].values[used]]
     handles = axes[0].collections[: len(used)]
     figure.legend(handles, labels, loc="outside right upper", fontsize="small", title="mode")
     return figure
+
+
+def _short(name: str) -> str:
+    """Return a name, without its middle where it would leave no room for the panels."""
+    return name if len(name) <= LONG else f"{name[: LONG - 13]}...{name[-10:]}"
 
 
 def _stack(axes: Axes, load: Array, parts: Array, colours: Sequence[Colour]) -> None:
     """Draw stacked areas; loads without an answer are left out."""
     known = np.isfinite(parts).all(axis=0)
     axes.stackplot(load[known], parts[:, known], colors=colours, linewidth=0.0)
-    if known.any():
+    if known.any() and load[known].min() < load[known].max():
         axes.set_xlim(load[known].min(), load[known].max())
 
 

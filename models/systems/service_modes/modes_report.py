@@ -209,10 +209,10 @@ def breakaway_lines(
             " found" if left else ": the same modes are best at every load"
         )
         return
-    if len(changes) > 1:
+    later = [change for change in changes if change["load"] > load]
+    if len(changes) > 1 or not later:
         loads = ", ".join(f"{change['load']:.6g}" for change in changes)
         yield f"breakaways        at {loads} {scenario.units.jobs}"
-    later = [change for change in changes if change["load"] > load]
     if not later:
         yield "next breakaway    none" + (" found" if left else ": larger loads use the same modes")
         return
@@ -265,25 +265,22 @@ def single_lines(scenario: Scenario[Any], result: Mapping[str, Any], best: float
     """
     unit, jobs = scenario.delay_unit, scenario.units.jobs
     single, capacity = result["single_mode"], result["single_mode_capacity"]
-    mix = f"the mix {best:.6g}"
     if single["mode"] is None:
-        yield f"best single mode  none carries this load; {mix} {unit}"
+        yield f"best single mode  none carries this load; the mix {best:.6g} {unit}"
     else:
-        saved = _percent(single["saved_by_mix"], "less")
-        yield (
-            f"best single mode  {escape(single['mode'])}: {single['delay']:.6g} {unit}, "
-            f"{mix}{saved}"
-        )
-    added = _percent(capacity["added_by_mix"], "more")
+        saved = _gain(single["saved_by_mix"], best, "less", "no mix is faster")
+        yield f"best single mode  {escape(single['mode'])}: {single['delay']:.6g} {unit}{saved}"
+    most = scenario.system.max_load
+    added = _gain(capacity["added_by_mix"], most, "more", "no mix carries more")
     yield (
-        f"capacity          {escape(capacity['mode'])} alone: {capacity['max_load']:.6g} {jobs}, "
-        f"the mix {scenario.system.max_load:.6g}{added}"
+        f"capacity          {escape(capacity['mode'])} alone: {capacity['max_load']:.6g} {jobs}"
+        f"{added}"
     )
 
 
-def _percent(part: float, word: str) -> str:
-    """Return a gain in a line, such as ``", 12 % less"``; a gain of 0 is none."""
-    return f", {100 * part:.3g} % {word}" if part > 5e-10 else ": the same"
+def _gain(part: float, mix: float, word: str, none: str) -> str:
+    """Return what a mix gains in a line, such as ``", the mix 7.5, 12 % less"``."""
+    return f", the mix {mix:.6g}, {100 * part:.3g} % {word}" if part > 5e-10 else f"; {none}"
 
 
 def _modes(scenario: Reserved, found: OperatingPoint) -> Table:

@@ -70,23 +70,25 @@ class Capacity(Question[capacity.Program, MaxLoads, MaxLoad]):
     def parameters(
         self, program: capacity.Program, points: Points
     ) -> Sequence[tuple[cp.Parameter, Array]]:
-        """Return the service times, in the unit of the program."""
-        return ((program.time, capacity.service_times(self.modes)[None]),)
+        """Return the service times, in the units of the program."""
+        time, worth = capacity.service_times(self.modes)
+        return ((program.time, time[None]), (program.worth, worth[None]))
 
     def finish(self, program: capacity.Program, returned: SolverOutput, points: Points) -> MaxLoads:
         """Bound the largest load by weak duality.
 
         The assignment gives the lower bound, the stages' prices the upper bound.
         """
-        loads = np.maximum(returned.value(program.load), 0.0)
+        used = np.maximum(returned.value(program.used), 0.0)
         prices = np.abs(returned.dual(program.utilisation))
-        out = self.empty(len(loads))
-        finite = np.isfinite(loads).all(axis=1) & np.isfinite(prices).all(axis=1)
-        rows = np.flatnonzero(finite & loads.any(axis=1) & prices.any(axis=1))
-        assignment = loads[rows] / loads[rows].sum(axis=1, keepdims=True)
-        price = prices[rows] / prices[rows].sum(axis=1, keepdims=True)
+        out = self.empty(len(used))
+        finite = np.isfinite(used).all(axis=1) & np.isfinite(prices).all(axis=1)
+        rows = np.flatnonzero(finite & used.any(axis=1) & prices.any(axis=1))
+        assignment, price = np.empty((rows.size, used.shape[1])), prices[rows]
+        for row, (y, z) in enumerate(zip(used[rows], prices[rows], strict=True)):
+            assignment[row], price[row] = capacity.best_of_vertices(self.modes, y, z)
         max_load = capacity.max_load_of(self.modes, assignment)
-        upper = 1.0 / (price @ self.modes.time).min(axis=1)
+        upper = capacity.bound(self.modes, price)
         rounding = np.full(rows.size, 8 * partition.EPS)
         low, high, gap = bounds_of(max_load, max_load, upper, rounding)
         out.put(rows, (gap, self.tolerance.met(gap), low, high, max_load, assignment, price))

@@ -17,7 +17,7 @@ from ...frontend.report import Report, curve_files
 from ...frontend.scenario import Scenario
 from ..parallel.prices import GOALS
 from ..routes.anarchy_report import anarchy as routes_anarchy
-from ..routes.report import SHORT, rows_table
+from ..routes.report import SHORT, rows_table, saving_line
 from .modes_report import beside, head, pictures, price_lines, prices, refuse_weights, single_lines
 from .shared import PriceOfReserving, SharedModes, SharedSolution, SharedThresholds, SharedTolls
 
@@ -71,7 +71,7 @@ def _shown(
         steps = counted(found.polished, "Newton step")
         way = f"{found.solver.lower()}, {found.formulation}, {steps}"
         yield f"{found.goal:<11}  certified within {found.certificate.gap:.0e} ({way})"
-    yield f"{'':<11}  no user gains more than {selfish.largest_saving:.0e} {unit} by another mode\n"
+    yield f"{saving_line(selfish.largest_saving, unit, 'mode')}\n"
     yield from price_lines(result, result["reserved"]["mean_delay"], unit)
     yield from single_lines(scenario, result, best.mean_delay)
     for goal in GOALS:

@@ -61,7 +61,7 @@ from ...frontend.fields import (
 from ...frontend.scenario import Described
 from ...frontend.servers import check_names
 from ...frontend.units import Units
-from ..routes.scenario import known, table_of, tables_of
+from ..routes.scenario import table_of, tables_of, values_by_name
 from .disciplines import shared_of
 from .scenario import is_shared
 from .system import MultiMode
@@ -221,9 +221,9 @@ def _times(given: object, place: str, stages: Stages) -> list[float]:
     names = stages.names
     if isinstance(given, dict):
         out = [0.0] * len(names)
-        for name, value in given.items():
-            s = names.index(known(name, f"{place}.{name}", "a stage", names))
-            out[s] = _time(value, f"{place}.{name}", s, stages)
+        for name, here, value in values_by_name(given, place, "a stage", names):
+            s = names.index(name)
+            out[s] = _time(value, here, s, stages)
     elif isinstance(given, list):
         if len(given) != len(names):
             problem = f"has {counted(len(given), 'number')} for {counted(len(names), 'stage')}"
@@ -267,10 +267,10 @@ def _check_used(stages: Stages, time: Array) -> None:
 
 def _from_csv(given: Mapping[str, Any], folder: Folder, stages: Stages) -> list[Mode]:
     """Return the modes of a CSV file."""
-    check_keys(given, OF_FILE, "modes.")
     if "file" not in given:
         remedy = 'name a CSV file, such as file = "modes.csv", or write each mode as [[modes]]'
         raise ScenarioError("modes.file", None, "is missing", remedy)
+    check_keys(given, OF_FILE, "modes.")
     _check_csv_values(given, stages)
     path, named = folder.file(given["file"], "modes.file"), given.get("columns", {})
     fields = ["name", "delay", *stages.names]
@@ -316,12 +316,19 @@ def _check_csv_values(given: Mapping[str, Any], stages: Stages) -> None:
 
 
 def _check_all_stages(columns: Mapping[str, str], path: object, stages: Stages) -> None:
-    """Check that every stage has a column, and that no column of works ends in a unit of time."""
+    """Check that every stage has a column, and that its name ends in no unit that it has not."""
     for name in stages.names:
         if name not in columns:
             remedy = "add it, 0 where a mode has no work there, or name its column in columns"
             raise ScenarioError(f"{path}, column {name}", None, "is missing", remedy)
-        if stages.values == "work" and UNIT.search(columns[name]):
+        unit = UNIT.search(columns[name])
+        if unit and stages.values == "time" and unit[1] != stages.units.delay:
+            problem = (
+                f'ends in a unit that is not that of the file, units.delay = "{stages.units.delay}"'
+            )
+            remedy = "change the units of the file, or convert and rename the column"
+            raise ScenarioError(f"modes.columns.{name}", columns[name], problem, remedy)
+        if unit and stages.values == "work":
             problem = "ends in a unit of time, and it holds works"
             remedy = "rename the column, or leave out the speeds of stages and give times"
             raise ScenarioError(f"modes.columns.{name}", columns[name], problem, remedy)

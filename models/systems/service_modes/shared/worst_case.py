@@ -19,6 +19,7 @@ from .....reference.service_modes.shared import ModesInUse, modes_in_use
 if TYPE_CHECKING:
     from .base import SharedStages
 
+ONE_MODE = "the optimum and the equilibrium have all jobs in one mode"
 SHARES = "the loads at which both goals have all jobs in one mode"
 
 
@@ -58,6 +59,7 @@ def within_two_modes(
             ratio=ones,
             bound=ones[:1],
             shares=SHARES,
+            note=ONE_MODE,
         )
     found = run(first, last)
     before, after = [low] * (first > low), [high] * (last < high)

@@ -153,3 +153,12 @@ def test_limits_and_too_large_loads_are_refused():
         pair.tolls(subject_to=[MaxUtilisation(0.5)])
     with pytest.raises(LoadError, match="load"):
         pair.tolls(15.0)
+
+
+def test_tolls_at_light_load_keep_their_digits():
+    """The toll v l'(v) of M/M/1 stations, far below the latency."""
+    stations = {"radio": MM1(3.0), "cloud": MM1(7.0)}
+    system = Routes(stations, {"jobs": [["radio", "cloud"]]}, {"jobs": 1e-11})
+    tolls = system.tolls()
+    v = tolls.optimum.station_flow
+    assert tolls.toll == pytest.approx(v / (system.bank.rate - v) ** 2, rel=1e-14)

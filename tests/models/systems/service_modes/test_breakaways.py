@@ -141,6 +141,10 @@ def test_the_report_prints_the_next_one():
     assert [*breakaway_lines(scenario, changes[:1], 1.0)] == [
         "next breakaway    load 3.46469: 1.0000 a to 1.0000 k"
     ]
+    assert [*breakaway_lines(scenario, changes[:1], 4.0)] == [
+        "breakaways        at 3.46469 jobs/s",
+        "next breakaway    none: larger loads use the same modes",
+    ]
     assert "larger loads use the same modes" in [*breakaway_lines(scenario, changes, 4.98)][-1]
     assert "same modes are best at every load" in next(breakaway_lines(scenario, [], 1.0))
     assert [*breakaway_lines(scenario, [], 1.0, [[2.0, 5.0]])] == [

@@ -113,3 +113,15 @@ def test_prices_of_one_have_room():
 def test_another_dataset_is_refused(plot):
     with pytest.raises(InputError, match=r"^data = .*: has no \w+ to draw; give a curve$"):
         plot(xr.Dataset(coords={"load": LOAD}))
+
+
+def test_a_curve_of_one_load_has_no_warning():
+    plot_mixes(dataset().isel(load=[1]))
+
+
+def test_long_names_leave_room_for_the_panels(tmp_path):
+    data = dataset()
+    figure = plot_mixes(data.assign_coords(mode=[f"{100 * 'long '}{name}" for name in "abcd"]))
+    figure.savefig(tmp_path / "modes.png")
+    assert [text[-1] for text in labels(figure.legends[0])] == ["a", "c"]
+    assert min(axes.get_window_extent().width for axes in figure.axes) > 300

@@ -94,7 +94,13 @@ def changed(old, new, good=GOOD):
 
 @pytest.mark.parametrize(("text", "message"), [
     (UNITS + SPEEDS, r"^modes = None: is missing; write each as \[\[modes\]\] with a work at"),
-    (UNITS + WORKS, r"^modes = .*: is not a known key"),
+    (UNITS + WORKS, r"^stages = None: is missing, and modes needs it; write stages too$"),
+    (changed("cloud = 6e8", 'cloud = 6e8, " cloud" = 1'),
+     r"^modes\[0\]\.work\. cloud = 1: cloud is given twice; keep one$"),
+    (changed('"cloud"\nspeed', '" device "\nspeed'),
+     r"^stages\[2\]\.name = 'device': is the name of stages\[0\] too; give every stage its own"),
+    (UNITS + NAMES + "[modes]\ntime = [1, 2]\n",
+     r"^modes\.file = None: is missing; .*, or write each mode as \[\[modes\]\]$"),
     (UNITS + "stages = 3\n", r"^stages = 3: is not a list of tables; write each as \[\[stages\]\]"),
     (UNITS + "stages = []\n" + WORKS, r"^stages = \[\]: is not a list of tables"),
     (changed("speed = 2e7\n", ""),
@@ -112,7 +118,8 @@ def changed(old, new, good=GOOD):
      r"^modes\[0\]\.work\.clowd = 'clowd': is not a stage; did you mean cloud\?$"),
     (changed("cloud = 6e8", "cloud = -6e8"),
      r"^modes\[0\]\.work\.cloud = -6.*: is out of range; give 0 or more$"),
-    (changed("cloud = 6e8", "cloud = inf"), r"^modes\[0\]\.work\.cloud = inf: is out of range"),
+    (changed("cloud = 6e8", "cloud = inf"),
+     r"^modes\[0\]\.work\.cloud = inf: is out of range; give a finite number, 0 or more$"),
     (changed("2e5, 4e8", "nan, 4e8"), r"^modes\[1\]\.work\[1\] = nan: is out of range"),
     (changed("2e5, 4e8", "true, 4e8"), r"^modes\[1\]\.work\[1\] = True: is not a number"),
     (changed("[1.6e8, 2e5, 4e8]", "[1.6e8, 2e5]"),
@@ -199,6 +206,11 @@ def _ordered(text):
      r"^modes\.columns\.delay = 'delay_s': ends in a unit that is not that of the file"),
     (FROM_CSV + 'columns = { rate = "device" }\n', CSV,
      r"^modes\.columns\.rate = 'device': is not a known key; the keys here are name, delay, dev"),
+    (FROM_CSV + 'columns = { device = "x", cloud = "x" }\n', CSV.replace("device", "x"),
+     r"^modes\.columns\.cloud = 'x': is the column of device too; give every field its own"),
+    (UNITS + NAMES.replace("device", "CPU (s)") + '[modes]\nfile = "cuts.csv"\nvalues = "time"\n',
+     "CPU (s),cloud\n20,5\n",
+     r"^modes\.columns\.CPU \(s\) = 'CPU \(s\)': ends in a unit that is not that of the file"),
     (FROM_CSV + "columns = 3\n", CSV,
      r'^modes\.columns = 3: is not a table; write it as \{ device = "mu" \}: field, then column$'),
     (changed('name = "cloud"', 'name = "delay"', FROM_CSV), CSV,
@@ -217,3 +229,11 @@ def test_message_on_a_name_that_is_no_bare_key_can_be_pasted():
     text = UNITS + '[[stages]]\nname = "up link"\n[[modes]]\nname = "a"\n'
     with pytest.raises(ScenarioError, match=r'such as time = \{ "up link" = 20 \}$'):
         parse(text, "own")
+
+
+def test_names_that_look_the_same_are_the_same():
+    composed, in_parts = "caf\u00e9", "cafe\u0301"
+    text = TIMED.replace('"device"', f'" {composed}"').replace("device = 20", f'"{in_parts}" = 20')
+    system = parse(text, "own").system
+    assert system.stages == (composed, "cloud")
+    np.testing.assert_allclose(system.rates.time[0], [0.02, 0.01], rtol=1e-15)
