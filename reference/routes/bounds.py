@@ -73,7 +73,7 @@ from ..compensated_sum import exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
-from .price_bounds import ROUNDING, price_bound, total_delay_bound
+from .price_bounds import ROUNDING, least_costs, price_bound, total_delay_bound
 from .rerouting import (
     PlayerCosts,
     Rerouting,
@@ -203,7 +203,7 @@ def _certify(
     step = None if _exact(proofs, total) else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
-        other = rerouting(system, load, found, at, costs, step.price)
+        other = rerouting(system, load, found, at, costs, step.price, step.rest)
         proofs.append(_bounds(system, load, at, costs, own, (total, slack), other))
     lower = max(proof.lower for proof in proofs) - slack
     upper = min(proof.upper for proof in proofs) + slack
@@ -259,7 +259,8 @@ def _bounds(
     gap, distance = distance_bound(bank, at, costs, saved, rho)
     lower, upper = total - gap, total
     if own == 1.0:
-        proved, error = total_delay_bound(system, load, saved.price, saved.least)
+        least = least_costs(system, saved.price) if saved.rest.any() else saved.least
+        proved, error = total_delay_bound(system, load, saved.price, least)
         lower = max(lower, proved - error)
         gap = min(gap, max(total - lower, 0.0) + slack)
     else:
