@@ -5,17 +5,14 @@ These are the parts of the proofs in ``bounds``, whose symbols they use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from ..compensated_sum import EPS, exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
-from .columns import Columns, RouteFlow
+from .columns import RouteFlow
 from .price_bounds import (
     ROUNDING,
     LeastCosts,
@@ -26,7 +23,8 @@ from .price_bounds import (
     route_costs,
 )
 from .routed import RoutedSystem
-from .station_loads import Index, StationLoads
+from .station_loads import StationLoads
+from .used_routes import UsedRoutes
 
 PROBE = 3e-6  # relative step of secants, for the slopes of families without slopes
 NEAR = 1.1  # ratio of both ends of an interval at which its search stops
@@ -36,7 +34,6 @@ BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of th
 NEARBY = 0.25  # distance of a price and a cost, relative to v l'(v), up to which squares are used
 WIDER = 4.0  # E0 over the first guess of E1
 REFINEMENTS = 3  # of prices with more digits than floats
-SMALL = 20_000_000  # numbers of a matrix times its smaller side up to which prices are corrected
 
 
 class PlayerCosts(NamedTuple):
@@ -310,73 +307,16 @@ def correction(
     slope = own * system.bank.marginal_slope(at.flow) + (1.0 - own) * latency_slope
     rising = at.flow * latency_slope
     touched = (at.flow > 0) & (slope > 0) & np.isfinite(slope)
-    used = _Differences.of(system, found, int(np.count_nonzero(touched)))
+    used = UsedRoutes.of(system, found, int(np.count_nonzero(touched)))
     if used is None:
         return None
-    change = used.shortest(used.unequal(costs.cost, None), np.where(touched, slope, 0.0))
+    change = used.price_change(used.unequal(costs.cost), np.where(touched, slope, 0.0))
     size = np.abs(change) + costs.cost_error
     small = size < 0.5 * NEARBY * rising
     price = costs.cost + np.where(small, change, -costs.cost_error)
     rest = np.zeros_like(price)
     for _ in range(REFINEMENTS if has_exact_costs(system) else 0):
         free = np.where(touched & small, slope, 0.0)
-        rest += used.shortest(used.unequal(price, rest), free)
+        rest += used.price_change(used.unequal(price, rest), free, EPS * len(used.rows))
     delay = (1.0 - own) * rising[touched] * change[touched] / slope[touched]
     return Correction(price, rest, float(np.sum(delay)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Differences:
-    """Differences D of the work of the used routes and of one of the group of each.
-
-    Attributes
-    ----------
-    system : RoutedSystem
-    columns : Columns
-        The used routes.
-    rows, base : ndarray of int
-        Position of each used route, and of that from which it differs.
-    """
-
-    system: RoutedSystem
-    columns: Columns
-    rows: Index
-    base: Index
-
-    @classmethod
-    def of(cls, system: RoutedSystem, found: RouteFlow, touched: int) -> _Differences | None:
-        """Return the differences; None if no group uses two routes, or there are too many."""
-        columns = found.used().columns
-        first = columns.starts(system.load.size)[columns.group]
-        rows = np.flatnonzero(first != np.arange(len(columns)))
-        size = rows.size * touched * min(rows.size, touched)
-        return cls(system, columns, rows, first[rows]) if 0 < size <= SMALL else None
-
-    @cached_property
-    def work(self) -> csr_array:
-        """D, one row for each difference."""
-        work = self.columns.work
-        return csr_array(work[self.rows] - work[self.base])
-
-    def unequal(self, price: Array, rest: Array | None) -> Array:
-        """Return the differences of the costs at prices that are pairs."""
-        if rest is None:
-            delay = self.columns.delay
-            return np.asarray(self.work @ price + delay[self.rows] - delay[self.base])
-        high, low = route_costs(self.system, self.columns, price, rest)
-        return (high[self.rows] - high[self.base]) + (low[self.rows] - low[self.base])
-
-    def shortest(self, unequal: Array, slope: Array) -> Array:
-        """Return the shortest change of prices, where slopes are not 0, that leaves no difference.
-
-        With slopes T' it has the least sum of change^2/T'.
-        """
-        from scipy.linalg import lstsq
-
-        free = np.flatnonzero(slope)
-        root = np.sqrt(slope[free])
-        matrix = self.work[:, free].toarray() * root
-        found = lstsq(matrix, -unequal, cond=1e-12, lapack_driver="gelsy", check_finite=False)[0]
-        change = np.zeros_like(slope)
-        change[free] = root * found
-        return change

@@ -39,7 +39,7 @@ class ModeSplit(RouteSplit):
         """Return one row: flows on few routes, with their certificate."""
         columns = found.columns
         flow = few_modes(columns.dense.T, columns.delay, found.flow)
-        return super()._certified(multiple, replace(found, flow=flow).used(), steps)
+        return super()._certified(multiple, replace(found, flow=flow, rest=None).used(), steps)
 
     def certify_stored(self, points: Points, column: Column) -> RouteSplits:
         """Return stored loads of the modes as they are, certified."""
