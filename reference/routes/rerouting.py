@@ -156,8 +156,8 @@ def distance_bound(
         1/(1 + 1/K).
     """
     v = at.flow
-    apart = (costs.cost - saved.price) - saved.rest
-    highest, lowest = apart + costs.cost_error, apart - costs.cost_error
+    highest = costs.cost + costs.cost_error - saved.price - saved.rest
+    lowest = costs.cost - costs.cost_error - saved.price - saved.rest
     size = np.maximum(highest, -lowest)
     direct = np.where(v > 0, highest * v, 0.0)
     proofs = []
