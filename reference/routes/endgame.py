@@ -58,8 +58,7 @@ def sharpened(
     unknowns = sum(found.columns.work.shape) + system.load.size
     if not STEEP <= utilisation < 1.0 or unknowns > MOST:
         return found, True
-    with np.errstate(all="ignore"):
-        found = with_more_digits(system, players, multiple, found)
+    found = with_more_digits(system, players, multiple, found)
     certificate = certify(system, multiple, found, players)
     best = found
     for part in PARTS:
@@ -71,8 +70,7 @@ def sharpened(
         # the flows settle where rounding lets the costs of the routes be equal
         bank, load = system.cost_bank(players), multiple * system.load
         settled = crossed_over(system, bank, load, best)[0].used()
-        with np.errstate(all="ignore"):
-            settled = with_more_digits(system, players, multiple, settled)
+        settled = with_more_digits(system, players, multiple, settled)
         proof = certify(system, multiple, settled, players)
         if proof.potential_gap <= max(certificate.potential_gap, EPS):
             best, certificate = settled, proof

@@ -24,6 +24,7 @@ MOST_TAKEN = 0.5  # of the spare capacity of a station, in a step
 CLOSE = 16.0 * EPS  # relative change of the spare capacities that ends the steps
 
 
+@np.errstate(all="ignore")
 def with_more_digits(
     system: RoutedSystem, players: float, multiple: float, found: RouteFlow
 ) -> RouteFlow:

@@ -170,7 +170,7 @@ def distance_bound(
     if not np.any((lowest < 0) & ~squared):
         rest = saved.saving + float(np.sum(direct, where=~squared))
         guess = WIDER * _root(rho, rest, float(np.sum(2.0 * size**2 / slope, where=squared)))
-        secant = _least_secant(bank, at, costs, guess)
+        secant = least_secant(bank, at, costs, guess)
         if np.all((secant > 0) | ~squared):
             weight = float(np.sum(size**2 / secant, where=squared))
             distance = _root(rho, rest, weight)
@@ -186,7 +186,7 @@ def _root(rho: float, rest: float, weight: float) -> float:
     return float((half + np.sqrt(half * half + rho * rest)) ** 2)
 
 
-def _least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distance: float) -> Array:
+def least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distance: float) -> Array:
     """Return the slope of a secant of each latency to a load that the equilibrium is not below.
 
     Parameters
