@@ -12,7 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..compensated_sum import EPS
+from ..errors import Array
 from .columns import RouteFlow
+from .generation import cheaper
 from .price_bounds import added
 from .rerouting import player_costs
 from .routed import RoutedSystem
@@ -30,7 +32,8 @@ def with_more_digits(
 ) -> RouteFlow:
     """Return flows as pairs at which the costs of the routes in use agree to rounding.
 
-    Where the steps leave a route without flow, or do not end, they are the flows given.
+    Routes that lose their flow in a step are left. Where the steps do not end, they are the flows
+    given.
 
     Parameters
     ----------
@@ -43,23 +46,36 @@ def with_more_digits(
         Flows that carry the loads, near the equilibrium.
     """
     load, bank, flow = multiple * system.load, system.cost_bank(players), found.used()
-    slope = bank.latency_slope(flow.station_flow)
-    used = UsedRoutes.of(system, flow, int(np.count_nonzero(slope)))
-    if used is None or not np.isfinite(slope).all():
-        return found
-    for _ in range(STEPS):
-        at = station_loads(system, flow, load)
+    settled, left = False, STEPS + len(flow.columns)
+    while not settled and left:
+        at, left = station_loads(system, flow, load), left - 1
         cost = player_costs(system.bank, at, 1.0 / players).cost
         slope = bank.latency_slope(at.flow)
-        if not (np.isfinite(cost).all() and np.isfinite(slope).all()):
+        used = UsedRoutes.of(system, flow, int(np.count_nonzero(slope)))
+        if used is None or not (np.isfinite(cost).all() and np.isfinite(slope).all()):
             break
         step = used.flow_change(used.unequal(cost), slope)
         change = flow.columns.station_flow(step)
         taken = float(np.max(change / (MOST_TAKEN * at.spare_capacity)))
-        high, low = added(flow.flow, step / max(taken, 1.0), at.correction)
-        if not (high > 0).all():
-            break
-        flow = replace(flow, flow=high, rest=low)
-        if (np.abs(change) <= CLOSE * at.spare_capacity).all():
-            return flow
-    return found
+        lost = float(np.max(-step / flow.flow))
+        high, low = added(flow.flow, step / max(taken, lost, 1.0), at.correction)
+        leaves = (lost >= max(taken, 1.0)) & (-step >= lost * (1.0 - CLOSE) * flow.flow)
+        flow = replace(flow, flow=np.where(leaves, 0.0, high), rest=low).used()
+        settled = not leaves.any() and bool((np.abs(change) <= CLOSE * at.spare_capacity).all())
+        if settled:
+            flow, settled = _with_cheaper(system, load, flow, cost)
+    return flow if settled else found
+
+
+def _with_cheaper(
+    system: RoutedSystem, load: Array, found: RouteFlow, price: Array
+) -> tuple[RouteFlow, bool]:
+    """Return flows with next to no flow on each cheaper route, and whether there is none."""
+    columns = found.columns
+    new = cheaper(system, columns, price)
+    if not len(new) or found.rest is None:
+        return found, True
+    joined, order = columns.with_new(new)
+    flow = np.concatenate([found.flow, EPS**2 * load[new.group]])[order]
+    rest = np.concatenate([found.rest, np.zeros(len(new))])[order]
+    return replace(found, columns=joined, flow=flow, rest=rest), False
