@@ -300,18 +300,23 @@ def _rounding(bank: ServerBank, at: StationLoads, own: float, total: float) -> f
     return error / total if total > 0 else 0.0
 
 
+def station_latency(system: RoutedSystem, found: RouteFlow) -> Array:
+    """Return the latency of each station at a flow with all its digits, shape (A,)."""
+    at = station_loads(system, found)
+    return np.asarray(system.bank.latency(at.flow, at.spare_capacity))
+
+
 def group_delay(system: RoutedSystem, found: RouteFlow) -> Array:
     """Return the mean delay of each group, shape (G,), in units of time.
 
     Infinite where a route of the group passes a station without spare capacity.
     """
     columns, groups = found.columns, system.load.size
-    at = station_loads(system, found)
-    latency = system.bank.latency(at.flow, at.spare_capacity)
     used = found.flow > 0
-    cost = np.where(used, columns.costs(np.where(at.flow > 0, latency, 0.0)), 0.0)
+    latency = np.where(columns.station_flow(found.flow) > 0, station_latency(system, found), 0.0)
+    cost = np.where(used, columns.costs(latency), 0.0)
     carried = columns.group_flow(found.flow, groups)
     return columns.group_flow(found.flow * cost, groups) / carried
 
 
-__all__ = ["RouteCertificate", "certify", "group_delay", "price_bound"]
+__all__ = ["RouteCertificate", "certify", "group_delay", "price_bound", "station_latency"]

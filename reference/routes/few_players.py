@@ -12,9 +12,9 @@ As T* D + H <= 0 and T(v) D + H >= -G, with B = l D + H
 
     -K G - (K - 1) B <= C* - C <= -(K - 1) B.
 
-At the equilibrium B is not 0, but nearly so next to saturation: there T is so much more than l that
-it keeps D from all directions but those in which both change little. Let y be prices near l at which
-the used routes of each group cost the same, and s the slopes of secants. Then
+Next to saturation B is nearly 0: T is there so much more than l that it keeps D to directions in
+which l D is small. Let y be prices near l at which the used routes of each group cost the same, and
+s the slopes of secants. Then
 
     |(l - y) D| <= R = sqrt(E1 sum (l - y)^2/s),    y D + H >= -G(y),
 

@@ -1,8 +1,8 @@
 """Newton's method on flows with more digits than floats, for the last digits of spare capacities.
 
-At a utilisation of 1 - h a flow in floats leaves the spare capacity of a station a relative error of
-EPS/h, and so its cost. Pairs of floats leave it none, so that the costs of all routes in use agree
-to rounding.
+At a utilisation of 1 - h flows in floats leave the spare capacity of a station, and so its cost, a
+relative error of EPS/h. Pairs of floats leave it none: the costs of all routes in use then agree to
+rounding.
 """
 
 from __future__ import annotations
