@@ -374,6 +374,7 @@ def judged(case, found, players=math.inf):
         context.prec = DIGITS
         own = Decimal(0) if math.isinf(players) else 1 / Decimal(players)
         group, x = found.columns.group, _decimals(found.flow)
+        x = x if found.rest is None else x + _decimals(found.rest)
         for k, load in enumerate(case.load):
             routes = np.flatnonzero(group == k)
             largest = routes[np.argmax(found.flow[routes])]

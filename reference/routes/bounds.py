@@ -56,6 +56,8 @@ so sum v |l - l*| <= sqrt(E1 sum v^2 t). Above, v* <= w and t = l'(w); below, v*
 At the optimum, c = 0, this is the bound of duality. The proof needs that each latency does not fall
 and is convex, and holds at kinks, with any slope there between those of both sides.
 
+For a few players next to saturation ``few_players`` has other bounds.
+
 **Rounding.** The bounds are those of a flow of exactly the load of each group, next to the given
 one, whose station loads and spare capacities have more digits than floats (``station_loads``).
 Prices are such that the costs of routes in graphs have no rounding error (``exact_prices``). The
@@ -73,7 +75,8 @@ from ..compensated_sum import exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
-from .price_bounds import ROUNDING, price_bound, total_delay_bound
+from .few_players import changes_by_latencies
+from .price_bounds import ROUNDING, least_costs, price_bound, total_delay_bound
 from .rerouting import (
     PlayerCosts,
     Rerouting,
@@ -88,6 +91,7 @@ from .routed import RoutedSystem
 from .station_loads import StationLoads, station_loads
 
 EXACT = 1e-13  # relative distance of bounds that no correction of the prices is to narrow
+ALMOST_FULL = 0.9  # utilisation from which the bounds of ``few_players`` can be the better ones
 BALANCED = 1e-9  # relative distance of flows from the load up to which one route may take it
 
 
@@ -194,17 +198,18 @@ def _certify(
     costs = player_costs(system.bank, at, own)
     total = float(exact_sum(at.flow * costs.latency)[0]) + at.fixed_delay
     slack = ROUNDING * total + float(at.flow @ costs.latency_error)
-    first = rerouting(system, load, found, at, costs, costs.cost - costs.cost_error)
-    proofs = [_bounds(system, load, at, costs, own, (total, slack), first)]
+    given = system, load, found, at, costs
+    first = rerouting(*given, costs.cost - costs.cost_error)
+    proofs = [_bounds(given, own, (total, slack), first)]
     estimate = np.nan
     if found.price is not None and not _exact(proofs, total):
-        other = rerouting(system, load, found, at, costs, found.price)
-        proofs.append(_bounds(system, load, at, costs, own, (total, slack), other))
+        other = rerouting(*given, found.price)
+        proofs.append(_bounds(given, own, (total, slack), other))
     step = None if _exact(proofs, total) else correction(system, found, at, costs, own)
     if step is not None:
         estimate = (total + step.total_delay) / demand
-        other = rerouting(system, load, found, at, costs, step.price)
-        proofs.append(_bounds(system, load, at, costs, own, (total, slack), other))
+        other = rerouting(*given, step.price, step.rest)
+        proofs.append(_bounds(given, own, (total, slack), other))
     lower = max(proof.lower for proof in proofs) - slack
     upper = min(proof.upper for proof in proofs) + slack
     gap = min(proof.gap for proof in proofs)
@@ -243,23 +248,23 @@ def _exact(proofs: list[Proof], total: float) -> bool:
 
 
 def _bounds(
-    system: RoutedSystem,
-    load: Array,
-    at: StationLoads,
-    costs: PlayerCosts,
+    given: tuple[RoutedSystem, Array, RouteFlow, StationLoads, PlayerCosts],
     own: float,
     judged: tuple[float, float],
     saved: Rerouting,
 ) -> Proof:
     """Return the bounds of the total delay from what rerouting saves at some prices.
 
-    `judged` has the total delay and its rounding error, which the bounds leave out.
+    `given` is what `rerouting` takes, `judged` has the total delay and its rounding error, which
+    the bounds leave out.
     """
+    system, load, _, at, costs = given
     (total, slack), bank, others, rho = judged, system.bank, 1.0 - own, 1.0 / (1.0 + own)
     gap, distance = distance_bound(bank, at, costs, saved, rho)
     lower, upper = total - gap, total
     if own == 1.0:
-        proved, error = total_delay_bound(system, load, saved.price, saved.least)
+        least = least_costs(system, saved.price) if saved.rest.any() else saved.least
+        proved, error = total_delay_bound(system, load, saved.price, least)
         lower = max(lower, proved - error)
         gap = min(gap, max(total - lower, 0.0) + slack)
     else:
@@ -267,6 +272,10 @@ def _bounds(
         above = spread(bank, at, *largest_loads(system, load, at, distance))
         lower -= others * float(np.sqrt(distance * below))
         upper += others * float(np.sqrt(distance * above))
+    few = own > 0 and others > 0 and float(np.max(at.flow / bank.rate)) > ALMOST_FULL
+    if few and np.isfinite(distance):
+        changes = changes_by_latencies(*given, own, saved, (gap, distance))
+        lower, upper = max(lower, total + changes[0]), min(upper, total + changes[1])
     return Proof(
         lower if np.isfinite(lower) else -np.inf,
         upper if np.isfinite(upper) else np.inf,
@@ -291,18 +300,23 @@ def _rounding(bank: ServerBank, at: StationLoads, own: float, total: float) -> f
     return error / total if total > 0 else 0.0
 
 
+def station_latency(system: RoutedSystem, found: RouteFlow) -> Array:
+    """Return the latency of each station at a flow with all its digits, shape (A,)."""
+    at = station_loads(system, found)
+    return np.asarray(system.bank.latency(at.flow, at.spare_capacity))
+
+
 def group_delay(system: RoutedSystem, found: RouteFlow) -> Array:
     """Return the mean delay of each group, shape (G,), in units of time.
 
     Infinite where a route of the group passes a station without spare capacity.
     """
     columns, groups = found.columns, system.load.size
-    at = station_loads(system, found)
-    latency = system.bank.latency(at.flow, at.spare_capacity)
     used = found.flow > 0
-    cost = np.where(used, columns.costs(np.where(at.flow > 0, latency, 0.0)), 0.0)
+    latency = np.where(columns.station_flow(found.flow) > 0, station_latency(system, found), 0.0)
+    cost = np.where(used, columns.costs(latency), 0.0)
     carried = columns.group_flow(found.flow, groups)
     return columns.group_flow(found.flow * cost, groups) / carried
 
 
-__all__ = ["RouteCertificate", "certify", "group_delay", "price_bound"]
+__all__ = ["RouteCertificate", "certify", "group_delay", "price_bound", "station_latency"]

@@ -183,11 +183,14 @@ class RouteFlow:
         Flow of each route, jobs per unit of time, 0 or more.
     price : ndarray, shape (A,), optional
         Prices of the stations where they are known more exactly than from the flows.
+    rest : ndarray, shape (R,), optional
+        What the exact flow of each route has beyond the digits of ``flow``; 0 by default.
     """
 
     columns: Columns
     flow: Array
     price: Array | None = None
+    rest: Array | None = None
 
     __getstate__ = state
 
@@ -204,7 +207,8 @@ class RouteFlow:
     def fitted(self, load: Array) -> RouteFlow:
         """Return the flows rescaled so that those of each group sum to its load.
 
-        Negative flows become 0; a group without a flow uses its first route.
+        Negative flows become 0; a group without a flow uses its first route. Digits beyond those of
+        ``flow`` are lost.
 
         Parameters
         ----------
@@ -224,4 +228,5 @@ class RouteFlow:
     def used(self) -> RouteFlow:
         """Return the routes with a flow above 0."""
         rows = np.flatnonzero(self.flow > 0)
-        return RouteFlow(self.columns.only(rows), self.flow[rows], self.price)
+        rest = None if self.rest is None else self.rest[rows]
+        return RouteFlow(self.columns.only(rows), self.flow[rows], self.price, rest)

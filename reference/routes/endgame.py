@@ -19,6 +19,7 @@ from .columns import Columns, RouteFlow
 from .crossover import crossed_over
 from .generation import FEW, cheaper
 from .interior_point import Point, advance, at_columns, with_columns
+from .more_digits import with_more_digits
 from .price_bounds import ROUNDING
 from .routed import RoutedSystem
 
@@ -57,6 +58,7 @@ def sharpened(
     unknowns = sum(found.columns.work.shape) + system.load.size
     if not STEEP <= utilisation < 1.0 or unknowns > MOST:
         return found, True
+    found = with_more_digits(system, players, multiple, found)
     certificate = certify(system, multiple, found, players)
     best = found
     for part in PARTS:
@@ -68,6 +70,7 @@ def sharpened(
         # the flows settle where rounding lets the costs of the routes be equal
         bank, load = system.cost_bank(players), multiple * system.load
         settled = crossed_over(system, bank, load, best)[0].used()
+        settled = with_more_digits(system, players, multiple, settled)
         proof = certify(system, multiple, settled, players)
         if proof.potential_gap <= max(certificate.potential_gap, EPS):
             best, certificate = settled, proof

@@ -71,13 +71,13 @@ def exact_prices(system: RoutedSystem, price: Array, largest: float) -> Array:
     cost `largest` are exact, however many links a route has. The costs of listed routes are
     computed with more digits than floats instead.
     """
-    if _short(system) or not 0 < largest < np.inf:
+    if has_exact_costs(system) or not 0 < largest < np.inf:
         return price
     unit = np.ldexp(1.0, int(np.frexp(largest)[1]) - BITS)
     return np.asarray(np.floor(price / unit) * unit)
 
 
-def _short(system: RoutedSystem) -> bool:
+def has_exact_costs(system: RoutedSystem) -> bool:
     """Return whether the routes are a list that is short enough for costs with more digits."""
     listed = system.routes.listed
     return listed is not None and listed.work.nnz <= LONG
@@ -99,29 +99,40 @@ class LeastCosts(NamedTuple):
     error: float
 
 
-def least_costs(system: RoutedSystem, price: Array) -> LeastCosts:
+def least_costs(system: RoutedSystem, price: Array, rest: Array | None = None) -> LeastCosts:
     """Return the cost of the cheapest route of each group at `exact_prices`.
 
-    Those of graphs are exact, and so are those of lists that are not too long.
+    Those of graphs are exact, and those of lists that are not too long nearly so.
+
+    Parameters
+    ----------
+    price : ndarray, shape (A,)
+    rest : ndarray, shape (A,), optional
+        What the prices have beyond these floats, where `has_exact_costs`.
     """
     listed, routes = system.routes.listed, system.routes
-    if listed is None or not _short(system):
+    if listed is None or not has_exact_costs(system):
         high, stations = routes.least_cost(price), most_stations(system)
         error = EPS * (2.0 + stations) if stations else 0.0
         return LeastCosts(high, np.zeros(high.size), error)
-    cost, rest = route_costs(system, listed, price)
+    cost, low = route_costs(system, listed, price, rest)
     high = listed.least(cost, routes.groups)
-    tied = np.where(cost == high[listed.group], rest, np.inf)
-    return LeastCosts(high, listed.least(tied, routes.groups), 0.0)
+    tied = np.where(cost == high[listed.group], low, np.inf)
+    error = float((EPS * (3.0 + most_stations(system))) ** 2)
+    return LeastCosts(high, listed.least(tied, routes.groups), error)
 
 
-def route_costs(system: RoutedSystem, columns: Columns, price: Array) -> tuple[Array, Array]:
-    """Return the costs of routes at `exact_prices` as unevaluated pairs, each of shape (R,)."""
-    if not _short(system):
+def route_costs(
+    system: RoutedSystem, columns: Columns, price: Array, rest: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the costs of routes as unevaluated pairs, each of shape (R,); see `least_costs`."""
+    if not has_exact_costs(system):
         return columns.costs(price), np.zeros(len(columns))
     work = columns.work
     route = np.repeat(np.arange(len(columns)), np.diff(work.indptr))
     terms, errors = exact_product(work.data, price[work.indices])
+    if rest is not None:
+        errors = errors + work.data * rest[work.indices]
     high, low = grouped_sum(route, terms, len(columns))
     low = low + np.bincount(route, weights=errors, minlength=len(columns))
     return added(*added(high, columns.delay), low)

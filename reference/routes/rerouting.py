@@ -13,9 +13,18 @@ from ..compensated_sum import EPS, exact_sum
 from ..errors import Array
 from ..server_bank import ServerBank
 from .columns import RouteFlow
-from .price_bounds import ROUNDING, LeastCosts, exact_prices, largest_load, least_costs, route_costs
+from .price_bounds import (
+    ROUNDING,
+    LeastCosts,
+    exact_prices,
+    has_exact_costs,
+    largest_load,
+    least_costs,
+    route_costs,
+)
 from .routed import RoutedSystem
 from .station_loads import StationLoads
+from .used_routes import UsedRoutes
 
 PROBE = 3e-6  # relative step of secants, for the slopes of families without slopes
 NEAR = 1.1  # ratio of both ends of an interval at which its search stops
@@ -24,7 +33,7 @@ SHORT = 1e-2  # least step of a secant, relative to the smaller of load and spar
 BEYOND = 1 / 64  # step of a secant beyond a flow, relative to the smaller of the same two
 NEARBY = 0.25  # distance of a price and a cost, relative to v l'(v), up to which squares are used
 WIDER = 4.0  # E0 over the first guess of E1
-SMALL = 20_000_000  # numbers of a matrix times its smaller side up to which prices are corrected
+REFINEMENTS = 3  # of prices with more digits than floats
 
 
 class PlayerCosts(NamedTuple):
@@ -41,8 +50,8 @@ class Rerouting(NamedTuple):
 
     Attributes
     ----------
-    price : ndarray, shape (A,)
-        Prices p of the stations.
+    price, rest : ndarray, shape (A,)
+        Prices p of the stations, as pairs price + rest.
     least : LeastCosts
         Costs of the cheapest routes.
     saving : float
@@ -54,6 +63,7 @@ class Rerouting(NamedTuple):
     """
 
     price: Array
+    rest: Array
     least: LeastCosts
     saving: float
     paid: float
@@ -61,9 +71,10 @@ class Rerouting(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """Prices of the equilibrium, and the change of the total delay, to first order."""
+    """Prices of the equilibrium as pairs, and the change of the total delay, to first order."""
 
     price: Array
+    rest: Array
     total_delay: float
 
 
@@ -104,6 +115,7 @@ def rerouting(
     at: StationLoads,
     costs: PlayerCosts,
     price: Array,
+    rest: Array | None = None,
 ) -> Rerouting:
     """Return what rerouting saves, as the sum over routes of flow times cost above the least.
 
@@ -111,20 +123,26 @@ def rerouting(
     ----------
     price : ndarray, shape (A,)
         Any prices; they are rounded down to `exact_prices`.
+    rest : ndarray, shape (A,), optional
+        What they have beyond these floats; left out where costs are not exact.
     """
     columns = found.columns
+    rest = np.where(price > 0, rest, 0.0) if rest is not None and has_exact_costs(system) else None
     price = np.maximum(price, 0.0)
     largest = float(np.max(columns.least(columns.costs(price), load.size)))
     price = exact_prices(system, price, largest)
-    least = least_costs(system, price)
-    cost, rest = route_costs(system, columns, price)
-    above = (cost - least.high[columns.group]) + (rest - least.low[columns.group])
+    least = least_costs(system, price, rest)
+    cost, low = route_costs(system, columns, price, rest)
+    above = (cost - least.high[columns.group]) + (low - least.low[columns.group])
     above = np.maximum(above, 0.0)
     paid = float(at.flow @ costs.cost) + at.fixed_delay
-    # each saving is a difference of two costs with rounding errors
     saving = float(exact_sum((found.flow + at.correction) * above)[0])
-    saving = saving * (1.0 + ROUNDING) + 2.0 * least.error * paid
-    return Rerouting(price, least, saving, paid, float(np.max(above[found.flow > 0], initial=0.0)))
+    # each saving is a difference of two costs with rounding errors, and so are sums of flows
+    error = 2.0 * least.error + (EPS * (3.0 + np.max(np.bincount(columns.group)))) ** 2
+    saving = saving * (1.0 + ROUNDING) + error * paid
+    rest = np.zeros_like(price) if rest is None else rest
+    largest = float(np.max(above[found.flow > 0], initial=0.0))
+    return Rerouting(price, rest, least, saving, paid, largest)
 
 
 def distance_bound(
@@ -138,8 +156,8 @@ def distance_bound(
         1/(1 + 1/K).
     """
     v = at.flow
-    highest = costs.cost + costs.cost_error - saved.price
-    lowest = costs.cost - costs.cost_error - saved.price
+    highest = costs.cost + costs.cost_error - saved.price - saved.rest
+    lowest = costs.cost - costs.cost_error - saved.price - saved.rest
     size = np.maximum(highest, -lowest)
     direct = np.where(v > 0, highest * v, 0.0)
     proofs = []
@@ -152,7 +170,7 @@ def distance_bound(
     if not np.any((lowest < 0) & ~squared):
         rest = saved.saving + float(np.sum(direct, where=~squared))
         guess = WIDER * _root(rho, rest, float(np.sum(2.0 * size**2 / slope, where=squared)))
-        secant = _least_secant(bank, at, costs, guess)
+        secant = least_secant(bank, at, costs, guess)
         if np.all((secant > 0) | ~squared):
             weight = float(np.sum(size**2 / secant, where=squared))
             distance = _root(rho, rest, weight)
@@ -168,7 +186,7 @@ def _root(rho: float, rest: float, weight: float) -> float:
     return float((half + np.sqrt(half * half + rho * rest)) ** 2)
 
 
-def _least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distance: float) -> Array:
+def least_secant(bank: ServerBank, at: StationLoads, costs: PlayerCosts, distance: float) -> Array:
     """Return the slope of a secant of each latency to a load that the equilibrium is not below.
 
     Parameters
@@ -280,35 +298,25 @@ def correction(
     the changes T' dv of the costs are the shortest in the norm of dv' T' dv with D T' dv = -r. None
     where the matrix is too large, or where no group uses two routes.
 
-    Where a change is so large that the costs are no guide to it, the price is the cost.
+    Where a change is so large that the costs are no guide to it, the price is the cost. Where costs
+    are exact the rounding errors of the prices are corrected likewise.
 
     The total delay changes by c sum v l' dv, as -r.dv is of second order.
     """
-    from scipy.linalg import lstsq
-
-    columns, groups = found.columns, system.load.size
-    used = np.flatnonzero(found.flow > 0)
-    group = columns.group[used]
-    reference = used[np.unique(group, return_index=True)[1]]
-    of_group = np.zeros(groups, dtype=np.intp)
-    of_group[columns.group[reference]] = reference
-    rows = used[of_group[group] != used]
     latency_slope = system.bank.latency_slope(at.flow)
     slope = own * system.bank.marginal_slope(at.flow) + (1.0 - own) * latency_slope
     rising = at.flow * latency_slope
-    touched = np.flatnonzero((at.flow > 0) & (slope > 0) & np.isfinite(slope))
-    size = rows.size * touched.size * min(rows.size, touched.size)
-    if not 0 < size <= SMALL:
+    touched = (at.flow > 0) & (slope > 0) & np.isfinite(slope)
+    used = UsedRoutes.of(system, found, int(np.count_nonzero(touched)))
+    if used is None:
         return None
-    base = of_group[columns.group[rows]]
-    difference = columns.work[rows] - columns.work[base]
-    unequal = difference @ costs.cost + columns.delay[rows] - columns.delay[base]
-    root = np.sqrt(slope[touched])
-    matrix = difference[:, touched].toarray() * root
-    scaled = lstsq(matrix, -unequal, cond=1e-12, lapack_driver="gelsy", check_finite=False)[0]
-    change = np.zeros_like(slope)
-    change[touched] = root * scaled
+    change = used.price_change(used.unequal(costs.cost), np.where(touched, slope, 0.0))
     size = np.abs(change) + costs.cost_error
-    price = costs.cost + np.where(size < 0.5 * NEARBY * rising, change, -costs.cost_error)
-    delay = (1.0 - own) * rising[touched] * scaled / root
-    return Correction(price, float(np.sum(delay)))
+    small = size < 0.5 * NEARBY * rising
+    price = costs.cost + np.where(small, change, -costs.cost_error)
+    rest = np.zeros_like(price)
+    for _ in range(REFINEMENTS if has_exact_costs(system) else 0):
+        free = np.where(touched & small, slope, 0.0)
+        rest += used.price_change(used.unequal(price, rest), free, EPS * len(used.rows))
+    delay = (1.0 - own) * rising[touched] * change[touched] / slope[touched]
+    return Correction(price, rest, float(np.sum(delay)))

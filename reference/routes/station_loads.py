@@ -27,7 +27,7 @@ class StationLoads(NamedTuple):
     flow, spare_capacity : ndarray, shape (A,)
         Load and spare capacity of each station, both with full relative accuracy.
     correction : ndarray, shape (R,)
-        Flow that each route takes besides its own.
+        Flow that each route takes besides its ``flow``, with the ``rest`` of that.
     fixed_delay : float
         Sum over routes of flow times fixed delay.
     """
@@ -52,12 +52,13 @@ def station_loads(
         default that sum.
     """
     columns, x = found.columns, found.flow
-    correction = np.zeros(x.size)
+    correction = np.zeros(x.size) if found.rest is None else found.rest.copy()
     if load is not None:
         total, rest = grouped_sum(columns.group, x, load.size)
+        rest = rest + columns.group_flow(correction, load.size)
         largest = _largest(columns, x, load.size)
         group = columns.group[largest]
-        correction[largest] = ((load - total) - rest)[group]
+        correction[largest] += ((load - total) - rest)[group]
     work, stations = columns.work, columns.work.shape[1]
     route = np.repeat(np.arange(x.size), np.diff(work.indptr))
     once = bool(np.all(work.data == 1.0))

@@ -18,7 +18,12 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.routes import Columns, GraphRoutes, RoutedSystem, RouteFlow
-from ....reference.routes.bounds import RouteCertificate, certify, group_delay
+from ....reference.routes.bounds import (
+    RouteCertificate,
+    certify,
+    group_delay,
+    station_latency,
+)
 from ....reference.routes.capacity import capacity
 from ....reference.routes.engine import polish, solve
 from ....reference.routes.threads import one_thread
@@ -359,7 +364,9 @@ class RouteSplit(Question[RouteModel, RouteSplits, RouteSolution]):
             station_names=system.stations,
             group_names=system.groups,
             station_flow=flow,
-            station_latency=self.bank.latency(flow),
+            station_latency=self.bank.latency(flow)
+            if routes is None
+            else station_latency(system, routes),
             utilisation=utilisation,
             group_load=load / system.total_load * system.load,
             group_delay=found.group_delay[0],

@@ -8,6 +8,7 @@ import numpy as np
 
 from .....reference.errors import Array
 from .....reference.routes import RouteFlow
+from .....reference.routes.more_digits import with_more_digits
 from .....reference.service_modes import Modes
 from .....reference.service_modes.shared.few_modes import few_modes
 from .....reference.service_modes.shared.routed import different, routes_of
@@ -39,7 +40,11 @@ class ModeSplit(RouteSplit):
         """Return one row: flows on few routes, with their certificate."""
         columns = found.columns
         flow = few_modes(columns.dense.T, columns.delay, found.flow)
-        return super()._certified(multiple, replace(found, flow=flow).used(), steps)
+        if ((flow > 0) != (found.flow > 0)).any() or found.rest is None:
+            few = replace(found, flow=flow, rest=None).used()
+            exact = found.rest is not None
+            found = with_more_digits(self.system, self.seen_by, multiple, few) if exact else few
+        return super()._certified(multiple, found.used(), steps)
 
     def certify_stored(self, points: Points, column: Column) -> RouteSplits:
         """Return stored loads of the modes as they are, certified."""
