@@ -94,14 +94,17 @@ class Statistics:
     0.69
     """
 
-    def __init__(self, capacity: int = BATCHES) -> None:
+    def __init__(self, capacity: int = BATCHES, *, percentiles: bool = True) -> None:
         """Start without jobs.
 
         Parameters
         ----------
         capacity : int, default 64
             Largest number of batches, an even one.
+        percentiles : bool, default True
+            Whether to keep histograms of the times, some MB, for percentiles.
         """
+        self._histogram = Histogram.of if percentiles else lambda times: Histogram.empty()
         self._capacity, self._span, self._pending = capacity, 1, 0
         self._full: list[Batch] = []
         self._part: Batch | None = None
@@ -118,7 +121,7 @@ class Statistics:
             For the utilisation: work that came during the chunk, a time, over the number of
             servers; and the length of the chunk.
         """
-        chunk = Batch(times.size, float(times.sum()), busy, elapsed, Histogram.of(times))
+        chunk = Batch(times.size, float(times.sum()), busy, elapsed, self._histogram(times))
         self._part = chunk if self._part is None else self._part.joined(chunk)
         self._total, self._pending = None, self._pending + 1
         if self._pending == self._span:
