@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from .jobs import Jobs, Visits
-from .stations import Part
+from .nodes import Part
 
 Event = tuple[float, int, int, int]
 """Time, station, job, and the state of a shared server for which the event holds."""
@@ -62,7 +62,7 @@ class Circle(Part):
 
     def __init__(self, *network: object) -> None:
         super().__init__(*network)  # type: ignore[arg-type]
-        self.servers = {int(s): _Server(self.stations[s].discipline) for s in self.places}
+        self.servers = {int(s): _Server(self.nodes[s].discipline) for s in self.places}
         self.events: list[Event] = []
         self.present = Jobs.none()
         self.way: dict[int, list[tuple[int, float]]] = {}  # visits of each job, the next one last
@@ -91,15 +91,15 @@ class Circle(Part):
 
     def _enter(self, jobs: Jobs) -> dict[int, float]:
         """Draw the works of all visits of new jobs; return their sums by station."""
-        steps = self.steps[jobs.stream, jobs.step]
+        steps = self.steps[jobs.kind, jobs.step]
         job = np.repeat(np.arange(steps.size), steps)
         start = np.cumsum(steps) - steps
-        stream, step = jobs.stream[job], jobs.step[job] + np.arange(job.size) - start[job]
-        station, work = self.ways.station[stream, step], np.empty(job.size)
+        kind, step = jobs.kind[job], jobs.step[job] + np.arange(job.size) - start[job]
+        station, work = self.ways.station[kind, step], np.empty(job.size)
         came = {}
         for s in self.servers:
             own = station == s
-            work[own] = self._works(s, stream[own], step[own])
+            work[own] = self._works(s, kind[own], step[own])
             came[s] = float(work[own].sum())
         visits = list(zip(station.tolist(), work.tolist(), strict=True))
         rows = (jobs.number.tolist(), start.tolist(), steps.tolist())
@@ -144,7 +144,7 @@ class Circle(Part):
         end = np.array([ended.get(job, np.inf) for job in self.present.number.tolist()])
         left = np.isfinite(end)
         gone = self.present.take(left)
-        steps = self.steps[gone.stream, gone.step]
+        steps = self.steps[gone.kind, gone.step]
         return gone.moved(end[left], steps), self.present.take(~left)
 
     def since(self, origin: float) -> None:

@@ -17,7 +17,7 @@ Discipline = Literal["queue", "sharing", "delay"]
 
 
 @dataclass(frozen=True)
-class Station:
+class Node:
     """A station of a network.
 
     Attributes
@@ -36,7 +36,7 @@ class Station:
 
 
 @dataclass(frozen=True)
-class Stream:
+class JobClass:
     """A class of jobs with Poisson arrivals and one route.
 
     Attributes
@@ -49,12 +49,15 @@ class Stream:
         Mean work of each visit, in units of time at full speed.
     delay : float
         Fixed delay of each job, beside the stations.
+    counted : bool
+        Whether the jobs are counted, and are no background.
     """
 
     rate: float
     visits: tuple[int, ...]
     work: tuple[float, ...]
     delay: float = 0.0
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,13 @@ class Jobs:
         Time of the arrival at the next station, or at the end of the route.
     entry : ndarray, shape (n,)
         Time of the arrival at the network.
-    stream, step, number : ndarray of int, shape (n,)
+    kind, step, number : ndarray of int, shape (n,)
         Class, number of the next visit, and number in order of arrival at the network.
     """
 
     time: Array
     entry: Array
-    stream: Index
+    kind: Index
     step: Index
     number: Index
 
@@ -98,24 +101,24 @@ class Jobs:
 
     def moved(self, time: Array, steps: int | Index = 1) -> Jobs:
         """Return the same jobs after one or more visits, at other times."""
-        return Jobs(time, self.entry, self.stream, self.step + steps, self.number)
+        return Jobs(time, self.entry, self.kind, self.step + steps, self.number)
 
     def since(self, origin: float) -> Jobs:
         """Return the same jobs with times from `origin` on."""
-        return Jobs(self.time - origin, self.entry - origin, self.stream, self.step, self.number)
+        return Jobs(self.time - origin, self.entry - origin, self.kind, self.step, self.number)
 
     def _columns(self) -> tuple[Array, Array, Index, Index, Index]:
-        return self.time, self.entry, self.stream, self.step, self.number
+        return self.time, self.entry, self.kind, self.step, self.number
 
 
 @dataclass(frozen=True)
 class Ways:
-    """The routes of all streams as arrays, shape (K, longest route + 1).
+    """The routes of all classes as arrays, shape (K, longest route + 1).
 
     Attributes
     ----------
     station : ndarray of int
-        Station of each visit, -1 after the last.
+        Node of each visit, -1 after the last.
     work : ndarray
         Mean work of each visit, 0 after the last.
     """
@@ -124,13 +127,13 @@ class Ways:
     work: Array
 
     @classmethod
-    def of(cls, streams: Sequence[Stream]) -> Ways:
-        """Return the routes of streams."""
-        shape = len(streams), 1 + max(len(stream.visits) for stream in streams)
+    def of(cls, classes: Sequence[JobClass]) -> Ways:
+        """Return the routes of classes."""
+        shape = len(classes), 1 + max(len(kind.visits) for kind in classes)
         station, work = np.full(shape, -1, dtype=np.intp), np.zeros(shape)
-        for k, stream in enumerate(streams):
-            station[k, : len(stream.visits)] = stream.visits
-            work[k, : len(stream.work)] = stream.work
+        for k, kind in enumerate(classes):
+            station[k, : len(kind.visits)] = kind.visits
+            work[k, : len(kind.work)] = kind.work
         return cls(station, work)
 
 

@@ -24,8 +24,8 @@ from scipy.sparse.csgraph import connected_components
 
 from ...reference.errors import Array
 from .circle import Circle
-from .jobs import Index, Jobs, Station, Stream, Visits, Ways
-from .stations import Delay, Part, Queue, Sharing
+from .jobs import Index, Jobs, Node, JobClass, Visits, Ways
+from .nodes import Delay, Part, Queue, Sharing
 
 SINGLES: dict[str, type[Part]] = {"queue": Queue, "sharing": Sharing, "delay": Delay}
 
@@ -36,7 +36,7 @@ class Chunk:
 
     Attributes
     ----------
-    number, stream : ndarray of int, shape (n,)
+    number, kind : ndarray of int, shape (n,)
         Numbers of the jobs that left, in order of arrival, and their classes.
     delay : ndarray, shape (n,)
         Time of each of these jobs in the network, fixed delay included.
@@ -47,7 +47,7 @@ class Chunk:
     """
 
     number: Index
-    stream: Index
+    kind: Index
     delay: Array
     span: float
     visits: list[Visits]
@@ -55,12 +55,12 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Network:
-    """Stations, and streams of jobs that visit them.
+    """Stations, and classes of jobs that visit them.
 
     Attributes
     ----------
-    stations : tuple of Station
-    streams : tuple of Stream
+    nodes : tuple of Node
+    classes : tuple of JobClass
 
     Examples
     --------
@@ -68,15 +68,15 @@ class Network:
 
     >>> import numpy as np
     >>> from sojourn.models.simulation.service import Exponential
-    >>> queues = tuple(Station(name, "queue", Exponential()) for name in ("first", "second"))
-    >>> tandem = Network(queues, (Stream(1.0, (0, 1), (0.75, 0.4)),))
+    >>> queues = tuple(Node(name, "queue", Exponential()) for name in ("first", "second"))
+    >>> tandem = Network(queues, (JobClass(1.0, (0, 1), (0.75, 0.4)),))
     >>> delays = np.concatenate([chunk.delay for chunk in tandem.run(200_000, 10_000)])
     >>> round(float(delays.mean()), 1)
     3.7
     """
 
-    stations: tuple[Station, ...]
-    streams: tuple[Stream, ...]
+    nodes: tuple[Node, ...]
+    classes: tuple[JobClass, ...]
 
     def parts(self) -> list[tuple[Index, bool]]:
         """Return sets of stations, each after all those from which jobs come to it.
@@ -86,8 +86,8 @@ class Network:
         list of (ndarray of int, bool)
             The stations, and whether a job comes back to one of them.
         """
-        n = len(self.stations)
-        steps = sorted({step for stream in self.streams for step in pairwise(stream.visits)})
+        n = len(self.nodes)
+        steps = sorted({step for kind in self.classes for step in pairwise(kind.visits)})
         rows = np.array(steps, dtype=np.intp).reshape(-1, 2)
         graph = coo_array((np.ones(len(rows)), (rows[:, 0], rows[:, 1])), shape=(n, n))
         _, label = connected_components(graph, connection="strong")
@@ -118,11 +118,11 @@ class Network:
             The same seed gives the same numbers.
         """
         seeds = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        source, *rngs = map(np.random.default_rng, seeds.spawn(1 + len(self.stations)))
-        ways = Ways.of(self.streams)
+        source, *rngs = map(np.random.default_rng, seeds.spawn(1 + len(self.nodes)))
+        ways = Ways.of(self.classes)
         parts = [
-            (Circle if again else SINGLES[self.stations[places[0]].discipline])(
-                places, self.stations, ways, rngs
+            (Circle if again else SINGLES[self.nodes[places[0]].discipline])(
+                places, self.nodes, ways, rngs
             )
             for places, again in self.parts()
         ]
@@ -136,12 +136,12 @@ class Network:
             yield self._chunk(parts, ways, Jobs.none(), np.inf)
 
     def _arrivals(self, rng: np.random.Generator, first: int, count: int) -> Jobs:
-        """Return jobs from the number `first` on: each is of a stream in proportion to its rate."""
-        total = np.cumsum([stream.rate for stream in self.streams])
+        """Return jobs from the number `first` on: each is of a class in proportion to its rate."""
+        total = np.cumsum([kind.rate for kind in self.classes])
         time = np.cumsum(rng.exponential(1.0 / total[-1], count))
-        stream = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
+        kind = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
         number = np.arange(first, first + count)
-        return Jobs(time, time, stream, np.zeros(count, np.intp), number)
+        return Jobs(time, time, kind, np.zeros(count, np.intp), number)
 
     def _chunk(self, parts: list[Part], ways: Ways, new: Jobs, until: float) -> Chunk:
         """Advance all stations up to a time."""
@@ -154,15 +154,15 @@ class Network:
             left.append(_sent(moved, ways, home))
         out = Jobs.joined(left)
         out = out.take(np.argsort(out.number))
-        fixed = np.array([stream.delay for stream in self.streams])
-        delay = out.time - out.entry + fixed[out.stream]
-        ordered = [visits[s] for s in range(len(self.stations))]
-        return Chunk(out.number, out.stream, delay, until, ordered)
+        fixed = np.array([kind.delay for kind in self.classes])
+        delay = out.time - out.entry + fixed[out.kind]
+        ordered = [visits[s] for s in range(len(self.nodes))]
+        return Chunk(out.number, out.kind, delay, until, ordered)
 
 
 def _sent(jobs: Jobs, ways: Ways, home: dict[int, Part]) -> Jobs:
     """Send jobs to the stations of their next visits; return those that leave the network."""
-    place = ways.station[jobs.stream, jobs.step]
+    place = ways.station[jobs.kind, jobs.step]
     for s in np.unique(place[place >= 0]).tolist():
         home[s].inbox.append(jobs.take(place == s))
     return jobs.take(place < 0)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...reference.errors import Array
+from ...reference.validation import as_fraction, as_integer, as_seed
 from .answer import too_short
 from .jobs import Index
 from .network import Network
 from .statistics import BATCHES, Statistics
 
+FEWEST, MOST = 1_000, 10**12  # jobs of a run
 LONGEST = 65_536  # jobs in a chunk, whose arrays then fill some ten MB
 RELAXED = 10.0  # relaxation times of the slowest station in the warm-up, and in a batch
 
@@ -27,7 +29,7 @@ class Record:
     whole : Statistics
         Delays of all jobs.
     kinds : tuple of tuple of Statistics
-        Delays of the jobs of each kind, for each way to divide the streams into kinds.
+        Delays of the jobs of each kind, for each way to divide the classes into kinds.
     stations : tuple of Statistics
         Times of the visits to each station, and its utilisation.
     notes : tuple of str
@@ -41,39 +43,42 @@ class Record:
 
 
 def record(
-    network: Network, kinds: Sequence[Index], jobs: int, seed: int | np.random.SeedSequence
+    network: Network, divisions: Sequence[Index], jobs: int, seed: int | np.random.SeedSequence
 ) -> Record:
     """Return the statistics of a number of jobs, after a warm-up that is not counted.
 
     Parameters
     ----------
     network : Network
-    kinds : sequence of ndarray of int, shape (K,)
-        For each way to divide the K streams into kinds, the kind of each stream, from 0 on.
+    divisions : sequence of ndarray of int, shape (K,)
+        For each way to divide the K classes into kinds, the kind of each class, from 0 on.
     jobs : int
-        Number of counted jobs.
+        Number of counted jobs; with background jobs among them their expected number.
     seed : int or SeedSequence
         The same seed gives the same numbers.
     """
-    chunk = min(-(-jobs // BATCHES), LONGEST)
+    rate = np.array([kind.rate for kind in network.classes])
+    own = np.array([kind.counted for kind in network.classes])
+    total = round(jobs * float(rate.sum() / rate[own].sum()))
+    chunk = min(-(-total // BATCHES), LONGEST)
     slow = relaxations(network)
-    warm = chunk * -(-int(min(RELAXED * slow.max(), jobs)) // chunk)
+    warm = chunk * -(-int(min(RELAXED * slow.max(), total)) // chunk)
     whole = Statistics()
-    stations = tuple(Statistics(percentiles=False) for _ in network.stations)
+    stations = tuple(Statistics(percentiles=False) for _ in network.nodes)
     divided = [
-        [Statistics(percentiles=False) for _ in range(int(kind.max()) + 1)] for kind in kinds
+        [Statistics(percentiles=False) for _ in range(int(of.max()) + 1)] for of in divisions
     ]
-    for i, step in enumerate(network.run(warm + jobs, chunk, seed)):
-        counted = step.number >= warm
-        delay, stream = step.delay[counted], step.stream[counted]
+    for i, step in enumerate(network.run(warm + total, chunk, seed)):
+        counted = own[step.kind] & (step.number >= warm)
+        delay, kind = step.delay[counted], step.kind[counted]
         if delay.size:
             whole.add(delay)
-            for kind, records in zip(kinds, divided, strict=True):
-                _add(records, kind[stream], delay)
+            for of, records in zip(divisions, divided, strict=True):
+                _add(records, of[kind], delay)
         if i * chunk >= warm and math.isfinite(step.span):
             for station, visits in zip(stations, step.visits, strict=True):
                 station.add(visits.delay, visits.work, step.span)
-    notes = _notes(network, slow, jobs, whole)
+    notes = _notes(network, slow, total, whole)
     return Record(whole, tuple(map(tuple, divided)), stations, tuple(notes))
 
 
@@ -93,19 +98,19 @@ def relaxations(network: Network) -> Array:
     (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. A fixed delay has
     its own length.
     """
-    flow, work, most = (np.zeros(len(network.stations)) for _ in range(3))
-    for stream in network.streams:
-        for place, mean in zip(stream.visits, stream.work, strict=True):
-            flow[place] += stream.rate
-            work[place] += stream.rate * mean
+    flow, work, most = (np.zeros(len(network.nodes)) for _ in range(3))
+    for kind in network.classes:
+        for place, mean in zip(kind.visits, kind.work, strict=True):
+            flow[place] += kind.rate
+            work[place] += kind.rate * mean
             most[place] = max(most[place], mean)
-    spread = np.array([0.5 * (1.0 + station.service.cv**2) for station in network.stations])
-    queue = np.array([station.discipline != "delay" for station in network.stations])
+    spread = np.array([0.5 * (1.0 + node.service.cv**2) for node in network.nodes])
+    queue = np.array([node.discipline != "delay" for node in network.nodes])
     mean = np.divide(work, flow, out=np.zeros_like(work), where=flow > 0)
-    spare = np.where(queue, 1.0 - work, 1.0)
-    with np.errstate(divide="ignore"):
-        time = np.where(queue, spread * mean * (1.0 + work) / np.maximum(spare, 0.0) ** 2, most)
-    return np.asarray(sum(stream.rate for stream in network.streams) * time)
+    spare = np.where(queue, np.maximum(1.0 - work, 0.0), 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        time = np.where(queue, spread * mean * (1.0 + work) / spare**2, most)
+    return np.asarray(sum(kind.rate for kind in network.classes) * time)
 
 
 def _notes(network: Network, slow: Array, jobs: int, whole: Statistics) -> list[str]:
@@ -113,5 +118,11 @@ def _notes(network: Network, slow: Array, jobs: int, whole: Statistics) -> list[
     worst = int(slow.argmax())
     factor = BATCHES * RELAXED * float(slow[worst]) / jobs
     if factor > 1.0:
-        return too_short(f"the network, with {network.stations[worst].name},", jobs, factor)
+        return too_short(f"the network, with {network.nodes[worst].name},", jobs, factor)
     return too_short("the network", jobs, whole.shortfall)
+
+
+def check_run(jobs: int, seed: int, level: float) -> tuple[int, int, float]:
+    """Return the number of jobs, the seed and the level of a simulation; InputError on others."""
+    count = as_integer("jobs", jobs, "number of jobs", FEWEST, MOST)
+    return count, as_seed(seed), as_fraction("level", level, "all intervals", ends=False)

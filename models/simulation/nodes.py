@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from ...reference.errors import Array
-from .jobs import Index, Jobs, Station, Visits, Ways
+from .jobs import Index, Jobs, Node, Visits, Ways
 
 
 class Part(ABC):
@@ -20,7 +20,7 @@ class Part(ABC):
     def __init__(
         self,
         places: Index,
-        stations: tuple[Station, ...],
+        nodes: tuple[Node, ...],
         ways: Ways,
         rngs: list[np.random.Generator],
     ) -> None:
@@ -30,13 +30,13 @@ class Part(ABC):
         ----------
         places : ndarray of int
             Positions of the stations in the network.
-        stations : tuple of Station
+        nodes : tuple of Node
             All stations of the network.
         ways : Ways
         rngs : list of Generator
             One for each station of the network.
         """
-        self.places, self.stations, self.ways, self.rngs = places, stations, ways, rngs
+        self.places, self.nodes, self.ways, self.rngs = places, nodes, ways, rngs
         self.inbox: list[Jobs] = []
 
     @property
@@ -67,10 +67,10 @@ class Part(ABC):
         """Count all times from `origin` on."""
         self.inbox = [jobs.since(origin) for jobs in self.inbox]
 
-    def _works(self, station: int, stream: Index, step: Index) -> Array:
+    def _works(self, station: int, kind: Index, step: Index) -> Array:
         """Return random works of visits to one station."""
-        drawn = self.stations[station].service.draw(self.rngs[station], stream.size)
-        return np.asarray(drawn * self.ways.work[stream, step])
+        drawn = self.nodes[station].service.draw(self.rngs[station], kind.size)
+        return np.asarray(drawn * self.ways.work[kind, step])
 
 
 class Single(Part):
@@ -78,7 +78,7 @@ class Single(Part):
 
     def _serve(self, jobs: Jobs, until: float) -> tuple[Jobs, dict[int, Visits]]:
         place = int(self.places[0])
-        work = self._works(place, jobs.stream, jobs.step)
+        work = self._works(place, jobs.kind, jobs.step)
         arrived, left, end = self._ends(jobs, work, until)
         return left.moved(end), {place: Visits(end - arrived, float(work.sum()))}
 
