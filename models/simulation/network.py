@@ -101,6 +101,14 @@ class Network:
         order = TopologicalSorter(before).static_order()
         return [(np.flatnonzero(label == k), k in again) for k in order]
 
+    def flows(self) -> tuple[Array, Array]:
+        """Return visits to each station and work that comes there, per unit of time, shape (S,)."""
+        visits, work = (np.zeros(len(self.nodes)) for _ in range(2))
+        for kind in self.classes:
+            np.add.at(visits, list(kind.visits), kind.rate)
+            np.add.at(work, list(kind.visits), kind.rate * np.array(kind.work))
+        return visits, work
+
     def run(
         self, jobs: int, chunk: int, seed: int | np.random.SeedSequence = 0
     ) -> Iterator[Chunk]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...reference.errors import Array
 from ...reference.validation import as_fraction, as_integer, as_seed
-from .answer import too_short
+from .answer import PERCENTILES, answer, beside, too_short
 from .jobs import Index
 from .network import Network
 from .statistics import BATCHES, Statistics
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Variables = dict[str, tuple[tuple[str, ...], Array, str]]
 
 FEWEST, MOST = 1_000, 10**12  # jobs of a run
 LONGEST = 65_536  # jobs in a chunk, whose arrays then fill some ten MB
@@ -98,18 +104,13 @@ def relaxations(network: Network) -> Array:
     (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. A fixed delay has
     its own length.
     """
-    flow, work, most = (np.zeros(len(network.nodes)) for _ in range(3))
-    for kind in network.classes:
-        for place, mean in zip(kind.visits, kind.work, strict=True):
-            flow[place] += kind.rate
-            work[place] += kind.rate * mean
-            most[place] = max(most[place], mean)
+    flow, work = network.flows()
     spread = np.array([0.5 * (1.0 + node.service.cv**2) for node in network.nodes])
     queue = np.array([node.discipline != "delay" for node in network.nodes])
     mean = np.divide(work, flow, out=np.zeros_like(work), where=flow > 0)
     spare = np.where(queue, np.maximum(1.0 - work, 0.0), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        time = np.where(queue, spread * mean * (1.0 + work) / spare**2, most)
+        time = np.where(queue, spread * mean * (1.0 + work) / spare**2, mean)
     return np.asarray(sum(kind.rate for kind in network.classes) * time)
 
 
@@ -120,6 +121,31 @@ def _notes(network: Network, slow: Array, jobs: int, whole: Statistics) -> list[
     if factor > 1.0:
         return too_short(f"the network, with {network.nodes[worst].name},", jobs, factor)
     return too_short("the network", jobs, whole.shortfall)
+
+
+def delays(found: Record, known: float, level: float) -> Variables:
+    """Return the variables ``delay`` and ``percentile`` of all jobs, of a known mean delay."""
+    late = [found.whole.percentile(p, level) for p in PERCENTILES]
+    return {
+        "delay": ((), beside(found.whole.mean(level), float(known)), "mean delay"),
+        "percentile": (("p",), beside(late), "percentile of the delay"),
+    }
+
+
+def dataset(
+    found: Record,
+    variables: Variables,
+    labels: Mapping[str, Sequence[Any]],
+    run: tuple[int, int, float],
+    time_unit: str,
+    notes: Sequence[str] = (),
+) -> xr.Dataset:
+    """Return the answer of a run; see `sojourn.models.simulation.answer.answer`."""
+    jobs, seed, level = run
+    coordinates = {"p": PERCENTILES, **labels}
+    every = (*found.notes, *notes)
+    shared = {"jobs": jobs, "seed": seed, "level": level, "time_unit": time_unit}
+    return answer(variables, coordinates, **shared, notes=every)
 
 
 def check_run(jobs: int, seed: int, level: float) -> tuple[int, int, float]:

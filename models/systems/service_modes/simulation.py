@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ....reference.errors import Array, InputError
-from ...simulation.answer import PERCENTILES, answer, beside
+from ....reference.errors import InputError
+from ...simulation.answer import beside
 from ...simulation.jobs import Node, JobClass
 from ...simulation.network import Network
-from ...simulation.record import Record, check_run, record
-from ...simulation.service import Service, as_service
+from ...simulation.record import Record, Variables, check_run, dataset, delays, record
+from ...simulation.service import Exponential, Service, as_service
 from ...simulation.statistics import Estimate, mean_of
 from .mode_system import ModeSystem
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Point = OperatingPoint | OperatingEvaluation
 
+OTHER_LAW = "the closed form is that of exponential works"
 NONE = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -109,7 +110,7 @@ def simulate(
     point = _point(system, load, *split)
     network, modes, places = _network(system, point, law)
     found = record(network, [np.arange(modes.size)], *run[:2])
-    return _answer(system, point, modes, places, found, run)
+    return _answer(system, point, modes, places, found, run, law)
 
 
 def _point(
@@ -154,9 +155,10 @@ def _answer(
     places: list[tuple[int, int]],
     found: Record,
     run: tuple[int, int, float],
+    law: Service,
 ) -> xr.Dataset:
     """Return the dataset of a run: modes without jobs have NaN."""
-    jobs, seed, level = run
+    level = run[2]
     shape, parts = (len(system.stages), len(system.modes)), point.assignment
     busy, visit = np.full((*shape, 4), np.nan), np.zeros(shape)
     used = np.full((shape[1], 4), np.nan)
@@ -170,20 +172,15 @@ def _answer(
         known = visit[:, m].sum() + system.rates.delay[m]
         used[m] = beside(kind.mean(level), known)
     stages = [_at_stage(own, level) for own in records]
-    mean = beside(found.whole.mean(level), float(point.mean_delay))
-    late = beside([found.whole.percentile(q, level) for q in PERCENTILES])
-    variables: dict[str, tuple[tuple[str, ...], Array, str]] = {
-        "delay": ((), mean, "mean delay"),
-        "percentile": (("p",), late, "percentile of the delay"),
+    variables: Variables = {
+        **delays(found, point.mean_delay, level),
         "mode_delay": (("mode",), used, "mean delay"),
         "stage_delay": (("stage",), beside(stages, point.stage_delay), "mean time"),
         "utilisation": (("stage", "mode"), busy, "utilisation"),
     }
-    labels = {"p": PERCENTILES, "mode": system.modes, "stage": system.stages}
-    notes, unit = found.notes, system.time_unit
-    data = answer(
-        variables, labels, jobs=jobs, seed=seed, level=level, time_unit=unit, notes=notes
-    )
+    labels = {"mode": system.modes, "stage": system.stages}
+    notes = [] if isinstance(law, Exponential) else [OTHER_LAW]
+    data = dataset(found, variables, labels, run, system.time_unit, notes)
     return data.assign_attrs(load=point.load).assign_coords(
         assignment=("mode", parts), share=(("stage", "mode"), point.share)
     )

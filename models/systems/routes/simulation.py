@@ -1,0 +1,304 @@
+"""Simulation of jobs on routes through stations that are queues or processor sharing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ....reference.errors import Array, InputError
+from ....reference.routes import Columns
+from ...latency.base import Latency, MixedLatency
+from ...latency.gg1 import MG1PS
+from ...latency.mg1 import MD1, MG1, MM1
+from ...latency.polynomial import Constant
+from ...simulation.answer import beside
+from ...simulation.jobs import Discipline, Index, JobClass, Node
+from ...simulation.network import Network
+from ...simulation.record import Record, check_run, dataset, delays, record
+from ...simulation.service import Deterministic, Exponential, Service, as_service
+from ...simulation.statistics import Estimate
+from .flows import in_order, link_ends_of, travelled
+from .tasks import RouteTasks
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from .evaluation import RouteEvaluation
+    from .solution import RouteSolution
+    from .system import RouteSystem
+
+    Flows = RouteSolution | RouteEvaluation
+
+FAMILIES = "MM1, MD1, MG1, MG1PS and Constant, without batches and priorities"
+
+
+class SimulatedRoutes(RouteTasks):
+    """Base class of `RouteSystem`: its simulation."""
+
+    def _visits(self, columns: Columns) -> list[list[int]]:
+        """Return the stations of each route in the order of the visits."""
+        ends = link_ends_of(self.routed.routes)
+        return [own if ends is None else travelled(own, ends) for own in columns.stations]
+
+    def simulate(
+        self,
+        load: float | None = None,
+        *,
+        flow: Any = None,
+        share: Any = None,
+        by_origin: Any = None,
+        station_flow: Any = None,
+        tolerance: float = 1e-6,
+        jobs: int = 1_000_000,
+        seed: int = 0,
+        service: Service | str | npt.ArrayLike | None = None,
+        level: float = 0.99,
+    ) -> xr.Dataset:
+        """Simulate jobs on their routes, and return their delays beside the closed forms.
+
+        Departures from one station are the arrivals at the next. `MM1`, `MD1` and `MG1` are queues,
+        first come, first served, which a route with work 2 passes twice; an `MM1` at which a route
+        has a work that is no whole number is processor sharing, as `MG1PS` is.
+
+        Parameters
+        ----------
+        load, flow, share, by_origin, station_flow, tolerance
+            As for `evaluate`; without flows the optimum is simulated.
+        jobs : int, default 1,000,000
+            Number of jobs that are counted, after a warm-up.
+        seed : int, default 0
+            The same seed gives the same numbers.
+        service : str, array_like or Service, optional
+            Distribution of all service times: ``"exponential"``, ``"deterministic"``, or with the
+            cv of each station ``"gamma"``, ``"lognormal"`` or ``"hyperexponential"``; samples; or
+            an object of `sojourn.models.simulation.service`. By default that of each family, gamma
+            for `MG1`.
+        level : float, default 0.99
+            Confidence level of the intervals.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``delay`` of all jobs and its ``percentile``; ``group_delay``; ``route_delay`` of each
+            used route; ``station_latency``, and ``utilisation``. The last dimension ``number`` has
+            the simulated mean, the ends of its interval, and the closed form. The attribute
+            ``notes`` says where the run is too short, and where the closed form is an
+            approximation.
+
+        Raises
+        ------
+        LoadError, InputError
+            As `optimum` and `evaluate`; where a station is overloaded; and on a station whose
+            family has no queue that could be simulated.
+
+        Notes
+        -----
+        The closed form takes the arrivals at each station as a Poisson stream, as they are behind
+        M/M/1 queues and processor sharing (F. P. Kelly, *Reversibility and Stochastic Networks*).
+        Behind other queues it is an approximation.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, Routes
+        >>> chain = Routes({"edge": MM1(2.0), "cloud": MM1(4.0)}, {"all": [("edge", "cloud")]},
+        ...                load={"all": 1.0})
+        >>> found = chain.simulate(jobs=100_000).delay
+        >>> round(float(found.sel(number="closed form")), 6)
+        1.333333
+        >>> bool(found.sel(number="low") < 1.333333 < found.sel(number="high"))
+        True
+        """
+        given = {"flow": flow, "share": share, "by_origin": by_origin, "station_flow": station_flow}
+        system, run = cast("RouteSystem", self), check_run(jobs, seed, level)
+        servers = _servers(system, service)
+        flows = _flows(system, load, given, tolerance)
+        network, kinds = _network(system, flows, servers)
+        found = record(network, kinds, *run[:2])
+        return _answer(system, flows, servers, network, found, run)
+
+
+def _flows(
+    system: RouteSystem, load: float | None, given: dict[str, Any], tolerance: float
+) -> Flows:
+    """Return given flows or the optimum; InputError where a station is overloaded."""
+    named = {name: value for name, value in given.items() if value is not None}
+    if not named:
+        return system.optimum(load)
+    flows = system.evaluate(load, **named, tolerance=tolerance)
+    if flows.overloaded:
+        problem = f"lets the queue of {' and '.join(flows.overloaded)} grow without bound"
+        name, value = next(iter(named.items()))
+        raise InputError(name, value, problem, "send fewer jobs there")
+    return flows
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The stations of a system, shape (A,) each.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+    mean : ndarray
+        Mean time of one unit of work.
+    delay : ndarray
+        Fixed delay of one unit of work.
+    base : ndarray
+        Base load, jobs per unit of time.
+    """
+
+    nodes: tuple[Node, ...]
+    mean: Array
+    delay: Array
+    base: Array
+
+
+def _servers(system: RouteSystem, service: Any) -> Servers:
+    """Return the stations; InputError on a family that cannot be simulated."""
+    listed, bank = system.routed.routes.listed, system.bank
+    divided = np.zeros(len(system.stations), dtype=np.bool_)
+    if listed is not None:
+        divided[listed.work.indices[listed.work.data % 1.0 != 0.0]] = True
+    nodes, numbers = list[Node](), list[tuple[float, float, float]]()
+    for part in bank.parts if isinstance(bank, MixedLatency) else [bank]:
+        for i in range(len(part)):
+            name = system.stations[len(nodes)]
+            discipline, cv = _discipline(part, i, name, bool(divided[len(nodes)]))
+            law = Deterministic() if discipline == "delay" else as_service(service, cv)
+            nodes.append(Node(name, discipline, law))
+            numbers.append(_numbers(part, i))
+    mean, delay, base = np.array(numbers).T
+    return Servers(tuple(nodes), mean, delay, base)
+
+
+def _discipline(part: Latency, i: int, name: str, divided: bool) -> tuple[Discipline, float]:
+    """Return the discipline and the cv of a server of a bank."""
+    if isinstance(part, Constant):
+        return "delay", 0.0
+    if type(part) is MG1PS:
+        return "sharing", 1.0
+    field, family = f"stations[{name!r}]", type(part).__name__
+    if not isinstance(part, MM1 | MD1 | MG1):
+        problem = "states a delay for each flow, and no queue with jobs that could be simulated"
+        raise InputError(field, family, problem, f"use {FAMILIES}")
+    if part.base_priority is not None or np.any(np.asarray(part.batch) > 1.0):
+        problem = "has batches or a priority, which routes are simulated without"
+        raise InputError(field, family, problem, "simulate it as a server of ParallelServers")
+    cv = float(part.cv[i])
+    if not divided:
+        return "queue", cv
+    if not isinstance(part, MM1):
+        problem = "is passed with a work that is no whole number of visits"
+        raise InputError(field, family, problem, "use MM1 or MG1PS, or whole numbers")
+    return "sharing", cv
+
+
+def _numbers(part: Latency, i: int) -> tuple[float, float, float]:
+    """Return the mean time of a unit of work, its fixed delay, and the base load of a server."""
+    if isinstance(part, Constant):
+        return float(part.latency(np.zeros(len(part)))[i]), 0.0, 0.0
+    given = getattr(part, "_given_rate", None)
+    rate = float((part.rate if given is None else given)[i])
+    base = np.broadcast_to(getattr(part, "base", 0.0), len(part))
+    return 1.0 / rate, float(np.broadcast_to(part.delay, len(part))[i]), float(base[i])
+
+
+def _network(
+    system: RouteSystem, flows: Flows, servers: Servers
+) -> tuple[Network, tuple[Index, Index]]:
+    """Return the network of the used routes, and the group and route of each class of jobs."""
+    columns, classes = _used(flows), list[JobClass]()
+    rates, works = flows.route_flow.flow[flows.route_flow.flow > 0], columns.work
+    for r, way in enumerate(system._visits(columns)):
+        row = works[[r]]
+        work = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
+        visits, times = list[int](), list[float]()
+        for a in way:
+            if a not in work:
+                continue  # listed with a work of 0
+            # a work of 2 at a queue is two visits
+            again = servers.nodes[a].discipline == "queue" and way.count(a) == 1
+            n = round(work[a]) if again else 1
+            visits += [a] * n
+            times += [work[a] * float(servers.mean[a]) / (way.count(a) * n)] * n
+        fixed = float(columns.delay[r]) + sum(w * float(servers.delay[a]) for a, w in work.items())
+        classes.append(JobClass(float(rates[r]), tuple(visits), tuple(times), fixed))
+    for a in np.flatnonzero(servers.base > 0).tolist():
+        base, mean = float(servers.base[a]), float(servers.mean[a])
+        classes.append(JobClass(base, (a,), (mean,), counted=False))
+    more = np.zeros(len(classes) - len(columns), dtype=np.intp)  # background jobs have no kind
+    group, route = columns.group, np.arange(len(columns))
+    kinds = (np.concatenate([group, more]), np.concatenate([route, more]))
+    return Network(servers.nodes, tuple(classes)), kinds
+
+
+def _used(flows: Flows) -> Columns:
+    """Return the routes with a flow."""
+    return flows.route_flow.columns.only(np.flatnonzero(flows.route_flow.flow > 0))
+
+
+def _answer(
+    system: RouteSystem,
+    flows: Flows,
+    servers: Servers,
+    network: Network,
+    found: Record,
+    run: tuple[int, int, float],
+) -> xr.Dataset:
+    """Return the dataset of a run."""
+    columns, level = _used(flows), run[2]
+    groups, routes = ([own.mean(level) for own in kind] for kind in found.kinds)
+    known = columns.costs(flows.station_latency)
+    latency, busy = _at_stations(flows, servers, network, found, level)
+    variables = {
+        **delays(found, flows.mean_delay, level),
+        "group_delay": (("group",), beside(groups, flows.group_delay), "mean delay"),
+        "route_delay": (("route",), beside(routes, known), "mean delay"),
+        "station_latency": (("station",), latency, "mean time"),
+        "utilisation": (("station",), busy, "utilisation"),
+    }
+    ends = flows.link_ends
+    ways = [", ".join(in_order(system.stations, own, ends)) for own in columns.stations]
+    names = [f"{system.groups[k]}: {way}" for k, way in zip(columns.group, ways, strict=True)]
+    labels = {"group": system.groups, "route": names, "station": system.stations}
+    data = dataset(found, variables, labels, run, system.time_unit, _notes(network))
+    rates = flows.route_flow.flow[flows.route_flow.flow > 0]
+    return data.assign_attrs(load=flows.load).assign_coords(flow=("route", rates))
+
+
+def _at_stations(
+    flows: Flows, servers: Servers, network: Network, found: Record, level: float
+) -> tuple[Array, Array]:
+    """Return the latencies and the utilisations of the stations, shape (A, 4) each.
+
+    The latency is the time of a unit of work, of which a visit may have more or less.
+    """
+    latency, busy = (np.full((len(servers.nodes), 4), np.nan) for _ in range(2))
+    visits, work = network.flows()
+    for a in np.flatnonzero(visits > 0).tolist():
+        scale, own = visits[a] * servers.mean[a] / work[a], found.stations[a]
+        mean = Estimate(*(scale * value + servers.delay[a] for value in own.mean(level)))
+        latency[a] = beside(mean, flows.station_latency[a])
+        if servers.nodes[a].discipline != "delay":
+            busy[a] = beside(own.utilisation(level), flows.utilisation[a])
+    return latency, busy
+
+
+def _notes(network: Network) -> list[str]:
+    """Return the note on stations at which the arrivals are no Poisson stream, or none."""
+    steps = {step for kind in network.classes for step in pairwise(kind.visits)}
+    exact = [n.discipline != "queue" or isinstance(n.service, Exponential) for n in network.nodes]
+    behind: set[int] = set()
+    while more := {b for a, b in steps if not exact[a] or a in behind} - behind:
+        behind |= more
+    if not behind:
+        return []
+    names = ", ".join(network.nodes[a].name for a in sorted(behind))
+    return [
+        f"the closed form is an approximation: it takes the arrivals at {names} as Poisson "
+        "streams, which they are not behind these queues"
+    ]
