@@ -152,6 +152,6 @@ class Circle(Part):
         super().since(origin)
         self.present = self.present.since(origin)
         self.arrived = {job: at - origin for job, at in self.arrived.items()}
-        self.events = [(at - origin, *event) for at, *event in self.events]
+        self.events = [(at - origin, place, job, state) for at, place, job, state in self.events]
         for server in self.servers.values():
             server.since(origin)

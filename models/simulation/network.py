@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ...reference.errors import Array
 from .circle import Circle
-from .jobs import Index, Jobs, Node, JobClass, Visits, Ways
+from .jobs import Index, JobClass, Jobs, Node, Visits, Ways
 from .nodes import Delay, Part, Queue, Sharing
 
 SINGLES: dict[str, type[Part]] = {"queue": Queue, "sharing": Sharing, "delay": Delay}
@@ -109,9 +109,7 @@ class Network:
             np.add.at(work, list(kind.visits), kind.rate * np.array(kind.work))
         return visits, work
 
-    def run(
-        self, jobs: int, chunk: int, seed: int | np.random.SeedSequence = 0
-    ) -> Iterator[Chunk]:
+    def run(self, jobs: int, chunk: int, seed: int | np.random.SeedSequence = 0) -> Iterator[Chunk]:
         """Yield what happens while a number of jobs arrive, and until all of them left.
 
         The stations are idle at the start. The memory does not grow with the number of jobs.

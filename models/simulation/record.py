@@ -144,8 +144,15 @@ def dataset(
     jobs, seed, level = run
     coordinates = {"p": PERCENTILES, **labels}
     every = (*found.notes, *notes)
-    shared = {"jobs": jobs, "seed": seed, "level": level, "time_unit": time_unit}
-    return answer(variables, coordinates, **shared, notes=every)
+    return answer(
+        variables,
+        coordinates,
+        jobs=jobs,
+        seed=seed,
+        level=level,
+        time_unit=time_unit,
+        notes=every,
+    )
 
 
 def check_run(jobs: int, seed: int, level: float) -> tuple[int, int, float]:

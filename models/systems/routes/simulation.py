@@ -21,7 +21,7 @@ from ...simulation.network import Network
 from ...simulation.record import Record, check_run, dataset, delays, record
 from ...simulation.service import Deterministic, Exponential, Service, as_service
 from ...simulation.statistics import Estimate
-from .flows import in_order, link_ends_of, travelled
+from .flows import link_ends_of, travelled
 from .tasks import RouteTasks
 
 if TYPE_CHECKING:
@@ -261,9 +261,11 @@ def _answer(
         "station_latency": (("station",), latency, "mean time"),
         "utilisation": (("station",), busy, "utilisation"),
     }
-    ends = flows.link_ends
-    ways = [", ".join(in_order(system.stations, own, ends)) for own in columns.stations]
-    names = [f"{system.groups[k]}: {way}" for k, way in zip(columns.group, ways, strict=True)]
+    ways = zip(columns.group.tolist(), system._visits(columns), strict=True)
+    names = [
+        f"{system.groups[k]}: {', '.join(system.stations[a] for a in dict.fromkeys(way))}"
+        for k, way in ways
+    ]
     labels = {"group": system.groups, "route": names, "station": system.stations}
     data = dataset(found, variables, labels, run, system.time_unit, _notes(network))
     rates = flows.route_flow.flow[flows.route_flow.flow > 0]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ....reference.errors import InputError
 from ...simulation.answer import beside
-from ...simulation.jobs import Node, JobClass
+from ...simulation.jobs import JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, Variables, check_run, dataset, delays, record
 from ...simulation.service import Exponential, Service, as_service
