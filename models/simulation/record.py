@@ -124,10 +124,10 @@ def _notes(network: Network, slow: Array, jobs: int, whole: Statistics) -> list[
 
 
 def delays(found: Record, known: float, level: float) -> Variables:
-    """Return the variables ``delay`` and ``percentile`` of all jobs, of a known mean delay."""
+    """Return the variables ``mean_delay`` and ``percentile`` of all jobs, of a known mean delay."""
     late = [found.whole.percentile(p, level) for p in PERCENTILES]
     return {
-        "delay": ((), beside(found.whole.mean(level), float(known)), "mean delay"),
+        "mean_delay": ((), beside(found.whole.mean(level), float(known)), "mean delay"),
         "percentile": (("p",), beside(late), "percentile of the delay"),
     }
 

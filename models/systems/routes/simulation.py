@@ -83,7 +83,7 @@ class SimulatedRoutes(RouteTasks):
         Returns
         -------
         xarray.Dataset
-            ``delay`` of all jobs and its ``percentile``; ``group_delay``; ``route_delay`` of each
+            ``mean_delay`` of all jobs, the ``percentile`` of their delay; ``group_delay``; ``route_delay`` of each
             used route; ``station_latency``, and ``utilisation``. The last dimension ``number`` has
             the simulated mean, the ends of its interval, and the closed form. The attribute
             ``notes`` says where the run is too short, and where the closed form is an
@@ -106,7 +106,7 @@ class SimulatedRoutes(RouteTasks):
         >>> from sojourn.models import MM1, Routes
         >>> chain = Routes({"edge": MM1(2.0), "cloud": MM1(4.0)}, {"all": [("edge", "cloud")]},
         ...                load={"all": 1.0})
-        >>> found = chain.simulate(jobs=100_000).delay
+        >>> found = chain.simulate(jobs=100_000).mean_delay
         >>> round(float(found.sel(number="closed form")), 6)
         1.333333
         >>> bool(found.sel(number="low") < 1.333333 < found.sel(number="high"))

@@ -70,7 +70,7 @@ class SimulatedModes(ModeSystem):
         Returns
         -------
         xarray.Dataset
-            ``delay`` of all jobs and its ``percentile``; ``mode_delay``; ``stage_delay``, the mean
+            ``mean_delay`` of all jobs, the ``percentile`` of their delay; ``mode_delay``; ``stage_delay``, the mean
             time of a job at a stage; ``utilisation`` of each stage by each mode. The last dimension
             ``number`` has the simulated mean, the ends of its interval, and the closed form. The
             attribute ``notes`` says where the run is too short.
@@ -91,7 +91,7 @@ class SimulatedModes(ModeSystem):
         --------
         >>> from sojourn.models import DualMode
         >>> system = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-        >>> found = system.simulate(load=2.0, p=0.6, jobs=100_000).delay
+        >>> found = system.simulate(load=2.0, p=0.6, jobs=100_000).mean_delay
         >>> bool(found.sel(number="low") < system.evaluate(2.0, p=0.6).mean_delay)
         True
         """

@@ -63,7 +63,7 @@ class SimulatedSharedModes(SharedStages):
         Returns
         -------
         xarray.Dataset
-            ``delay`` of all jobs and its ``percentile``; ``mode_delay``; ``stage_delay``, the mean
+            ``mean_delay`` of all jobs, the ``percentile`` of their delay; ``mode_delay``; ``stage_delay``, the mean
             time of a job at a stage; ``utilisation`` of each stage. The last dimension ``number``
             has the simulated mean, the ends of its interval, and the closed form. The attribute
             ``notes`` says where the run is too short.
@@ -81,7 +81,7 @@ class SimulatedSharedModes(SharedStages):
         --------
         >>> from sojourn.models import SharedModes
         >>> pair = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-        >>> found = pair.simulate(load=4.0, jobs=50_000, service="deterministic").delay
+        >>> found = pair.simulate(load=4.0, jobs=50_000, service="deterministic").mean_delay
         >>> round(float(found.sel(number="closed form")), 6)
         1.75
         >>> bool(found.sel(number="low") < 1.75 < found.sel(number="high"))
