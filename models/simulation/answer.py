@@ -120,6 +120,8 @@ def text(data: xr.Dataset) -> str:
     head = f"simulated {data.attrs['jobs']:,} jobs, intervals of {100 * data.attrs['level']:g} %"
     lines = [f"{head}, seed {data.attrs['seed']}"]
     for name, array in data.data_vars.items():
+        if "number" not in array.dims:
+            continue
         labels = [array.coords[d].values for d in array.dims[:-1]]
         for place in np.ndindex(array.shape[:-1]):
             of = " ".join(str(axis[i]) for axis, i in zip(labels, place, strict=True))
