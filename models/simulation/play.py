@@ -150,7 +150,7 @@ def _trajectory(
 
     each = ("round", game.over)
     share, delay = f"share of each {game.over}", f"observed delay of each {game.over}"
-    known, fixed = game.equilibrium, game.equilibrium_delay
+    known, limit = game.equilibrium, "mean delay of the equilibrium"
     data = {
         "share": variable(shares, share, "part", each),
         "delay": variable(delays, delay, "each", each, time_unit),
@@ -159,7 +159,9 @@ def _trajectory(
             game.distance(shares), "distance from the equilibrium", "part", ("round",)
         ),
         "equilibrium_share": variable(known, "share at the equilibrium", "share", (game.over,)),
-        "equilibrium_delay": variable(fixed, "mean delay of the equilibrium", "delay", (), time_unit),
+        "equilibrium_delay": variable(
+            fixed, "mean delay of the equilibrium", "delay", (), time_unit
+        ),
     }
     rounds = ("round", np.arange(1, len(mean) + 1), {"long_name": "round"})
     coordinates = {"round": rounds, game.over: list(game.names)}

@@ -11,15 +11,13 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.routes import Columns
-from ...latency.base import Latency, MixedLatency
-from ...latency.gg1 import MG1PS
-from ...latency.mg1 import MD1, MG1, MM1
-from ...latency.polynomial import Constant
 from ...simulation.answer import beside
+from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, check_run, dataset, delays, record
-from ...simulation.service import Deterministic, Exponential, Service, as_service
+from ...simulation.service import Deterministic, Exponential, Service
+from ...simulation.station import SHARING, Station
 from ...simulation.statistics import Estimate
 from .flows import link_ends_of, travelled
 from .tasks import RouteTasks
@@ -73,18 +71,18 @@ class SimulatedRoutes(RouteTasks):
         seed : int, default 0
             The same seed gives the same numbers.
         service : str, array_like or Service, optional
-            Distribution of all service times: ``"exponential"``, ``"deterministic"``, or with the
-            cv of each station ``"gamma"``, ``"lognormal"`` or ``"hyperexponential"``; samples; or
-            an object of `sojourn.models.simulation.service`. By default that of each family, gamma
-            for `MG1`.
+            Distribution of the service times: ``"exponential"``, ``"deterministic"``, or with the
+            cv of each station ``"gamma"``, ``"lognormal"`` or ``"hyperexponential"``; samples; an
+            object of `sojourn.models.simulation.service`; or a list of these, one a station. By
+            default that of each family, gamma for `MG1`.
         level : float, default 0.99
             Confidence level of the intervals.
 
         Returns
         -------
         xarray.Dataset
-            ``mean_delay`` of all jobs, the ``percentile`` of their delay; ``group_delay``; ``route_delay`` of each
-            used route; ``station_latency``, and ``utilisation``. The last dimension ``number`` has
+            ``mean_delay`` of all jobs, and the ``percentile`` of their delay; ``group_delay``;
+            ``route_delay`` of each used route; ``station_latency``, and ``utilisation``. The last dimension ``number`` has
             the simulated mean, the ends of its interval, and the closed form. The attribute
             ``notes`` says where the run is too short, and where the closed form is an
             approximation.
@@ -159,52 +157,43 @@ class Servers:
 
 def _servers(system: RouteSystem, service: Any) -> Servers:
     """Return the stations; InputError on a family that cannot be simulated."""
-    listed, bank = system.routed.routes.listed, system.bank
+    listed, nodes = system.routed.routes.listed, list[Node]()
     divided = np.zeros(len(system.stations), dtype=np.bool_)
     if listed is not None:
         divided[listed.work.indices[listed.work.data % 1.0 != 0.0]] = True
-    nodes, numbers = list[Node](), list[tuple[float, float, float]]()
-    for part in bank.parts if isinstance(bank, MixedLatency) else [bank]:
-        for i in range(len(part)):
-            name = system.stations[len(nodes)]
-            discipline, cv = _discipline(part, i, name, bool(divided[len(nodes)]))
-            law = Deterministic() if discipline == "delay" else as_service(service, cv)
-            nodes.append(Node(name, discipline, law))
-            numbers.append(_numbers(part, i))
-    mean, delay, base = np.array(numbers).T
-    return Servers(tuple(nodes), mean, delay, base)
+    found = stations_of(system.bank, service, field="stations")
+    for a, (name, station) in enumerate(zip(system.stations, found, strict=True)):
+        discipline = _discipline(f"stations[{name!r}]", station, bool(divided[a]))
+        law = Deterministic() if discipline == "delay" else station.service
+        nodes.append(Node(name, discipline, law))
+    mean, delay, base = np.array([(1.0 / s.rate, s.delay, s.base) for s in found]).T
+    # a station of infinite rate is its delay, which jobs pass as a work
+    fixed = mean == 0.0
+    return Servers(tuple(nodes), np.where(fixed, delay, mean), np.where(fixed, 0.0, delay), base)
 
 
-def _discipline(part: Latency, i: int, name: str, divided: bool) -> tuple[Discipline, float]:
-    """Return the discipline and the cv of a server of a bank."""
-    if isinstance(part, Constant):
-        return "delay", 0.0
-    if type(part) is MG1PS:
-        return "sharing", 1.0
-    field, family = f"stations[{name!r}]", type(part).__name__
-    if not isinstance(part, MM1 | MD1 | MG1):
-        problem = "states a delay for each flow, and no queue with jobs that could be simulated"
-        raise InputError(field, family, problem, f"use {FAMILIES}")
-    if part.base_priority is not None or np.any(np.asarray(part.batch) > 1.0):
-        problem = "has batches or a priority, which routes are simulated without"
-        raise InputError(field, family, problem, "simulate it as a server of ParallelServers")
-    cv = float(part.cv[i])
-    if not divided:
-        return "queue", cv
-    if not isinstance(part, MM1):
+def _discipline(field: str, station: Station, divided: bool) -> Discipline:
+    """Return how a station serves; InputError on what is simulated for parallel servers alone."""
+    more = {
+        "batches": station.batch > 1.0,
+        "a priority": station.base > 0.0 and station.base_priority != "equal",
+        "several servers": station.servers > 1,
+        "set-ups": station.setup > 0.0,
+        "vacations": station.vacation > 0.0,
+        "a second station in one": station.then is not None,
+    }
+    for what, has in more.items():
+        if has:
+            problem = "is simulated for ParallelServers alone"
+            raise InputError(field, what, problem, f"on routes use {FAMILIES}")
+    if not np.isfinite(station.rate):
+        return "delay"
+    if station.discipline == SHARING:
+        return "sharing"
+    if divided and station.service != Exponential():
         problem = "is passed with a work that is no whole number of visits"
-        raise InputError(field, family, problem, "use MM1 or MG1PS, or whole numbers")
-    return "sharing", cv
-
-
-def _numbers(part: Latency, i: int) -> tuple[float, float, float]:
-    """Return the mean time of a unit of work, its fixed delay, and the base load of a server."""
-    if isinstance(part, Constant):
-        return float(part.latency(np.zeros(len(part)))[i]), 0.0, 0.0
-    given = getattr(part, "_given_rate", None)
-    rate = float((part.rate if given is None else given)[i])
-    base = np.broadcast_to(getattr(part, "base", 0.0), len(part))
-    return 1.0 / rate, float(np.broadcast_to(part.delay, len(part))[i]), float(base[i])
+        raise InputError(field, station.service, problem, "use MM1 or MG1PS, or whole numbers")
+    return "sharing" if divided else "queue"
 
 
 def _network(

@@ -63,8 +63,8 @@ class SimulatedSharedModes(SharedStages):
         Returns
         -------
         xarray.Dataset
-            ``mean_delay`` of all jobs, the ``percentile`` of their delay; ``mode_delay``; ``stage_delay``, the mean
-            time of a job at a stage; ``utilisation`` of each stage. The last dimension ``number``
+            ``mean_delay`` of all jobs, and the ``percentile`` of their delay; ``mode_delay``;
+            ``stage_delay``, the mean time of a job at a stage; ``utilisation`` of each stage. The last dimension ``number``
             has the simulated mean, the ends of its interval, and the closed form. The attribute
             ``notes`` says where the run is too short.
 
