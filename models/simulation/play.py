@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...reference.errors import Array
+from ...reference.validation import as_integer, as_seed
 from ..core.variables import variable
 from .jobs import Index
 from .network import Network
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SLOW = 10.0  # rounds by which the step of the users is behind 1/n
+FEWEST = 100  # jobs of a round
 TRIES = 0.05  # part of the jobs that try alternatives at random in the first round
 WARM_UP = 0.1  # part of the jobs of a round that are not counted, beside the others
 Observed = tuple[Array, Array]
@@ -119,11 +121,13 @@ def play(
         took it, ``mean_delay`` of the jobs, and the ``distance`` of `Game.distance`. Beside it the
         computed equilibrium: ``equilibrium_share`` and ``equilibrium_delay``.
     """
+    rounds = as_integer("rounds", rounds, "a number of rounds")
+    jobs = as_integer("jobs", jobs, "a number of jobs", FEWEST)
     present = game.even if start is None else start
     total, count = np.zeros(present.size), np.zeros(present.size)
     shares, delays = (np.full((rounds, present.size), np.nan) for _ in range(2))
     mean = np.empty(rounds)
-    for n, own in enumerate(np.random.SeedSequence(seed).spawn(rounds)):
+    for n, own in enumerate(np.random.SeedSequence(as_seed(seed)).spawn(rounds)):
         tries = TRIES / np.sqrt(1.0 + n)
         shares[n] = (1.0 - tries) * present + tries * game.even
         times, number = game.observe(game.flow(shares[n]), jobs, own)
@@ -150,7 +154,7 @@ def _trajectory(
 
     each = ("round", game.over)
     share, delay = f"share of each {game.over}", f"observed delay of each {game.over}"
-    known, limit = game.equilibrium, "mean delay of the equilibrium"
+    known, best = game.equilibrium, game.equilibrium_delay
     data = {
         "share": variable(shares, share, "part", each),
         "delay": variable(delays, delay, "each", each, time_unit),
@@ -160,7 +164,7 @@ def _trajectory(
         ),
         "equilibrium_share": variable(known, "share at the equilibrium", "share", (game.over,)),
         "equilibrium_delay": variable(
-            fixed, "mean delay of the equilibrium", "delay", (), time_unit
+            best, "mean delay of the equilibrium", "delay", (), time_unit
         ),
     }
     rounds = ("round", np.arange(1, len(mean) + 1), {"long_name": "round"})

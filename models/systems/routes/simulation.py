@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
-from ....reference.routes import Columns
+from ....reference.routes import Columns, RouteFlow
 from ...simulation.answer import beside
 from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
@@ -82,10 +82,10 @@ class SimulatedRoutes(RouteTasks):
         -------
         xarray.Dataset
             ``mean_delay`` of all jobs, and the ``percentile`` of their delay; ``group_delay``;
-            ``route_delay`` of each used route; ``station_latency``, and ``utilisation``. The last dimension ``number`` has
-            the simulated mean, the ends of its interval, and the closed form. The attribute
-            ``notes`` says where the run is too short, and where the closed form is an
-            approximation.
+            ``route_delay`` of each used route; ``station_latency``, and
+            ``utilisation``. The last dimension ``number`` has the simulated mean, the ends of its
+            interval, and the closed form. The attribute ``notes`` says where the run is too short,
+            and where the closed form is an approximation.
 
         Raises
         ------
@@ -112,10 +112,11 @@ class SimulatedRoutes(RouteTasks):
         """
         given = {"flow": flow, "share": share, "by_origin": by_origin, "station_flow": station_flow}
         system, run = cast("RouteSystem", self), check_run(jobs, seed, level)
-        servers = _servers(system, service)
+        servers = servers_of(system, service)
         flows = _flows(system, load, given, tolerance)
-        network, kinds = _network(system, flows, servers)
-        found = record(network, kinds, *run[:2])
+        used = flows.route_flow.used()
+        network = network_of(system, used, servers)
+        found = record(network, _kinds(used.columns, network), *run[:2])
         return _answer(system, flows, servers, network, found, run)
 
 
@@ -155,7 +156,7 @@ class Servers:
     base: Array
 
 
-def _servers(system: RouteSystem, service: Any) -> Servers:
+def servers_of(system: RouteSystem, service: Any) -> Servers:
     """Return the stations; InputError on a family that cannot be simulated."""
     listed, nodes = system.routed.routes.listed, list[Node]()
     divided = np.zeros(len(system.stations), dtype=np.bool_)
@@ -196,12 +197,10 @@ def _discipline(field: str, station: Station, divided: bool) -> Discipline:
     return "sharing" if divided else "queue"
 
 
-def _network(
-    system: RouteSystem, flows: Flows, servers: Servers
-) -> tuple[Network, tuple[Index, Index]]:
-    """Return the network of the used routes, and the group and route of each class of jobs."""
-    columns, classes = _used(flows), list[JobClass]()
-    rates, works = flows.route_flow.flow[flows.route_flow.flow > 0], columns.work
+def network_of(system: RouteSystem, flows: RouteFlow, servers: Servers) -> Network:
+    """Return the network of routes with a flow: a class of jobs for each, then the base loads."""
+    columns, classes = flows.columns, list[JobClass]()
+    rates, works = flows.flow, columns.work
     for r, way in enumerate(system._visits(columns)):
         row = works[[r]]
         work = dict(zip(row.indices.tolist(), row.data.tolist(), strict=True))
@@ -219,15 +218,23 @@ def _network(
     for a in np.flatnonzero(servers.base > 0).tolist():
         base, mean = float(servers.base[a]), float(servers.mean[a])
         classes.append(JobClass(base, (a,), (mean,), counted=False))
-    more = np.zeros(len(classes) - len(columns), dtype=np.intp)  # background jobs have no kind
-    group, route = columns.group, np.arange(len(columns))
-    kinds = (np.concatenate([group, more]), np.concatenate([route, more]))
-    return Network(servers.nodes, tuple(classes)), kinds
+    return Network(servers.nodes, tuple(classes))
 
 
-def _used(flows: Flows) -> Columns:
-    """Return the routes with a flow."""
-    return flows.route_flow.columns.only(np.flatnonzero(flows.route_flow.flow > 0))
+def _kinds(columns: Columns, network: Network) -> tuple[Index, Index]:
+    """Return the group and the route of each class of jobs; those of base loads do not count."""
+    base = np.zeros(len(network.classes) - len(columns), dtype=np.intp)
+    routes = np.arange(len(columns))
+    return np.concatenate([columns.group, base]), np.concatenate([routes, base])
+
+
+def names_of(system: RouteSystem, columns: Columns) -> tuple[str, ...]:
+    """Return a name for each route: its group and its stations."""
+    ways = zip(columns.group.tolist(), system._visits(columns), strict=True)
+    return tuple(
+        f"{system.groups[k]}: {', '.join(system.stations[a] for a in dict.fromkeys(way))}"
+        for k, way in ways
+    )
 
 
 def _answer(
@@ -239,7 +246,8 @@ def _answer(
     run: tuple[int, int, float],
 ) -> xr.Dataset:
     """Return the dataset of a run."""
-    columns, level = _used(flows), run[2]
+    used, level = flows.route_flow.used(), run[2]
+    columns = used.columns
     groups, routes = ([own.mean(level) for own in kind] for kind in found.kinds)
     known = columns.costs(flows.station_latency)
     latency, busy = _at_stations(flows, servers, network, found, level)
@@ -250,15 +258,13 @@ def _answer(
         "station_latency": (("station",), latency, "mean time"),
         "utilisation": (("station",), busy, "utilisation"),
     }
-    ways = zip(columns.group.tolist(), system._visits(columns), strict=True)
-    names = [
-        f"{system.groups[k]}: {', '.join(system.stations[a] for a in dict.fromkeys(way))}"
-        for k, way in ways
-    ]
-    labels = {"group": system.groups, "route": names, "station": system.stations}
+    labels = {
+        "group": system.groups,
+        "route": names_of(system, columns),
+        "station": system.stations,
+    }
     data = dataset(found, variables, labels, run, system.time_unit, _notes(network))
-    rates = flows.route_flow.flow[flows.route_flow.flow > 0]
-    return data.assign_attrs(load=flows.load).assign_coords(flow=("route", rates))
+    return data.assign_attrs(load=flows.load).assign_coords(flow=("route", used.flow))
 
 
 def _at_stations(

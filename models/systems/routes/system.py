@@ -16,7 +16,7 @@ from ..parallel.prices import Goal, check_goal
 from .evaluation import RouteEvaluation, evaluate
 from .formulations import RouteModel, formulations
 from .inputs import as_table
-from .simulation import SimulatedRoutes
+from .play import PlayedRoutes
 from .solution import LargestLoad, RouteSolution
 from .tasks import curve_plan
 from .tolls import RouteTolls, tolls
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class RouteSystem(SimulatedRoutes):
+class RouteSystem(PlayedRoutes):
     """Base class of `Groups`, `Routes` and `Network`: stations, groups, and their routes.
 
     Parameters

@@ -71,9 +71,10 @@ class SimulatedModes(ModeSystem):
         -------
         xarray.Dataset
             ``mean_delay`` of all jobs, and the ``percentile`` of their delay; ``mode_delay``;
-            ``stage_delay``, the mean time of a job at a stage; ``utilisation`` of each stage by each mode. The last dimension
-            ``number`` has the simulated mean, the ends of its interval, and the closed form. The
-            attribute ``notes`` says where the run is too short.
+            ``stage_delay``, the mean time of a job at a stage; ``utilisation`` of each
+            stage by each mode. The last dimension ``number`` has the simulated mean, the ends of
+            its interval, and the closed form. The attribute ``notes`` says where the run is too
+            short.
 
         Raises
         ------

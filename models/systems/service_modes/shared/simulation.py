@@ -64,9 +64,9 @@ class SimulatedSharedModes(SharedStages):
         -------
         xarray.Dataset
             ``mean_delay`` of all jobs, and the ``percentile`` of their delay; ``mode_delay``;
-            ``stage_delay``, the mean time of a job at a stage; ``utilisation`` of each stage. The last dimension ``number``
-            has the simulated mean, the ends of its interval, and the closed form. The attribute
-            ``notes`` says where the run is too short.
+            ``stage_delay``, the mean time of a job at a stage; ``utilisation`` of each
+            stage. The last dimension ``number`` has the simulated mean, the ends of its interval,
+            and the closed form. The attribute ``notes`` says where the run is too short.
 
         Raises
         ------
