@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SLOW = 10.0  # rounds by which the step of the users is behind 1/n
 FEWEST = 100  # jobs of a round
+FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
 TRIES = 0.05  # part of the jobs that try alternatives at random in the first round
 WARM_UP = 0.1  # part of the jobs of a round that are not counted, beside the others
 Observed = tuple[Array, Array]
@@ -133,7 +134,7 @@ def play(
         times, number = game.observe(game.flow(shares[n]), jobs, own)
         delays[n] = _ratio(times, number, np.nan)
         mean[n] = times.sum() / number.sum()
-        kept = 1.0 - 1.0 / np.sqrt(1.0 + n)
+        kept = 1.0 - (1.0 + n) ** -FORGET
         total, count = kept * total + times, kept * count + number
         # what nobody has seen is no reason to go there
         fastest = game.fastest(_ratio(total, count, np.inf))
