@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Variables = dict[str, tuple[tuple[str, ...], Array, str]]
 
-FEWEST, MOST = 1_000, 10**12  # jobs of a run
+FEWEST, MOST = 1_000, 10**11  # jobs of a run
 LONGEST = 65_536  # jobs in a chunk, whose arrays then fill some ten MB
 RELAXED = 10.0  # relaxation times of the slowest station in the warm-up, and in a batch
 
