@@ -14,7 +14,7 @@ from ...reference.validation import as_fraction, as_integer, as_seed
 from .answer import PERCENTILES, answer, beside, too_short
 from .jobs import Index
 from .network import Network
-from .statistics import BATCHES, Statistics
+from .statistics import BATCHES, Estimate, Statistics
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +23,7 @@ Variables = dict[str, tuple[tuple[str, ...], Array, str]]
 
 FEWEST, MOST = 1_000, 10**11  # jobs of a run
 LONGEST = 65_536  # jobs in a chunk, whose arrays then fill some ten MB
+CLOCK = 1e-9  # relative rounding of a time as a difference of two in a chunk
 RELAXED = 10.0  # relaxation times of the slowest station in the warm-up, and in a batch
 
 
@@ -123,11 +124,17 @@ def _notes(network: Network, slow: Array, jobs: int, whole: Statistics) -> list[
     return too_short("the network", jobs, whole.shortfall)
 
 
+def mean_of(times: Statistics, level: float) -> Estimate:
+    """Return the mean of times, with its interval and the rounding of the clock of a chunk."""
+    value, low, high = times.mean(level)
+    return Estimate(value, low - CLOCK * abs(value), high + CLOCK * abs(value))
+
+
 def delays(found: Record, known: float, level: float) -> Variables:
     """Return the variables ``mean_delay`` and ``percentile`` of all jobs, of a known mean delay."""
     late = [found.whole.percentile(p, level) for p in PERCENTILES]
     return {
-        "mean_delay": ((), beside(found.whole.mean(level), float(known)), "mean delay"),
+        "mean_delay": ((), beside(mean_of(found.whole, level), float(known)), "mean delay"),
         "percentile": (("p",), beside(late), "percentile of the delay"),
     }
 

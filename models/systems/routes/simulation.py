@@ -15,7 +15,7 @@ from ...simulation.answer import beside
 from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
 from ...simulation.network import Network
-from ...simulation.record import Record, check_run, dataset, delays, record
+from ...simulation.record import Record, check_run, dataset, delays, mean_of, record
 from ...simulation.service import Deterministic, Exponential, Service
 from ...simulation.station import SHARING, Station
 from ...simulation.statistics import Estimate
@@ -163,8 +163,9 @@ def servers_of(system: RouteSystem, service: Any) -> Servers:
     if listed is not None:
         divided[listed.work.indices[listed.work.data % 1.0 != 0.0]] = True
     found = stations_of(system.bank, service, field="stations")
-    for a, (name, station) in enumerate(zip(system.stations, found, strict=True)):
-        discipline = _discipline(f"stations[{name!r}]", station, bool(divided[a]))
+    each = zip(system.stations, found, stations_of(system.bank), divided.tolist(), strict=True)
+    for name, station, own, parts in each:
+        discipline = _discipline(f"stations[{name!r}]", own, divided=parts)
         law = Deterministic() if discipline == "delay" else station.service
         nodes.append(Node(name, discipline, law))
     mean, delay, base = np.array([(1.0 / s.rate, s.delay, s.base) for s in found]).T
@@ -173,7 +174,7 @@ def servers_of(system: RouteSystem, service: Any) -> Servers:
     return Servers(tuple(nodes), np.where(fixed, delay, mean), np.where(fixed, 0.0, delay), base)
 
 
-def _discipline(field: str, station: Station, divided: bool) -> Discipline:
+def _discipline(field: str, station: Station, *, divided: bool) -> Discipline:
     """Return how a station serves; InputError on what is simulated for parallel servers alone."""
     more = {
         "batches": station.batch > 1.0,
@@ -248,7 +249,7 @@ def _answer(
     """Return the dataset of a run."""
     used, level = flows.route_flow.used(), run[2]
     columns = used.columns
-    groups, routes = ([own.mean(level) for own in kind] for kind in found.kinds)
+    groups, routes = ([mean_of(own, level) for own in kind] for kind in found.kinds)
     known = columns.costs(flows.station_latency)
     latency, busy = _at_stations(flows, servers, network, found, level)
     variables = {
@@ -278,7 +279,7 @@ def _at_stations(
     visits, work = network.flows()
     for a in np.flatnonzero(visits > 0).tolist():
         scale, own = visits[a] * servers.mean[a] / work[a], found.stations[a]
-        mean = Estimate(*(scale * value + servers.delay[a] for value in own.mean(level)))
+        mean = Estimate(*(scale * value + servers.delay[a] for value in mean_of(own, level)))
         latency[a] = beside(mean, flows.station_latency[a])
         if servers.nodes[a].discipline != "delay":
             busy[a] = beside(own.utilisation(level), flows.utilisation[a])

@@ -11,9 +11,10 @@ from ....reference.errors import InputError
 from ...simulation.answer import beside
 from ...simulation.jobs import JobClass, Node
 from ...simulation.network import Network
-from ...simulation.record import Record, Variables, check_run, dataset, delays, record
+from ...simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
 from ...simulation.service import Exponential, Service, as_service
-from ...simulation.statistics import Estimate, mean_of
+from ...simulation.statistics import Estimate
+from ...simulation.statistics import mean_of as mean_of_parts
 from .mode_system import ModeSystem
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _answer(
         records[s].append((station, float(parts[m])))
     for m, kind in zip(modes.tolist(), found.kinds[0], strict=True):
         known = visit[:, m].sum() + system.rates.delay[m]
-        used[m] = beside(kind.mean(level), known)
+        used[m] = beside(mean_of(kind, level), known)
     stages = [_at_stage(own, level) for own in records]
     variables: Variables = {
         **delays(found, point.mean_delay, level),
@@ -192,4 +193,4 @@ def _at_stage(records: list[tuple[Any, float]], level: float) -> Estimate:
     if not records:
         return NONE
     stations, parts = zip(*records, strict=True)
-    return mean_of(stations, parts, [0.0] * len(parts), level)
+    return mean_of_parts(stations, parts, [0.0] * len(parts), level)

@@ -11,7 +11,7 @@ from .....reference.errors import Array, InputError
 from ....simulation.answer import beside
 from ....simulation.jobs import Index, JobClass, Node
 from ....simulation.network import Network
-from ....simulation.record import Record, Variables, check_run, dataset, delays, record
+from ....simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
 from ....simulation.service import Service, as_service
 from ....simulation.statistics import Estimate
 from .base import SharedStages
@@ -136,12 +136,12 @@ def _answer(
     level, load = run[2], point.load
     used = np.full((len(system.modes), 4), np.nan)
     for m, kind in zip(modes.tolist(), found.kinds[0], strict=True):
-        used[m] = beside(kind.mean(level), point.mode_delay[m])
+        used[m] = beside(mean_of(kind, level), point.mode_delay[m])
     stage, busy = (np.full((len(system.stages), 4), np.nan) for _ in range(2))
     visits, _ = network.flows()
     for s in np.flatnonzero(visits > 0).tolist():
         own = found.stations[s]
-        mean = Estimate(*(visits[s] / load * value for value in own.mean(level)))
+        mean = Estimate(*(visits[s] / load * value for value in mean_of(own, level)))
         stage[s] = beside(mean, point.stage_delay[s])
         busy[s] = beside(own.utilisation(level), point.utilisation[s])
     variables: Variables = {
