@@ -1,14 +1,15 @@
 """Users who choose again and again by the delays that they observe, in simulated rounds.
 
 In each round jobs are simulated at the present shares. Then a small part of the users of each
-group, 1/(n + `SLOW`) in round n, goes over to what was fastest by the delays observed so far, of
+group, 2/(n + `SLOW`) in round n, goes over to what was fastest by the delays observed so far, of
 which older ones are forgotten step by step. A few jobs try each alternative at random, fewer and
 fewer, so that there is something to observe everywhere. No formula of a delay is used.
 
-With smaller and smaller steps the shares follow the best-response dynamics of the game, whose limit
-is its equilibrium, as the game has a convex potential (M. Benaim, J. Hofbauer, S. Sorin,
-*Stochastic approximations and differential inclusions*, SIAM J. Control Optim. 44, 2005). Averages
-of best responses are also how traffic assignment finds an equilibrium from simulated times.
+What a share was at the start counts by (`SLOW`/n)^2. With smaller and smaller steps the shares
+follow the best-response dynamics of the game, whose limit is its equilibrium, as the game has a
+convex potential (M. Benaim, J. Hofbauer, S. Sorin, *Stochastic approximations and differential
+inclusions*, SIAM J. Control Optim. 44, 2005). Averages of best responses are also how traffic
+assignment finds an equilibrium from simulated times.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .network import Network
 if TYPE_CHECKING:
     import xarray as xr
 
-SLOW = 10.0  # rounds by which the step of the users is behind 1/n
+SLOW = 20.0  # rounds by which the step of the users is behind 2/n
 FEWEST = 100  # jobs of a round
 FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
 TRIES = 0.05  # part of the jobs that try alternatives at random in the first round
@@ -138,7 +139,7 @@ def play(
         total, count = kept * total + times, kept * count + number
         # what nobody has seen is no reason to go there
         fastest = game.fastest(_ratio(total, count, np.inf))
-        present = present + (fastest - present) / (n + 1.0 + SLOW)
+        present = present + 2.0 / (n + 1.0 + SLOW) * (fastest - present)
     return _trajectory(game, shares, delays, mean, time_unit)
 
 
