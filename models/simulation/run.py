@@ -15,7 +15,7 @@ from .priority import Priorities
 from .station import FCFS, Station
 from .statistics import BATCHES, Statistics
 
-CHUNK = 1 << 15  # largest number of jobs at once: their arrays stay in the cache of a core
+CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
 CHUNKS = 50  # least number of chunks of a run, but for short ones
 LEAST = 16  # jobs of a chunk, in short runs
 FORGET = 10.0  # relaxation times after which the empty start is forgotten
