@@ -7,6 +7,7 @@ bin is the float's pattern of bits, shifted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,7 @@ class Histogram:
         index = np.arange(self.low, self.low + self.counts.size + 1, dtype=np.int64)
         return (index << SHIFT).view(np.float64)
 
-    @property
+    @cached_property
     def cumulated(self) -> Array:
         """Number of times below each of the `edges`, shape (m + 1,)."""
         return np.concatenate([[0.0], np.cumsum(self.counts)])
@@ -85,7 +86,7 @@ class Histogram:
             return 0.0
         position = int(np.float64(time).view(np.int64) >> SHIFT) - self.low
         if not 0 <= position < self.counts.size:
-            return 0.0 if position < 0 else float(self.counts.sum())
+            return 0.0 if position < 0 else float(self.cumulated[-1])
         start, end = (np.arange(2) + (self.low + position) << SHIFT).view(np.float64)
         part = (time - start) / (end - start)
-        return float(self.counts[:position].sum() + part * self.counts[position])
+        return float(self.cumulated[position] + part * self.counts[position])

@@ -15,12 +15,12 @@ from .priority import Priorities
 from .station import FCFS, Station
 from .statistics import BATCHES, Statistics
 
-CHUNK = 1 << 15  # largest number of jobs at once: their arrays stay in the cache of a core
+CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
 CHUNKS = 50  # least number of chunks of a run, but for short ones
 LEAST = 16  # jobs of a chunk, in short runs
 FORGET = 10.0  # relaxation times after which the empty start is forgotten
-ENOUGH = 10.0 * BATCHES / 2  # relaxation times in a run whose batches are nearly independent
-GROUPS = BATCHES // 2  # batches of replications that run side by side
+ENOUGH = 10.0 * BATCHES  # relaxation times in a run whose batches are nearly independent
+GROUPS = BATCHES  # batches of replications that run side by side
 SIDE_BY_SIDE = 32  # largest number of replications in a group
 PLACES = 1 << 22  # servers in all replications together
 MANY = 4096  # servers from which a heap is faster than a search

@@ -84,7 +84,8 @@ class Station:
         variability = 0.5 * (self.batch * (1.0 + self.batch_cv**2) + self.service.cv**2)
         if self.then is not None:
             variability = max(variability, 0.5 * (1.0 + self.then.service.cv**2))
-        queue = self.servers * max(variability, 0.5) * used / (1.0 - math.sqrt(used)) ** 2
+        queue = max(variability, 0.5) * used / (1.0 - math.sqrt(used)) ** 2
+        queue += (self.servers - 1) * used  # those in service
         pause = flow * (
             self.setup * (1 + self.setup_cv**2) + self.vacation * (1 + self.vacation_cv**2)
         )

@@ -24,10 +24,10 @@ from ...reference.errors import Array
 from .histogram import RESOLUTION as RESOLUTION
 from .histogram import Histogram
 
-BATCHES = 64  # largest number of batches of one run; at least half as many in a long one
+BATCHES = 32  # largest number of batches of one run; at least half as many in a long one
 LEVEL = 0.99
 """Confidence level by default."""
-SIGNIFICANT = 3.0  # standard errors from which a correlation of batches is no chance
+SIGNIFICANT = 2.6  # standard errors from which a correlation of batches is no chance
 CORRELATED = 0.05  # correlation of neighbouring batches that hardly changes an interval
 STEPS = 100  # halvings in the search for a percentile
 
@@ -99,7 +99,7 @@ class Statistics:
 
         Parameters
         ----------
-        capacity : int, default 64
+        capacity : int, default 32
             Largest number of batches, an even one.
         percentiles : bool, default True
             Whether to keep histograms of the times, some MB, for percentiles.

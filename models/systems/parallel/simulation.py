@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.decisions.percentile import percentile_of, server_percentiles
 from ....reference.validation import as_fraction, as_integer, as_seed
+from ...core.ratio import BoundedValue
 from ...simulation.answer import PERCENTILES, answer, beside, too_short
 from ...simulation.families import known_laws, stations_of
 from ...simulation.processes import simulated
@@ -29,6 +30,7 @@ from ...simulation.statistics import (
     percentile_of as simulated_percentile,
 )
 from .evaluation import WAYS, flow_of
+from .prices import GOALS
 from .tasks import SplitTasks
 
 if TYPE_CHECKING:
@@ -272,3 +274,24 @@ def _notes(
         and abs((new := station.service.cv) - own.service.cv) > 1e-9
     ]
     return notes + other[:NOTES]
+
+
+def simulated_delays(
+    system: SimulatedSplit, load: float, jobs: int, seed: int
+) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
+    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
+
+    Parameters
+    ----------
+    system : ParallelServers
+    load : float
+        Total load.
+    jobs, seed : int
+        As for `SimulatedSplit.simulate`.
+    """
+    for goal in GOALS:
+        split = getattr(exact, goal)(system.bank, load).flow
+        found = system.simulate(load, flow=split, jobs=jobs, seed=seed)
+        value, low, high = found.mean_delay.values[:3].tolist()
+        notes = tuple(found.attrs["notes"].splitlines())
+        yield f"{goal} mean delay", BoundedValue(value, low, high), notes
