@@ -124,7 +124,7 @@ _PUBLIC_MODULES = (
     ".frontend.loader",
     ".studies",
 )
-_PACKAGES = ("benchmarks", "core", "frontend", "latency", "studies", "systems")
+_PACKAGES = ("benchmarks", "core", "frontend", "latency", "simulation", "studies", "systems")
 
 if not TYPE_CHECKING:  # a type checker would take any name for a public one
 

@@ -174,6 +174,8 @@ def list_families(as_json: JsonOption = False) -> None:
 
 VERIFIED = (0.1, 0.5, 0.9, 0.999)
 """Parts of the largest load, or of the scenario's where that is infinite, that are verified."""
+SIMULATED = 1_000_000
+"""Number of jobs of each simulation of ``verify --simulate``."""
 
 
 @app.command()
@@ -183,6 +185,10 @@ def verify(
     solver: SolverOption = None,
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
+    simulate: Annotated[
+        bool,
+        typer.Option("--simulate", help="Also simulate a million jobs, with intervals of 99 %."),
+    ] = False,
 ) -> None:
     """Compare the convex models with the closed forms, quantity by quantity.
 
@@ -197,13 +203,17 @@ def verify(
         loads = [part * largest for part in VERIFIED]
         if load is not None:
             loads = [load_of(load, loaded)]
-        verification = loaded.units.result(compare(loaded.system, loads, solver=solver))
+        jobs = SIMULATED if simulate else None
+        found = compare(loaded.system, loads, simulate=jobs, solver=solver)
+        verification = loaded.units.result(found)
         result = {
             "scenario": loaded.name,
             "units": loaded.units.to_dict(),
             "passed": verification.passed,
-            "checks": [vars(check) for check in verification.checks],
+            "checks": [check.to_dict() for check in verification.checks],
         }
+        if simulate:
+            result["notes"] = list(verification.notes)
         table = verification.table(f"{escape(loaded.name)}: models against reference")
         outcome = "all agree" if verification.passed else "[bold red]they differ"
         code = 0 if verification.passed else UNCERTIFIED

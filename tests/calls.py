@@ -33,7 +33,7 @@ from sojourn.models import (
 from sojourn.models.benchmarks import local_minima
 from sojourn.models.core import ratio
 from sojourn.models.core.options import FormulationOptions
-from sojourn.models.frontend import dataset_plot, measured_plot, verification
+from sojourn.models.frontend import dataset_plot, measured_plot, trajectory_plot, verification
 from sojourn.models.frontend.kinds import SystemKind
 from sojourn.models.systems import parallel, routes, service_modes
 from sojourn.models.systems.parallel import anarchy_plots
@@ -71,6 +71,7 @@ def judge_share(share):
 MORE = (
     dataset_plot.plot_dataset,
     measured_plot.plot_measured,
+    trajectory_plot.plot_trajectory,
     parallel_plots.plot_curve,
     anarchy_plots.plot_anarchy,
     size_plots.plot_frontier,
@@ -214,6 +215,10 @@ GOOD: dict[str, Callable[[], Any]] = {
     "staff_split.price": lambda: 3.0,
     "whole_delays.totals": lambda: [10, 20],
     "Pools.curve.totals": lambda: [8, 9],
+    "simulate.jobs": lambda: 2_000,
+    "play.jobs": lambda: 200,
+    "play.rounds": lambda: 3,
+    "plot_trajectory.data": lambda: servers().play(6.0, rounds=3, jobs=200),
     "judge_flow.flow": lambda: [4.0, 2.0],
     "judge_share.share": lambda: [0.5, 0.5],
     "Tandem.from_fields.servers": lambda: [{"first": MM1([10.0]), "second": MM1([5.0])}],

@@ -83,8 +83,15 @@ ROOMS = {
     "reference": (),
     "models/core": ("reference",),
     "models/latency": ("reference", "models.core"),
+    "models/simulation": ("reference", "models.core", "models.latency"),
     "models/frontend": ("reference", "models.core", "models.latency"),
-    "models/systems": ("reference", "models.core", "models.latency", "models.frontend"),
+    "models/systems": (
+        "reference",
+        "models.core",
+        "models.latency",
+        "models.simulation",
+        "models.frontend",
+    ),
     "models/studies": ("reference", "models.core", "models.frontend"),
     "models/benchmarks": ("reference", "models"),
 }

@@ -24,6 +24,7 @@ from ..core.options import SolveOptions, check_solve_options
 from ..core.plugins import loaded, offered
 
 if TYPE_CHECKING:
+    from ..core.ratio import BoundedValue
     from .fields import Folder
     from .report import Report
     from .scenario import Described, Scenario
@@ -74,6 +75,10 @@ class SystemKind:
         ``verify(system, loads, options)`` yields `sojourn.models.frontend.verification.Check`
         objects that compare the models with closed forms, for `sojourn.models.verify` and ``sojourn
         verify``.
+    simulate : callable, optional
+        ``simulate(system, load, jobs, seed)`` yields, for `sojourn.models.verify`, the names of
+        quantities of `verify`, each with its simulated number and interval as a
+        `sojourn.models.core.ratio.BoundedValue`, and a tuple of notes on it.
     report : callable, optional
         ``report(scenario, load, solver, weights)`` returns the
         `sojourn.models.frontend.report.Report` of ``sojourn run``. ``solver`` is a name or None,
@@ -96,6 +101,9 @@ class SystemKind:
     questions: tuple[str, ...] = ()
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
+    simulate: (
+        Callable[[Any, float, int, int], Iterable[tuple[str, BoundedValue, tuple[str, ...]]]] | None
+    ) = None
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
     anarchy: (
         Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from rich.markup import escape
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ...reference.errors import Array
 from ...reference.html_table import HtmlTable
+from ..core.ratio import BoundedValue
 from .tables import table
 
 Kind = Literal["time", "rate", "number"]
@@ -43,6 +44,9 @@ class Check:
         Kind of the quantity, which determines its unit.
     shares : str
         Parts of the computation that both sides share. The check cannot detect errors in them.
+    simulated : BoundedValue or None
+        The quantity in a simulation, and the ends of its interval of 99 %; see ``simulate=`` of
+        `sojourn.models.verify`. It does not decide on `passed`: one of a hundred intervals misses.
     """
 
     quantity: str
@@ -54,11 +58,27 @@ class Check:
     passed: bool
     kind: Kind
     shares: str = ""
+    simulated: BoundedValue | None = None
+
+    @property
+    def covered(self) -> bool:
+        """Whether the interval of the simulation, if there is one, covers the reference."""
+        found = self.simulated
+        return found is None or found.lower <= self.reference <= found.upper
 
     @property
     def times(self) -> tuple[str, ...]:
         """Names of the fields that are times; see `sojourn.models.core.times.in_time_unit`."""
-        return ("model", "reference") if self.kind == "time" else ()
+        return ("model", "reference", "simulated") if self.kind == "time" else ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON; without a simulation there is no field of it."""
+        fields = {name: value for name, value in vars(self).items() if name != "simulated"}
+        if self.simulated is not None:
+            found = self.simulated
+            numbers = {"value": float(found), "low": found.lower, "high": found.upper}
+            fields["simulated"] = {**numbers, "covered": self.covered}
+        return fields
 
 
 @dataclass(frozen=True)
@@ -69,11 +89,14 @@ class Verification(HtmlTable):
     ----------
     checks : tuple of Check
         The checks.
+    notes : tuple of str
+        What a reader of the simulated numbers has to know, such as that a run is too short.
     passed : bool
         Whether every check passed.
     """
 
     checks: tuple[Check, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -84,27 +107,52 @@ class Verification(HtmlTable):
         lines = [
             f"  {c.quantity}  load {c.load:.5g}  model {c.model:.8g}  reference {c.reference:.8g}"
             f"  difference {c.difference:.0e}  {'ok' if c.passed else 'DIFFERS'}"
+            + ("" if c.simulated is None else f"  simulated {_interval(c)}")
             for c in self.checks
         ]
         passed = sum(c.passed for c in self.checks)
-        return "\n".join([f"{passed} of {len(self.checks)} quantities agree", *lines])
+        head = f"{passed} of {len(self.checks)} quantities agree"
+        return "\n".join([head, *lines, *(f"  {note}" for note in self.notes)])
 
     def table(self, title: str = "models against reference") -> Table:
         """Return the checks as a table of `rich`."""
-        rows = []
+        rows, simulates = [], any(c.simulated is not None for c in self.checks)
         for c in self.checks:
+            own = (_interval(c) if c.simulated is not None else "",) if simulates else ()
             values = (f"{c.load:.5g}", f"{c.model:.8g}", f"{c.reference:.8g}")
             bound = "" if c.certificate is None else f"{c.certificate:.0e}"
             verdict = "ok" if c.passed else "[bold red]DIFFERS"
-            rows.append((escape(c.quantity), *values, f"{c.difference:.0e}", bound, verdict))
-        headings = ("quantity", "load", "model", "reference", "differ by", "certified", "")
+            rows.append((escape(c.quantity), *values, *own, f"{c.difference:.0e}", bound, verdict))
+        column = ("simulated",) if simulates else ()
+        headings = ("quantity", "load", "model", "reference", *column, "differ by", "certified", "")
         notes = dict.fromkeys(
             f"{c.quantity}: shared with the reference is {c.shares}"
             for c in self.checks
             if c.shares
         )
-        caption = "\n".join(notes) or None
+        caption = "\n".join([*notes, *map(escape, self.notes)]) or None
         return table(headings, rows, text=("quantity",), title=title, caption=caption)
+
+
+def _interval(check: Check) -> str:
+    """Return a simulated number with half of its interval, and a word where it misses."""
+    found = check.simulated
+    if found is None:
+        return ""
+    missed = "" if check.covered else ", misses"
+    return f"{found:.6g} ± {(found.upper - found.lower) / 2:.1g}{missed}"
+
+
+def with_simulated(checks: Sequence[Check], found: Mapping[str, BoundedValue]) -> list[Check]:
+    """Return checks with the simulated numbers of those quantities that have one.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+    found : mapping of str to BoundedValue
+        Numbers by the name of the quantity.
+    """
+    return [replace(c, simulated=found.get(c.quantity, c.simulated)) for c in checks]
 
 
 def compare(

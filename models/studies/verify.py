@@ -8,18 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import InputError
-from ...reference.validation import as_floats
+from ...reference.validation import as_floats, as_integer, as_seed
 from ..core.progress import reports_progress, track
+from ..core.ratio import BoundedValue
 from ..core.signatures import show_solve_options
 from ..core.system import System
 from ..frontend.kinds import kind_of
-from ..frontend.verification import Verification
+from ..frontend.verification import Check, Verification, with_simulated
+
+MOST_JOBS = 10**12  # to simulate
 
 
 @reports_progress
 @show_solve_options
-def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification:
-    """Compare the convex models of a system with its closed forms.
+def verify(
+    system: System,
+    loads: npt.ArrayLike,
+    simulate: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Verification:
+    """Compare the convex models of a system with its closed forms, and both with a simulation.
 
     Parameters
     ----------
@@ -28,6 +37,10 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
         or a system of a kind that is registered with a ``verify`` function.
     loads : array_like, shape () or (K,)
         Loads in jobs per unit of time, each above 0 and below ``system.max_load``.
+    simulate : int, optional
+        Number of jobs to simulate for each simulated quantity; by default none is.
+    seed : int, default 0
+        Seed of the simulation.
     **options
         Options of the questions of that system, such as those of `ParallelServers.optimum` or
         `MultiMode.assignment`: ``solver``, ``solver_options``, ``gap``, ...
@@ -36,8 +49,9 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
     -------
     Verification
         ``checks`` has one `sojourn.models.frontend.verification.Check` for each quantity and load:
-        the number of the model, that of the reference, their difference, the certified gap, and
-        whether they agree. ``passed`` is true where all checks agree.
+        the number of the model, that of the reference, their difference, the certified gap, whether
+        they agree, and where it was simulated the interval of 99 %. ``passed`` is true where all
+        checks agree.
 
     Raises
     ------
@@ -66,4 +80,28 @@ def verify(system: System, loads: npt.ArrayLike, **options: Any) -> Verification
         problem = "has nothing to be compared with"
         raise InputError("system", system, problem, "give its SystemKind a verify")
     points = system.check_loads(np.atleast_1d(as_floats("loads", loads)))
-    return Verification(tuple(checks(system, track(points.tolist(), "loads"), options)))
+    if simulate is None:
+        return Verification(tuple(checks(system, track(points.tolist(), "loads"), options)))
+    jobs = as_integer("simulate", simulate, "a number of jobs", most=MOST_JOBS)
+    return _simulated(system, points.tolist(), jobs, as_seed(seed), options)
+
+
+def _simulated(
+    system: System, loads: list[float], jobs: int, seed: int, options: Any
+) -> Verification:
+    """Return the checks with the simulated numbers beside those that have one."""
+    kind = kind_of(system)
+    if kind.verify is None or kind.simulate is None:
+        problem = f"is of a kind that has no simulation, {kind.name}"
+        raise InputError("simulate", jobs, problem, "leave it out")
+    found: dict[float, dict[str, BoundedValue]] = {}
+    notes: list[str] = []
+    for load in track(loads, "loads simulated"):
+        found[load] = {}
+        for quantity, number, own in kind.simulate(system, load, jobs, seed):
+            found[load][quantity] = number
+            notes += [f"{quantity} at load {load:.6g}: {note}" for note in own]
+    checks: list[Check] = []
+    for check in kind.verify(system, track(loads, "loads"), options):
+        checks += with_simulated([check], found.get(check.load, {}))
+    return Verification(tuple(checks), tuple(notes))

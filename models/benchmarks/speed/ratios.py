@@ -56,6 +56,7 @@ OURS = (
     "least percentile",
     "rates",
     "split and rates",
+    "simulation",
 )
 """Values of ``who`` that are this library; the others are compared with them."""
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))

@@ -100,7 +100,7 @@ def evaluate(
     See `ParallelServers.evaluate`.
     """
     load = system.check_load(load)
-    flow = _flow(system, load, given)
+    flow = flow_of(system, load, given)
     bank = system.bank
     latency, full, used = bank.latency(flow), bank.spare_capacity(flow) <= 0, flow > 0
     # an unused server adds nothing to the mean, even where its latency is infinite
@@ -161,7 +161,7 @@ def _mean_marginal(system: ParallelServers, flow: Array) -> float:
         return float(np.sum(flow * system.bank.marginal(flow)) / np.sum(flow))
 
 
-def _flow(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]) -> Array:
+def flow_of(system: ParallelServers, load: float, given: dict[str, npt.ArrayLike | None]) -> Array:
     """Flow of each server, from the one of flow, share and weights that is given."""
     present = [name for name in WAYS if given[name] is not None]
     if len(present) != 1:

@@ -14,6 +14,7 @@ from .formulations import FORMULATIONS
 from .limits import no_limits
 from .report import report
 from .scenario import read
+from .simulation import simulated_delays
 from .system import ParallelServers
 from .verify import checks
 
@@ -61,6 +62,7 @@ KINDS = (
         max_load_name="total rate",
         check_options=check_options,
         verify=checks,
+        simulate=simulated_delays,
         report=report,
         anarchy=anarchy,
     ),

@@ -203,17 +203,21 @@ def in_order(
     names: tuple[str, ...], stations: list[int], link_ends: LinkEnds | None
 ) -> tuple[str, ...]:
     """Return the names of the stations of a route; links in the order of travel."""
-    if link_ends is not None:
-        tail, head = link_ends
-        after = {int(tail[a]): a for a in stations}
-        first = after.keys() - {int(head[a]) for a in stations}
-        ordered: list[int] = []
-        node = min(first, default=-1)
-        while node in after:
-            ordered.append(after.pop(node))
-            node = int(head[ordered[-1]])
-        stations = ordered if len(ordered) == len(stations) else stations  # else it has a loop
-    return tuple(names[a] for a in stations)
+    ordered = stations if link_ends is None else travelled(stations, link_ends)
+    return tuple(names[a] for a in ordered)
+
+
+def travelled(stations: list[int], link_ends: LinkEnds) -> list[int]:
+    """Return the links of a route in the order of travel; as given where they have a loop."""
+    tail, head = link_ends
+    after = {int(tail[a]): a for a in stations}
+    first = after.keys() - {int(head[a]) for a in stations}
+    ordered: list[int] = []
+    node = min(first, default=-1)
+    while node in after:
+        ordered.append(after.pop(node))
+        node = int(head[ordered[-1]])
+    return ordered if len(ordered) == len(stations) else stations
 
 
 def _shown(what: str, names: tuple[str, ...], lines: list[str], size: Array) -> list[str]:

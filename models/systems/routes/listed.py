@@ -80,6 +80,7 @@ class Routes(RouteSystem):
         check_known("routes", listed, groups, "group with a load")
         delays = by_name("delay", {} if delay is None else delay, "groups to delays", '{"near": 1}')
         check_known("delay", delays, groups, "group with a load")
+        self._ways: dict[tuple[int, bytes, float], tuple[int, ...]] = {}
         group, works, fixed = list[int](), list[Array](), list[Array]()
         for k, name in enumerate(groups):
             place = f"routes[{name!r}]"
@@ -88,14 +89,29 @@ class Routes(RouteSystem):
                 raise InputError(place, None, "is missing: the group has a load", remedy)
             given = entries(place, listed[name], "routes", '[("radio", "edge"), ("radio", "wan")]')
             rows = [_work(f"{place}[{r}]", route, names) for r, route in enumerate(given)]
+            passed = [route.keys() if is_mapping(route) else route for route in given]
+            ways = [tuple(names.index(name) for name in way) for way in passed]
             times = _delays(f"delay[{name!r}]", delays.get(name, 0.0), len(rows))
             _check_different(place, rows, times, given)
+            self._ways |= {
+                (k, row.tobytes(), time): way
+                for row, time, way in zip(rows, times.tolist(), ways, strict=True)
+            }
             group += [k] * len(rows)
             works += rows
             fixed.append(times)
         work = csr_array(np.array(works))
         columns = Columns(np.array(group, dtype=np.intp), work, np.concatenate(fixed))
         super().__init__(bank, ListedRoutes(columns, len(groups)), loads, names, groups, time_unit)
+
+    def _visits(self, columns: Columns) -> list[list[int]]:
+        """Return the stations of each route in the order in which it was given."""
+        keys = zip(columns.group.tolist(), columns.dense, columns.delay.tolist(), strict=True)
+        others = super()._visits(columns)
+        return [
+            list(self._ways.get((k, work.tobytes(), delay), other))
+            for (k, work, delay), other in zip(keys, others, strict=True)
+        ]
 
 
 def _stations(stations: Any) -> tuple[tuple[str, ...], Latency]:

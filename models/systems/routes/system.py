@@ -16,15 +16,16 @@ from ..parallel.prices import Goal, check_goal
 from .evaluation import RouteEvaluation, evaluate
 from .formulations import RouteModel, formulations
 from .inputs import as_table
+from .play import PlayedRoutes
 from .solution import LargestLoad, RouteSolution
-from .tasks import RouteTasks, curve_plan
+from .tasks import curve_plan
 from .tolls import RouteTolls, tolls
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-class RouteSystem(RouteTasks):
+class RouteSystem(PlayedRoutes):
     """Base class of `Groups`, `Routes` and `Network`: stations, groups, and their routes.
 
     Parameters

@@ -25,11 +25,11 @@ from .best_assignment import Assignment, CellAssignment, Location, most_used, ne
 from .breakaway import CertifiedBreakaway, breakaway
 from .breakaways import CertifiedBreakaways, breakaways
 from .evaluation import OperatingEvaluation, evaluate
-from .mode_system import ModeSystem
 from .operating_point import ASSIGNMENT_GAP, MaxLoad, OperatingPoint
 from .partition import Program as PartitionProgram
 from .partition import write as write_partition
 from .questions import Capacity, OperatingPoints, Partition
+from .simulation import SimulatedModes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .tunable import TunableMode
 
 
-class MultiMode(ModeSystem):
+class MultiMode(SimulatedModes):
     """Stages in series, the capacity of each divided between the service modes of the jobs.
 
     Every job passes all S stages in one of M modes. Each stage serves each mode as a separate

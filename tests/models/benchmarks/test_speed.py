@@ -78,6 +78,11 @@ def test_each_time_is_compared_with_the_intended_one(measured):
         row = f"8 modes at 2 stages, {kind} works, 4 loads"
         assert (row, "best assignments", "a sweep of one pair") in pairs
         assert (f"curve of {row}", "curve", "a sweep of one pair") in pairs
+    for name in ("M/M/1", "M/D/1", "M/G/1 of cv 3"):
+        row = f"simulation of {name}, 10,000 jobs"
+        assert (row, "simulation", "the random numbers alone") in pairs
+    for name in ("M/M/1", "M/M/8", "M/M/1 with processor sharing"):
+        assert (f"simulation of {name} at 80%", "simulation", "Ciw") in pairs
     row = "20 modes at 3 stages, certified to 1e-9"
     assert (row, "branch and bound", "3 local starts") in pairs
     row = "optimum of new shared stages, 20 modes at 3 stages"

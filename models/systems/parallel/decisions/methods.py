@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from ..limits import limits_of
 from ..linear_limit import Limit
+from ..play import PlayedSplit
 from ..prices import Goal
-from ..tasks import SplitTasks
 from .percentiles import LateSplit, PercentileSplit, late_split, percentile_split
 from .sizes.frontier import frontier
 from .sizes.problem import Minimised, Target, size_problem, targets_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class SplitDecisions(SplitTasks):
+class SplitDecisions(PlayedSplit):
     """Base class of `ParallelServers`: decisions that stand on a split of the load."""
 
     def weights(

@@ -24,8 +24,8 @@ from .answers import (
     SharedTolls,
     parts_of,
 )
-from .base import SharedStages
 from .given import evaluation
+from .play import PlayedSharedModes
 from .thresholds import SharedThresholds
 from .worst_case import within_two_modes
 
@@ -50,7 +50,7 @@ def _curve_plan(
     return curve_plan(system, loads, which, refine, players, options)
 
 
-class SharedModes(SharedStages):
+class SharedModes(PlayedSharedModes):
     """Stages in series that serve the jobs of all service modes by processor sharing.
 
     Every job passes all S stages in one of M modes. `MultiMode` reserves a part of each stage for

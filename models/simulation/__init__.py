@@ -1,0 +1,1 @@
+"""Simulation of stations and jobs, independent of all closed forms; it knows no system."""

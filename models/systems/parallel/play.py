@@ -1,0 +1,112 @@
+"""Users of parallel servers who choose by the delays that they observe, in simulated rounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ....reference.errors import Array
+from ....reference.parallel import optimum_equilibrium as exact
+from ...simulation.families import stations_of
+from ...simulation.play import Game, Observed, play
+from ...simulation.run import Task
+from ...simulation.station import Station
+from .evaluation import WAYS, flow_of
+from .simulation import SimulatedSplit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class PlayedSplit(SimulatedSplit):
+    """Base class of `ParallelServers`: users who play the game of the servers."""
+
+    def play(
+        self,
+        load: float,
+        *,
+        rounds: int = 200,
+        jobs: int = 20_000,
+        share: npt.ArrayLike | None = None,
+        seed: int = 0,
+    ) -> xr.Dataset:
+        """Let users choose servers by the delays that they observe, and return how the split moves.
+
+        Each round is simulated; then a small part of the users goes over to the server that was
+        fastest. The shares tend to the equilibrium, of which the rounds use no formula.
+
+        Parameters
+        ----------
+        load : float
+            Total load, jobs per unit of time, 0 < load < total rate.
+        rounds : int, default 200
+            Number of rounds.
+        jobs : int, default 20,000
+            Number of simulated jobs in each round.
+        share : array_like, shape (n,), optional
+            Shares of the first round, which may overload a server; by default equal ones.
+        seed : int, default 0
+            The same seed gives the same numbers.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``round``: the ``share`` of each server and its observed ``delay``, the
+            observed ``mean_delay``, and the ``distance`` from the computed equilibrium, which is
+            beside it: ``equilibrium_share`` and ``equilibrium_delay``. `sojourn.models.frontend`
+            draws it by ``trajectory_plot.plot_trajectory``.
+
+        Raises
+        ------
+        LoadError, InputError
+            On a load or shares that are none, and as `ParallelServers.simulate` on a family that
+            cannot be simulated.
+
+        Notes
+        -----
+        See `sojourn.models.simulation.play`.
+
+        Examples
+        --------
+        >>> from sojourn.models import MM1, ParallelServers
+        >>> moves = ParallelServers(MM1([10.0, 5.0])).play(load=9.0, rounds=50, jobs=5_000)
+        >>> moves.equilibrium_share.values.round(4)
+        array([0.7778, 0.2222])
+        >>> bool(moves.distance[-1] < 0.05)
+        True
+        """
+        load, stations = self.check_load(load), stations_of(self.bank)
+        given = dict(zip(WAYS, (None, share, None), strict=True))
+        start = None if share is None else flow_of(self, load, given) / load  # type: ignore[arg-type]
+        best, n = exact.equilibrium(self.bank, load), len(stations)
+
+        def observe(flow: Array, jobs: int, seed: np.random.SeedSequence) -> Observed:
+            return _observed(stations, flow, jobs, seed)
+
+        game = Game(
+            over="server",
+            names=self.names,
+            group=np.zeros(n, dtype=np.intp),
+            load=np.array([load]),
+            use=np.eye(n),
+            observe=observe,
+            equilibrium=best.flow / load,
+            equilibrium_delay=float(best.flow @ self.bank.latency(best.flow)) / load,
+        )
+        return play(game, rounds, jobs, start, seed, self.time_unit)
+
+
+def _observed(
+    stations: tuple[Station, ...], flow: Array, jobs: int, seed: np.random.SeedSequence
+) -> Observed:
+    """Return the sum of the latencies and the number of the jobs of each server."""
+    total, count = np.zeros(flow.size), np.zeros(flow.size)
+    each = np.rint(jobs * flow / flow.sum()).astype(int).tolist()
+    for i, (station, own) in enumerate(zip(stations, seed.spawn(flow.size), strict=True)):
+        if each[i]:
+            found = Task(station, float(flow[i]), each[i], own).run()
+            count[i] = found.jobs
+            total[i] = sum(b.total for b in found.batches) + station.delay * found.jobs
+    return total, count
