@@ -68,10 +68,7 @@ def dataset(experiment: Experiment) -> xr.Dataset:
     cases, servers = ("load", "split"), [station.name for station in plan.stations]
     weights = np.array(
         [
-            [
-                by_case[load, s].weights if (load, s) in by_case else nothing(plan)
-                for s in plan.splits
-            ]
+            [shares(by_case.get((load, name)), len(plan.routes)) for name in plan.splits]
             for load in loads
         ]
     ).reshape(len(loads), len(plan.splits), len(plan.routes))
@@ -122,6 +119,6 @@ def read(point: Point | None, what: str) -> float:
     return math.nan if point is None else float(getattr(point, what))
 
 
-def nothing(plan: Any) -> tuple[float, ...]:
-    """Return the weights of a split that was not executed."""
-    return (math.nan,) * len(plan.routes)
+def shares(point: Point | None, routes: int) -> tuple[float, ...]:
+    """Return the weights of a point; NaN of a missing one."""
+    return (math.nan,) * routes if point is None else point.weights

@@ -103,7 +103,7 @@ def interval(latency: Array, level: float = LEVEL) -> tuple[float, float]:
         return math.nan, math.nan
     parts = np.array_split(latency, batches)
     means, sizes = np.array([p.mean() for p in parts]), np.array([p.size for p in parts])
-    mean = latency.mean()
+    mean = float(latency.mean())
     spread = math.sqrt(float((sizes**2 * (means - mean) ** 2).sum()) * batches / (batches - 1))
     half = float(stdtrit(batches - 1, (1.0 + level) / 2.0)) * spread / latency.size
     return mean - half, mean + half
