@@ -21,6 +21,7 @@ BACKGROUND, ROUTER = "background client", "routing element"
 CLIENTS = (*MEASURED, BACKGROUND)
 MEASURED_PART = 0.05  # part of the capacity that the measured clients send together
 PINGS, PROBES = 40, 25  # updates that measure a round-trip time, and a rate
+ROUNDS, PRECISE = 3, 0.005  # measurements of an idle station, and the relative error that is enough
 SPACING = 0.01  # s between two pings
 WARMUP = 0.25  # part of the measured time that passes before it
 SLACK = 30.0  # s that an order may take beyond its work
@@ -174,28 +175,34 @@ class Apparatus:
         stretched = replace(service, mean=self.scale * service.mean)
         self.elements.ask([name], "serve", **vars(stretched))
 
-    def idle(self) -> Idle:
-        """Measure round-trip times and service times while no other update is on its way."""
+    def idle(self, rounds: int = ROUNDS) -> Idle:
+        """Measure round-trip times and service times while no other update is on its way.
+
+        Parameters
+        ----------
+        rounds : int
+            Largest number of measurements of a station: further ones follow where the standard
+            error of its service time is above `PRECISE`, and the most precise one is kept.
+        """
         self.elements.ask(self.elements.processes, "clear")
-        rows = []
-        for i, station in enumerate(self.stations):
-            route, delay = len(self.routes) + i, self.scale * station.delay
-            pings = self._probe(route, PING, PINGS, SPACING, delay)
-            probes = self._probe(
-                route, PROBE, PROBES, 0.0, delay + PROBES * self.scale * station.service.mean
-            )
-            times, gaps = pings[:, 1] - pings[:, 0], np.diff(np.sort(probes[:, 1]))
-            rows.append(
-                (
-                    times.mean(),
-                    times.std(ddof=1) / times.size**0.5,
-                    gaps.mean(),
-                    gaps.std(ddof=1) / gaps.size**0.5,
-                    float(np.median(gaps)),
-                )
-            )
+        rows = [self._idle_station(i, rounds) for i in range(len(self.stations))]
         self.lateness = self.elements.ask(self.elements.processes, "report")
         return Idle(*(np.array(column) / self.scale for column in zip(*rows, strict=True)))
+
+    def _idle_station(self, i: int, rounds: int) -> tuple[float, ...]:
+        """Return the numbers of `Idle` of one station, in s of the clock."""
+        station, route, found = self.stations[i], len(self.routes) + i, []
+        delay, work = self.scale * station.delay, self.scale * PROBES * station.service.mean
+        for _ in range(rounds):
+            pings = self._probe(route, PING, PINGS, SPACING, delay)
+            probes = self._probe(route, PROBE, PROBES, 0.0, delay + work)
+            times, gaps = pings[:, 1] - pings[:, 0], np.diff(np.sort(probes[:, 1]))
+            error = gaps.std(ddof=1) / gaps.size**0.5
+            trip = times.mean(), times.std(ddof=1) / times.size**0.5
+            found.append((*trip, gaps.mean(), error, float(np.median(gaps))))
+            if error <= PRECISE * gaps.mean():
+                break
+        return min(found, key=lambda row: row[3] / row[2])
 
     def _probe(self, route: int, kind: int, count: int, spacing: float, work: float) -> Array:
         """Return when each probe was sent and answered, shape (count, 2), in s of the clock."""

@@ -47,9 +47,9 @@ def plot_points(data: xr.Dataset, title: str = "") -> Figure:
         _points(data, axes, i, name)
     for i, name in enumerate(splits):
         for load, server in _starts(data, name):
-            mark(axes, load, COLOURS[i], ":", f"{server} starts, {name}", top=True)
+            mark(axes, load, COLOURS[i], ":", f"{server} starts, {name}")
     log_delay(axes, drawn[0])
-    over_load(axes, data.assign_coords(load=data["load"]), ncols=2, loc="upper left")
+    over_load(axes, data, ncols=2, loc="upper left")
     return figure
 
 
