@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,7 +209,11 @@ class ModesPlan(Plan):
         return Split(weights, share * whole, self.round_trip, predict, services)
 
 
-PLANS = {"servers": ParallelPlan, "dual_mode": ModesPlan, "stages": ModesPlan}
+PLANS: dict[str, Callable[[Scenario[Any], str | Sequence[float] | None], Plan]] = {
+    "servers": ParallelPlan,
+    "dual_mode": ModesPlan,
+    "stages": ModesPlan,
+}
 """Plan of each kind of system, by the table of its scenario files."""
 
 

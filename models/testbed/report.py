@@ -119,12 +119,18 @@ def measure(
         )
     experiment = experiment_of(scenario, [], LEAST_SECONDS, scale, service)
     for _ in experiment.run([], as_seed(seed)):
-        files: list[File] = []
-        if experiment.idle is not None:
-            text = measured_file(experiment)
-            files.append((str(path), lambda part, text=text: part.write_text(text, "utf-8")))
+        files = [] if experiment.idle is None else [_text(str(path), measured_file(experiment))]
         code = UNCERTIFIED if experiment.stopped else 0
         yield Report(_result(experiment), _shown(experiment), [files], "", code)
+
+
+def _text(name: str, text: str) -> File:
+    """Return a text file."""
+
+    def save(path: Path) -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return name, save
 
 
 def sentence(points: Sequence[Point]) -> str:

@@ -42,4 +42,4 @@ def service_given(text: str | None) -> str | Sequence[float] | None:
     if not (good.all() and times.any()):
         bad = times[~good][0] if not good.all() else 0.0
         raise InputError("--service", float(bad), "is no service time", "give times above 0")
-    return (times / times.mean()).tolist()
+    return [float(time) for time in times / times.mean()]
