@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -20,7 +21,7 @@ from .clock import Stalls
 
 KINDS = ("server", "router", "client")
 SWITCH = 5e-5  # s after which one thread of an element lets another run
-ORDERS, ANSWERS = 0, 1  # descriptors
+ANSWERS = 1  # descriptor of standard output
 
 
 class Element:
@@ -34,9 +35,8 @@ class Element:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop, self.stalls = loop, Stalls(loop)
-        self._text = b""
         self._tasks: set[asyncio.Task[None]] = set()
-        loop.add_reader(ORDERS, self._read)
+        threading.Thread(target=self._read, daemon=True).start()
 
     def say(self, **answer: Any) -> None:
         """Send an answer to the command."""
@@ -61,15 +61,15 @@ class Element:
         return {"stall": self.stalls.mean, "longest_stall": self.stalls.largest}
 
     def _read(self) -> None:
-        """Read orders; at their end, end the process."""
-        data = os.read(ORDERS, 1 << 16)
-        if not data:
-            os._exit(0)
-        *lines, self._text = (self._text + data).split(b"\n")
-        for line in lines:
-            task = self.loop.create_task(self._obey(json.loads(line)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """Read orders in a thread of its own; at their end, end the process."""
+        for line in sys.stdin.buffer:
+            self.loop.call_soon_threadsafe(self._begin_order, json.loads(line))
+        os._exit(0)
+
+    def _begin_order(self, order: dict[str, Any]) -> None:
+        task = self.loop.create_task(self._obey(order))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _obey(self, order: dict[str, Any]) -> None:
         name = order.pop("do")
