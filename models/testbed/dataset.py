@@ -81,6 +81,7 @@ def dataset(experiment: Experiment) -> xr.Dataset:
         "valid": (cases, over("valid")),
         "inside": (cases, over("inside")),
         "disturbance": (cases, over("disturbance")),
+        "memories": (cases, over("memories")),
         "share": ((*cases, "route"), weights),
         "rate": ("server", 1.0 / idle.service_time, {"units": units.rate}),
         "service_time": ("server", factor * idle.service_time, time),

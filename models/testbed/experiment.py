@@ -130,8 +130,11 @@ class Experiment:
         finally:
             if sample.jobs or sample.reports:
                 change = self._disturbance(apparatus, split, sample.reports)
-                point = judged(sample, load, name, split.weights, split.model, change)
-                self.points.append(point)
+                memory = self.scale * split.memory
+                memories = self.seconds / memory if memory else math.inf
+                self.points.append(
+                    judged(sample, load, name, split.weights, split.model, change, memories)
+                )
 
     def _disturbance(
         self, apparatus: Apparatus, split: Split, reports: Mapping[str, Mapping[str, float]]

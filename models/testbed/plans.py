@@ -34,6 +34,8 @@ class Split:
         Measured rate of each station under this split, and its round-trip time.
     predict : callable
         Mean delay of the model, with these or other rates and round-trip times.
+    flow, cv : ndarray, shape (n,)
+        Jobs per unit of time of each station, and cv of its service times.
     services : sequence of Service, optional
         Service times of the stations where they depend on the split.
     """
@@ -42,12 +44,26 @@ class Split:
     rate: Array
     round_trip: Array
     predict: Predict
+    flow: Array
+    cv: Array
     services: Sequence[Service] | None = None
 
     @property
     def model(self) -> float:
         """Mean delay of the model."""
         return self.predict(self.rate, self.round_trip)
+
+    @property
+    def memory(self) -> float:
+        """Longest time after which the queue of a station has forgotten its length.
+
+        The relaxation time of a reflected Brownian motion, 2 rho (1 + cv^2) / (rate (1 - rho)^2):
+        in heavy traffic that of the M/M/1 queue, 1 / (rate (1 - sqrt(rho))^2), for cv = 1.
+        """
+        used = self.flow > 0
+        rho, rate = self.flow[used] / self.rate[used], self.rate[used]
+        times = 2.0 * rho * (1.0 + self.cv[used] ** 2) / (rate * (1.0 - rho) ** 2)
+        return float(times.max(initial=0.0))
 
 
 class Plan(ABC):
@@ -131,7 +147,7 @@ class ParallelPlan(Plan):
             latency = MG1(rate, self.cv, round_trip).latency(load * share)
             return float(np.dot(share, np.where(share > 0, latency, 0.0)))
 
-        return Split(share, rate, round_trip, predict)
+        return Split(share, rate, round_trip, predict, load * share, self.cv)
 
     def thresholds(self) -> Mapping[str, Array]:
         """Return by split the loads from which the servers are used."""
@@ -206,7 +222,8 @@ class ModesPlan(Plan):
             time = round_trip + 1.0 / np.where(open_, spare, 1.0)
             return float(sum(weights[m] * t for (_, m), t in zip(self.parts, time, strict=True)))
 
-        return Split(weights, share * whole, self.round_trip, predict, services)
+        rate, cv = share * whole, np.ones(flow.size)
+        return Split(weights, rate, self.round_trip, predict, flow, cv, services)
 
 
 PLANS: dict[str, Callable[[Scenario[Any], str | Sequence[float] | None], Plan]] = {

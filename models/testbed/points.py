@@ -15,7 +15,8 @@ from ...reference.plural import counted
 from .apparatus import MEASURED, ROUTER, Sample
 
 LEVEL = 0.9  # of the intervals, as in Figure 2 of Mancuso et al.
-BATCHES, LEAST_BATCH = 20, 5  # largest number of batches, and least number of jobs of one
+BATCHES, LEAST_BATCH = 10, 5  # largest number of batches, and least number of jobs of one
+MEMORIES = 100.0  # length of a measurement, in times that a queue remembers, which is enough
 BUSY = 0.03  # relative change of the mean delay by late clocks from which a point is invalid
 
 Predict = Callable[[Array, Array], float]
@@ -43,6 +44,9 @@ class Point:
     disturbance : float
         Relative change of the model's mean delay by the clocks that were late; infinite where a
         server would be overloaded.
+    memories : float
+        Length of the measurement, relative to the time after which the slowest queue has forgotten
+        its length; with fewer than `MEMORIES` the interval covers less often than its level.
     invalid : str
         Why the point is no measurement of the model; empty where it is one.
     route_jobs, route_mean : tuple
@@ -58,6 +62,7 @@ class Point:
     low: float
     high: float
     disturbance: float
+    memories: float
     invalid: str
     route_jobs: tuple[int, ...] = field(default=())
     route_mean: tuple[float, ...] = field(default=())
@@ -97,15 +102,25 @@ def interval(latency: Array, level: float = LEVEL) -> tuple[float, float]:
     tuple of float
         Its ends, by Student's distribution of the means of consecutive batches of equal size; NaN
         with fewer than two batches of `LEAST_BATCH` jobs.
+
+    Notes
+    -----
+    Close to saturation a queue remembers longer than a batch. Where the correlation r of
+    neighbouring batches is above 0, their number counts as (1 - r) / (1 + r) of it, as in a
+    sequence whose correlations are the powers of r.
     """
     batches = min(BATCHES, latency.size // LEAST_BATCH)
     if batches < 2:
         return math.nan, math.nan
     parts = np.array_split(latency, batches)
-    means, sizes = np.array([p.mean() for p in parts]), np.array([p.size for p in parts])
     mean = float(latency.mean())
-    spread = math.sqrt(float((sizes**2 * (means - mean) ** 2).sum()) * batches / (batches - 1))
-    half = float(stdtrit(batches - 1, (1.0 + level) / 2.0)) * spread / latency.size
+    off = np.array([part.size * (part.mean() - mean) for part in parts]) * batches / latency.size
+    squares = float(off @ off)
+    r = max(float(off[1:] @ off[:-1]) / squares, 0.0) if squares else 0.0
+    independent = (1.0 - r) / (1.0 + r)
+    error = math.sqrt(squares / (batches - 1) / batches / independent)
+    freedom = max((batches - 1) * independent, 1.0)
+    half = float(stdtrit(freedom, (1.0 + level) / 2.0)) * error
     return mean - half, mean + half
 
 
@@ -160,7 +175,13 @@ def disturbance(
 
 
 def judged(
-    sample: Sample, load: float, split: str, weights: Array, model: float, change: float
+    sample: Sample,
+    load: float,
+    split: str,
+    weights: Array,
+    model: float,
+    change: float,
+    memories: float,
 ) -> Point:
     """Return the point of a sample; see `Point` for the rest."""
     latency, route = sample.latency, sample.route
@@ -184,6 +205,7 @@ def judged(
         low=low,
         high=high,
         disturbance=change,
+        memories=memories,
         invalid=invalid,
         route_jobs=tuple(part.size for part in each),
         route_mean=tuple(float(part.mean()) if part.size else math.nan for part in each),

@@ -25,7 +25,7 @@ from .machine import this_machine
 from .measured_file import measured_file
 from .picture import plot_points
 from .plans import plan_of
-from .points import LEVEL, Point
+from .points import LEVEL, MEMORIES, Point
 from .samples import service_given
 
 LEAST_SECONDS, MOST_SECONDS = 1.0, 3600.0  # of a point
@@ -130,14 +130,12 @@ def _text(name: str, text: str) -> File:
 
 
 def sentence(points: Sequence[Point]) -> str:
-    """Return how many points have the model inside their interval, as a sentence."""
-    valid = [point for point in points if point.valid]
+    """Return in how many points the model is inside the interval, as a sentence."""
+    valid = sum(point.valid for point in points)
     inside = sum(point.inside for point in points)
-    text = f"{inside} of {counted(len(valid), 'valid point')} have the model inside their"
-    text += f" {LEVEL:.0%} interval"
-    if len(valid) < len(points):
-        text += f"; {counted(len(points) - len(valid), 'point')} invalid"
-    return text
+    text = f"the model is inside the {LEVEL:.0%} interval of {inside} of "
+    text += counted(valid, "valid point")
+    return text + f"; {counted(len(points) - valid, 'point')} invalid" * (valid < len(points))
 
 
 def _result(experiment: Experiment) -> dict[str, Any]:
@@ -204,6 +202,10 @@ def _shown(experiment: Experiment) -> Iterator[str | Table]:
         if not point.valid:
             place = f"{point.split} at load {point.load:.6g}"
             yield f"[bold]invalid[/] {escape(place)}: {escape(point.invalid)}"
+    if short := [point for point in experiment.points if point.memories < MEMORIES]:
+        seconds = experiment.seconds * max(MEMORIES / point.memories for point in short)
+        few = counted(len(short), "point")
+        yield f"[bold]but[/] {few} of queues with a long memory ask for --seconds {seconds:.3g}"
     for text in experiment.left_out:
         yield f"[bold]left out[/] {escape(text)}"
     if experiment.stopped:

@@ -7,6 +7,7 @@ import queue
 import random
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from .clock import now, wait_until
@@ -38,8 +39,11 @@ class Server(Element):
         self.service = Service(**service)
 
     def clear(self) -> None:
-        """Begin a new interval of time for the statistics."""
+        """Begin a new interval of time for the statistics, without updates of an earlier one."""
         super().clear()
+        with suppress(queue.Empty):
+            while True:
+                self.queue.get_nowait()
         self.drawn = self.taken = 0.0
         self.jobs = 0
 

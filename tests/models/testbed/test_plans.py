@@ -16,7 +16,7 @@ from sojourn.models.testbed.experiment import Experiment
 from sojourn.models.testbed.machine import Machine
 from sojourn.models.testbed.measured_file import measured_file
 from sojourn.models.testbed.picture import plot_points
-from sojourn.models.testbed.plans import plan_of
+from sojourn.models.testbed.plans import Split, plan_of
 from sojourn.models.testbed.points import Point
 from sojourn.models.testbed.service import Service
 from sojourn.reference import parallel as exact
@@ -98,6 +98,14 @@ def test_drawn_service_times_have_the_mean_and_the_cv(cv):
     assert times.std() == pytest.approx(0.2 * cv, rel=0.1, abs=1e-12)
 
 
+def test_the_memory_of_a_queue_is_that_of_heavy_traffic():
+    """The M/M/1 queue has the relaxation time 1 / (rate (1 - sqrt(rho))^2)."""
+    rho, one = np.array([0.999]), np.ones(1)
+    split = Split(one, 5 * one, one, lambda *_: 0.0, 5 * rho, one)
+    assert split.memory == pytest.approx(1 / (5 * (1 - math.sqrt(rho[0])) ** 2), rel=1e-3)
+    assert Split(one, one, one, lambda *_: 0.0, 0 * one, one).memory == 0.0
+
+
 # ---- service modes
 
 
@@ -141,7 +149,7 @@ def test_invalid_points_are_not_drawn_as_truth():
     for split, invalid in (("optimum", ""), ("equilibrium", "the machine was too busy")):
         weights = (1.0, 0.0, 0.0)
         experiment.points.append(
-            Point(100.0, split, weights, 0.02, 50, 0.021, 0.019, 0.023, 0.0, invalid, (), ())
+            Point(100.0, split, weights, 0.02, 50, 0.021, 0.019, 0.023, 0.0, 1e3, invalid, (), ())
         )
     data = dataset(experiment)
     assert data["measured"].sel(split="optimum").item() == pytest.approx(21.0)
@@ -154,7 +162,7 @@ def test_invalid_points_are_not_drawn_as_truth():
     assert "equilibrium, invalid" in labels
     assert "equilibrium, measured with 90% interval" not in labels
     text = report.sentence(experiment.points)
-    assert text == "1 of 1 valid point have the model inside their 90% interval; 1 point invalid"
+    assert text == "the model is inside the 90% interval of 1 of 1 valid point; 1 point invalid"
 
 
 # ---- refused before any process starts

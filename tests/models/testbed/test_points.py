@@ -51,10 +51,30 @@ def test_intervals_of_correlated_times_are_wider():
     assert high - low > 2.0 * (other - one)
 
 
+def latencies(rng, utilisation, seconds):
+    """Return a twelfth of the latencies of an M/D/1 server of rate 200, by Lindley's recursion."""
+    n = int(1.6 * 200 * utilisation * seconds)
+    gaps = rng.exponential(1 / (200 * utilisation), n)
+    steps = np.concatenate([[0.0], 1 / 200 - gaps[1:]])
+    walk, arrival = np.cumsum(steps), np.cumsum(gaps)
+    wait = walk - np.minimum.accumulate(walk)
+    kept = (arrival > seconds / 4) & (arrival < 1.25 * seconds) & (rng.random(n) < 1 / 12)
+    return wait[kept] + 1 / 200
+
+
+@pytest.mark.parametrize(("utilisation", "least", "most"), [(0.5, 0.88, 0.94), (0.87, 0.80, 0.88)])
+def test_intervals_cover_the_latency_of_a_busy_server(utilisation, least, most):
+    """Where the queue remembers half a second, 20 s are too short for nine in ten."""
+    rng = np.random.default_rng(2)
+    true = MD1(200.0).latency([200 * utilisation])[0]
+    ends = [interval(latencies(rng, utilisation, 20.0)) for _ in range(500)]
+    assert least <= np.mean([low <= true <= high for low, high in ends]) <= most
+
+
 def test_an_interval_is_that_of_student():
     from scipy import stats
 
-    means = np.array([1.0, 2.0, 4.0, 3.0])
+    means = np.array([1.0, 4.0, 2.0, 3.0])  # neighbours are not alike
     times = np.repeat(means, 5)
     half = stats.t.ppf(0.95, 3) * stats.sem(means)
     assert interval(times) == pytest.approx((2.5 - half, 2.5 + half))
@@ -62,7 +82,7 @@ def test_an_interval_is_that_of_student():
 
 def test_few_jobs_give_no_interval():
     assert all(map(math.isnan, interval(np.ones(9))))
-    point = judged(Sample(jobs=[(0.0, 1.0, 0)]), 1.0, "optimum", SHARE, 1.0, 0.0)
+    point = judged(Sample(jobs=[(0.0, 1.0, 0)]), 1.0, "optimum", SHARE, 1.0, 0.0, 1e3)
     assert point.invalid == "1 measured job give no interval; measure longer"
 
 
@@ -101,20 +121,20 @@ def test_what_the_idle_system_had_is_no_disturbance():
 @pytest.mark.parametrize("late", [1.01 * BUSY, -1.01 * BUSY, math.inf, math.nan])
 def test_a_point_of_late_clocks_is_invalid(late):
     jobs = [(float(i), 1.0 + i % 2, i % 2) for i in range(40)]
-    point = judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.5, late)
+    point = judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.5, late, 1e3)
     assert "too busy" in point.invalid
     assert not point.valid
     assert not point.inside
-    on_time = judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.5, 0.99 * BUSY)
+    on_time = judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.5, 0.99 * BUSY, 1e3)
     assert on_time.valid
     assert on_time.inside
     assert on_time.route_jobs == (20, 20)
     assert on_time.route_mean == (1.0, 2.0)
-    assert not judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.9, 0.0).inside
+    assert not judged(Sample(jobs=jobs), 1.0, "optimum", SHARE, 1.9, 0.0, 1e3).inside
 
 
 def test_a_point_with_updates_that_nobody_answered_is_invalid():
     """The slowest jobs are missing from its mean."""
     jobs = [(float(i), 1.0, 0) for i in range(40)]
-    point = judged(Sample(jobs=jobs, unanswered=3), 1.0, "optimum", SHARE, 1.0, 0.0)
+    point = judged(Sample(jobs=jobs, unanswered=3), 1.0, "optimum", SHARE, 1.0, 0.0, 1e3)
     assert point.invalid == "3 updates had no answer in time"
