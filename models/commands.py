@@ -23,7 +23,7 @@ from .frontend.command import (
     OutsideOption,
     ScenarioArgument,
     SolverOption,
-    commands_of_systems,
+    commands_of_folders,
     finish,
     load_of,
     open_scenario,
@@ -148,7 +148,7 @@ def anarchy(
     finish(reports(), folder, as_json=as_json)
 
 
-for _command in commands_of_systems():
+for _command in commands_of_folders():
     app.command()(_command)
 
 

@@ -35,8 +35,8 @@ def sojourn(monkeypatch, capsys):
 
 
 def pytest_itemcollected(item):
-    """Mark the exhaustive tests as slow: -m "not slow" replaces the -m of pyproject.toml."""
-    if item.get_closest_marker("exhaustive"):
+    """Mark exhaustive tests and those of processes as slow: -m "not slow" replaces pyproject's."""
+    if item.get_closest_marker("exhaustive") or item.get_closest_marker("testbed"):
         item.add_marker("slow")
     given, indices = (
         (item.callspec.params.values(), item.callspec.indices.values())

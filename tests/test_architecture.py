@@ -94,6 +94,13 @@ ROOMS = {
     ),
     "models/studies": ("reference", "models.core", "models.frontend"),
     "models/benchmarks": ("reference", "models"),
+    "models/testbed": (
+        "reference",
+        "models.core",
+        "models.frontend",
+        "models.latency",
+        "models.systems",
+    ),
 }
 
 
@@ -277,8 +284,12 @@ CURVES = {"cloudpickle", "joblib", "matplotlib", "pandas", "xarray"}
 LIGHT = {
     "reference": ("import sojourn.reference", {"sojourn.models", *SOLVERS, *CURVES}),
     "help": (
-        command("--help"),
-        {"numpy", "sojourn.models.latency", "sojourn.reference", *SOLVERS, *CURVES},
+        command("--help", "testbed --help", "measure --help"),
+        {"aioquic", "numpy", "sojourn.models.latency", "sojourn.reference", *SOLVERS, *CURVES},
+    ),
+    "elements of the testbed": (
+        "from sojourn.models.testbed import client, element, router, server",
+        {"numpy", "typer", "rich", "sojourn.reference", *SOLVERS, *CURVES},
     ),
     "list": (command("list"), {"numpy", "sojourn.models.latency", *SOLVERS, *CURVES}),
     "names": (

@@ -1,11 +1,11 @@
-"""Arguments that commands share, the frame in which they work, and the commands of systems.
+"""Arguments that commands share, the frame in which they work, and the commands of folders.
 
-A folder of `sojourn.models.systems` may offer commands of its own in a file ``command.py``. Its
-tuple ``COMMANDS`` has a function for each of them, written like those of `sojourn.models.commands`
-with the arguments of this module: the name of the function is that of the command, its docstring is
-the help, and Typer reads its annotations. At its end it calls `finish`.
+A folder of `sojourn.models` or of `sojourn.models.systems` may offer commands of its own in a file
+``command.py``. Its tuple ``COMMANDS`` has a function for each of them, written like those of
+`sojourn.models.commands` with the arguments of this module: the name of the function is that of the
+command, its docstring is the help, and Typer reads its annotations. At its end it calls `finish`.
 
-`commands_of_systems` executes the file without the package around it, so that ``sojourn --help``
+`commands_of_folders` executes the file without the package around it, so that ``sojourn --help``
 does not wait for NumPy and CVXPY: at its top the file imports this module, Typer and modules of
 Python alone. The functions import the rest when they run.
 """
@@ -62,11 +62,15 @@ def finish(reports: Iterator[Report], folder: Path | None, *, as_json: bool) -> 
     raise typer.Exit(present(reports, folder, as_json=as_json))
 
 
-def commands_of_systems() -> Iterator[Callable[..., None]]:
-    """Yield the commands that folders of systems offer in files ``command.py``."""
-    systems = Path(__file__).parents[1] / "systems"
-    for path in sorted(systems.glob("*/command.py")):
-        package = f"{__name__.rpartition('.frontend.')[0]}.systems.{path.parent.name}"
+def commands_of_folders() -> Iterator[Callable[..., None]]:
+    """Yield the commands that folders offer in files ``command.py``."""
+    models = Path(__file__).parents[1]
+    own = models / "frontend" / "command.py"
+    for path in sorted([*models.glob("systems/*/command.py"), *models.glob("*/command.py")]):
+        if path == own:
+            continue
+        place = ".".join(path.relative_to(models).parts[:-1])
+        package = f"{__name__.rpartition('.frontend.')[0]}.{place}"
         spec = importlib.util.spec_from_file_location(f"{package}.command", path)
         if spec is None or spec.loader is None:
             raise ImportError(f"{path} cannot be imported")
