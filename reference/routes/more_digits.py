@@ -48,7 +48,7 @@ def with_more_digits(
         Flows that carry the loads, near the equilibrium.
     """
     load, bank = multiple * system.load, system.cost_bank(players)
-    flow = independent(found, load.size)
+    flow = independent(bank, found, load.size)
     settled, left = False, STEPS + len(flow.columns)
     while not settled and left:
         at, left = station_loads(system, flow, load), left - 1
@@ -69,7 +69,7 @@ def with_more_digits(
             at = station_loads(system, flow, load)
             new = _cheaper(system, flow, at, player_costs(system.bank, at, 1.0 / players), players)
             settled = not len(new)
-            flow = flow if settled else independent(_joined(flow, new, load), load.size)
+            flow = flow if settled else independent(bank, _joined(flow, new, load), load.size)
     return flow if settled else found
 
 
