@@ -36,7 +36,7 @@ from .tasks import SplitTasks
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST_JOBS = 10**12
+MOST_JOBS = 10**11
 LEAST_JOBS = 800  # of a used server: fewer have no interval, and then neither has the mean delay
 NOTES = 5  # servers in notes
 NOTHING = Estimate(math.nan, math.nan, math.nan)
