@@ -258,6 +258,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "ServerPercentile.p": lambda: 0.9,
     "within": lambda: 5.0,
     "late_jobs.time": lambda: 1.0,
+    "simulate.jobs": lambda: 1000,
     "late_waits.time": lambda: 1.0,
     "utilisation": lambda: 0.9,
     "matrix": lambda: [1.0, 1.0],

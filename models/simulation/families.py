@@ -109,10 +109,9 @@ def _of_class(family: type[Latency], table: Mapping[type[Latency], Any]) -> Any:
 def _laws(service: Any, n: int) -> list[Given]:
     """Return what is given for each server."""
     listed = None if isinstance(service, str) else list_or_none(service)
-    numbers = listed is None or all(
+    if listed is None or all(
         isinstance(v, float | int | np.number) and not isinstance(v, bool) for v in listed
-    )
-    if numbers:  # samples, or one law, of all servers
+    ):  # one law, or samples, of all servers
         return [service] * n
     if len(listed) != n:
         remedy = f"give one for all servers, or {n}"

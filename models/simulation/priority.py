@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...reference.errors import Array
-from .arrivals import Arrivals
+from .arrivals import Arrivals, Mask
 from .single import Lindley
 
 BACKLOG = 1_000_000  # largest number of jobs behind that are kept; those of an overload are not met
@@ -62,7 +62,7 @@ class BehindOthers:
         self.preempted, self.queue = preempted, Lindley()
         self.first_work, self.pending = 0.0, NONE
 
-    def passages(self, gap: Array, work: Array, behind: Array) -> tuple[Array, Array, Array]:
+    def passages(self, gap: Array, work: Array, behind: Mask) -> tuple[Array, Array, Array]:
         """Return when jobs that go after others begin, or leave where they can be interrupted.
 
         Parameters
@@ -131,7 +131,7 @@ class Priorities:
         passed, came, served = self.behind.passages(gap, work, own)
         return passed - came if self.preempted else passed - came + served
 
-    def _before_base(self, gap: Array, work: Array, own: Array) -> Array:
+    def _before_base(self, gap: Array, work: Array, own: Mask) -> Array:
         begun, _, base = self.behind.passages(gap, work, ~own)
         time, mine = np.cumsum(gap), work[own]
         came = np.concatenate([time[own], begun])
@@ -141,4 +141,4 @@ class Priorities:
         gaps = np.append(gaps, time[-1] - (came[-1] if came.size else 0.0))
         # the end of the chunk counts as a job without work
         waits = self.queue.waits(gaps, np.append(works, 0.0))[:-1]
-        return (waits + works)[order < mine.size]
+        return np.asarray((waits + works)[order < mine.size])

@@ -16,7 +16,7 @@ from ..core.system import System
 from ..frontend.kinds import kind_of
 from ..frontend.verification import Check, Verification, with_simulated
 
-MOST_JOBS = 10**12  # to simulate
+MOST_JOBS = 10**11  # to simulate
 
 
 @reports_progress
@@ -80,10 +80,11 @@ def verify(
         problem = "has nothing to be compared with"
         raise InputError("system", system, problem, "give its SystemKind a verify")
     points = system.check_loads(np.atleast_1d(as_floats("loads", loads)))
+    seed = as_seed(seed)
     if simulate is None:
         return Verification(tuple(checks(system, track(points.tolist(), "loads"), options)))
     jobs = as_integer("simulate", simulate, "a number of jobs", most=MOST_JOBS)
-    return _simulated(system, points.tolist(), jobs, as_seed(seed), options)
+    return _simulated(system, points.tolist(), jobs, seed, options)
 
 
 def _simulated(

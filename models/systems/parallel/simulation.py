@@ -36,7 +36,7 @@ from .tasks import SplitTasks
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST_JOBS = 10**12
+MOST_JOBS = 10**11
 LEAST_JOBS = 800  # of a used server: fewer have no interval, and then neither has the mean delay
 NOTES = 5  # servers in notes
 NOTHING = Estimate(math.nan, math.nan, math.nan)
@@ -160,7 +160,7 @@ def _answer(
     """Return the dataset of a simulation."""
     bank, used = system.bank, np.flatnonzero(flow > 0)
     delay, own = [s.delay for s in stations], share[used].tolist()
-    records, delays = [runs[i] for i in used], [delay[i] for i in used]
+    records, delays = [runs[i] for i in used.tolist()], [delay[i] for i in used.tolist()]
     exact_law = known_laws(bank, stations)
     closed, latency = _percentiles(bank, flow, exact_law), bank.latency(flow)
     jobs = [run.jobs for run in runs]
@@ -179,12 +179,7 @@ def _answer(
             ("p",),
             beside(
                 [simulated_percentile(records, own, delays, p, level) for p in PERCENTILES],
-                [
-                    percentile_of(bank.take(used), flow[used], p)
-                    if exact_law[used].all()
-                    else np.nan
-                    for p in PERCENTILES
-                ],
+                _percentiles_of_all(bank.take(used), flow[used], bool(exact_law[used].all())),
             ),
             "percentile of the delay",
         ),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WAYS = ("flow", "share", "by_origin", "station_flow")
 REMEDY = "give flow=, share=, by_origin= or station_flow="
 FEW = 12  # names that a message lists
+FAR = 1e9  # multiple of all loads that no station is given; solvers fail on larger ones
 ZERO = "give a number, 0 where nothing goes"
 
 Found = tuple[RouteFlow, Array]
@@ -262,7 +263,9 @@ def _check_balance(
 
 def _in_total(system: RouteSystem, load: Array, flow: Array, tolerance: float) -> Found:
     """Return flows on routes from total flows of the stations."""
-    graph = system.routed.routes
+    graph, most = system.routed.routes, FAR * float(load.sum())
+    remedy = "give the flows of these loads"
+    raise_at_first("station_flow", flow, flow <= most, "is far above all loads", remedy)
     if is_network(system) and isinstance(graph, GraphRoutes):
         demand = graph.demand(load).sum(axis=0)
         balance = graph.incidence @ flow - demand

@@ -11,6 +11,7 @@ from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, GraphRoutes, RouteFlow
 from ...simulation.play import Game, Observed, observed, play
 from .given_flows import given_flow
+from .inputs import as_table
 from .simulation import SimulatedRoutes, names_of, network_of, servers_of
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class PlayedRoutes(SimulatedRoutes):
         )
         start = None
         if share is not None:
-            ways = {"flow": None, "share": share, "by_origin": None, "station_flow": None}
+            table = as_table("share", share)
+            ways = {"flow": None, "share": table, "by_origin": None, "station_flow": None}
             start = _shares(columns, given_flow(system, loads, ways, 1e-6)[0], loads)
         return play(game, rounds, jobs, start, seed, self.time_unit)
 

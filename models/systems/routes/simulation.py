@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, RouteFlow
+from ....reference.validation import as_positive
 from ...simulation.answer import beside
 from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
@@ -112,6 +113,7 @@ class SimulatedRoutes(RouteTasks):
         """
         given = {"flow": flow, "share": share, "by_origin": by_origin, "station_flow": station_flow}
         system, run = cast("RouteSystem", self), check_run(jobs, seed, level)
+        tolerance = as_positive("tolerance", tolerance, "give a relative error such as 1e-6")
         servers = servers_of(system, service)
         flows = _flows(system, load, given, tolerance)
         used = flows.route_flow.used()
