@@ -502,7 +502,7 @@ def made_by_users(kind: type) -> bool:
 
 HOOKS = {
     *("from_fields", "linearise", "value", "check_options", "of", "to"),
-    *("check", "terms", "bound_at", "unit_at", "LateShare.cone"),
+    *("check", "terms", "terms_at", "bound_at", "unit_at", "LateShare.cone"),
     *("MaxGroupFlow.rows", "MaxGroupFlow.unit", "ServerPercentile.caveats"),
 }
 """Calls that the library alone makes, with values that it has checked before."""
