@@ -49,7 +49,8 @@ def screen(best: Best) -> tuple[Cells, Array]:
     best.try_points(first, problem.at(first.support, point), np.sqrt([share, 1 - share]))
     done = bound >= best.delay * (1 - best.gap)
     pair, point = np.nonzero(~done)
-    return Cells.whole(pairs[:, pair], point), np.where(done, bound, np.inf).min(axis=0)
+    lower = np.where(done, bound, np.inf).min(axis=0)
+    return Cells.whole(pairs[:, pair], point), np.maximum(lower, 0.0)
 
 
 @np.errstate(all="ignore")
