@@ -297,8 +297,8 @@ class Bounds:
 
     def take(self, some: npt.NDArray[np.bool_]) -> Bounds:
         """Return the bounds of some of the cells."""
-        arrays = (a[..., some] for a in (self.slope, self.curve, self.rest, self.values))
-        return Bounds(*arrays, self.rounding)
+        slope, curve, values = (a[:, some] for a in (self.slope, self.curve, self.values))
+        return Bounds(slope, curve, self.rest[some], values, self.rounding)
 
     def improve(self, some: Ints, other: Bounds) -> None:
         """Put other bounds of some of the cells in the place of lesser ones."""

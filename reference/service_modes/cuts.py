@@ -56,7 +56,7 @@ def cut(
     apex = vertices[corner, :, row].T
     moved = apex + _lengths(vertices, apex, bounds, target - bounds.rest)[:, None] * vertices
     moved = np.ldexp(moved, -np.frexp(moved.max(axis=1, keepdims=True))[1])
-    error = (depth + ROUNDINGS) * EPS
+    error: Array = np.multiply(depth + ROUNDINGS, EPS, dtype=float)
     good = np.isfinite(moved).all(axis=1) & has_all_digits(moved)
     good &= (bounds.at(moved, error) >= target) & (np.arange(len(vertices))[:, None] != corner)
     moved = np.where(good[:, None], moved, vertices)

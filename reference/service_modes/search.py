@@ -261,7 +261,7 @@ def _examine(best: Best, cells: Cells, lower: Array, divide: bool) -> Cells | No
 
 def _bounds(best: Best, cells: Cells, faces: Faces, centre: Array) -> tuple[Bounds, Array, Array]:
     """Return bounds of cells, the least of each, and what they have to reach."""
-    unit, error = cells.unit_vertices(), cells.depth * EPS
+    unit, error = cells.unit_vertices(), np.multiply(cells.depth, EPS, dtype=float)
     delay, gap = best.delay[cells.point], best.gap[cells.point]
     target = delay * (1 - gap)
     found = faces.bounds(cells.vertices, centre, delay, None, error, SCALES)
