@@ -1,9 +1,9 @@
 """Flows on independent routes: the same loads of stations on fewer routes, at no more fixed cost.
 
 Next to capacity the costs of full stations have no digits left for the fixed delays of routes, and
-for the latencies of stations that their loads do not change. But where a change of route flows moves
-no other load, these fixed costs alone decide: along the change, in the direction in which the sum of
-flow times fixed cost does not rise, a route is left without flow.
+for the latencies of stations that their loads do not change. But where a change of route flows
+moves no other load, these fixed costs alone decide: along the change, in the direction in which the
+sum of flow times fixed cost does not rise, a route is left without flow.
 """
 
 from __future__ import annotations

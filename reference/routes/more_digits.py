@@ -56,6 +56,7 @@ def with_more_digits(
         slope = bank.latency_slope(at.flow)
         used = UsedRoutes.of(system, flow, int(np.count_nonzero(slope)))
         if used is None or not (np.isfinite(costs.cost).all() and np.isfinite(slope).all()):
+            settled = len(flow.columns) == load.size  # each group has one route
             break
         step = used.flow_change(used.unequal(costs.cost), slope)
         change = flow.columns.station_flow(step)
