@@ -19,7 +19,7 @@ class Lindley:
     Examples
     --------
     >>> Lindley().waits(np.array([1.0, 1.0, 3.0]), np.array([2.0, 1.5, 1.0]))
-    array([0. , 1. , 0. ])
+    array([0., 1., 0.])
     """
 
     def __init__(self) -> None:

@@ -454,6 +454,27 @@ def test_verify_in_json(sojourn):
     assert {c["load"] for c in found["checks"] if "threshold" not in c["quantity"]} == {300.0}
 
 
+def test_verify_beside_a_simulation(sojourn):
+    status, out, _ = sojourn("verify", "1", "--load", "50%", "--simulate", "--json")
+    found = json.loads(out)
+    assert status == 0
+    numbers = {c["quantity"]: c["simulated"] for c in found["checks"] if "simulated" in c}
+    assert list(numbers) == ["optimum mean delay", "equilibrium mean delay"]
+    for c in found["checks"]:
+        if "simulated" in c:
+            assert c["simulated"]["covered"]
+            assert c["simulated"]["low"] <= c["reference"] <= c["simulated"]["high"]
+            assert c["simulated"]["high"] < 1.02 * c["simulated"]["low"]  # in the file's unit too
+    assert found["notes"] == []
+
+
+def test_a_simulation_close_to_saturation_is_said_to_be_too_short(sojourn):
+    status, out, _ = sojourn("verify", "1", "--load", "99.9%", "--simulate")
+    assert status == 0
+    assert "simulated" in out
+    assert "too short" in " ".join(out.split())
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_verify_that_finds_a_difference_is_exit_code_1(sojourn, monkeypatch, as_json):
     original = exact.optimum
