@@ -215,7 +215,6 @@ GOOD: dict[str, Callable[[], Any]] = {
     "staff_split.price": lambda: 3.0,
     "whole_delays.totals": lambda: [10, 20],
     "Pools.curve.totals": lambda: [8, 9],
-    "simulate.jobs": lambda: 2_000,
     "play.jobs": lambda: 200,
     "play.rounds": lambda: 3,
     "plot_trajectory.data": lambda: servers().play(6.0, rounds=3, jobs=200),
