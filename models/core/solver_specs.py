@@ -87,7 +87,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         "SCS",
         default=True,
         tight={"eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 5000},
-        retry={"max_iters": 200_000},
+        retry={"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 200_000},
         own={"eps_abs": 1e-5, "eps_rel": 1e-5, "max_iters": 100_000},
         time_limit="time_limit_secs",
     ),
