@@ -228,8 +228,8 @@ def read_string(given: Mapping[str, Any], key: str, place: str, default: str) ->
 
 
 def plain(text: str) -> str:
-    """Return a text without blanks around it, of composed characters, with controls escaped.
+    """Return a text without spaces around it, of composed characters, with controls escaped.
 
     Names that look the same are then the same.
     """
-    return escaped(unicodedata.normalize("NFC", text.strip()))
+    return escaped(unicodedata.normalize("NFC", text.strip(" ")))

@@ -107,9 +107,8 @@ class Scenario(Generic[S_co]):
 
     @property
     def heading(self) -> str:
-        """Title, and a line with the source where there is one, as markup of `rich`."""
-        source = f"\n[dim]{escape(self.source)}[/]" if self.source else ""
-        return f"[bold]{escape(self.title)}[/]{source}"
+        """Title and source, as markup of `rich`."""
+        return f"[bold]{escape(self.title)}[/]\n[dim]{escape(self.source)}[/]"
 
     @property
     def remarks(self) -> list[str]:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ....reference.errors import InputError, escaped
 from ....reference.validation import CHOICES
-from ...frontend.fields import ScenarioError, check_keys, read_number
+from ...frontend.fields import ScenarioError, check_keys, plain, read_number
 from ...frontend.units import Units
 from ...latency.base import parameters
 from .limits import REGISTRY
@@ -121,11 +121,11 @@ def _value(value: object, place: str, name: str, replicas: Mapping[str, int], wo
         if not isinstance(value, list) or not value:
             raise ScenarioError(place, value, f"is not a list of {word}s", "give their names")
         for i, chosen in enumerate(value):
-            if not isinstance(chosen, str) or escaped(chosen) not in rows:
+            if not isinstance(chosen, str) or plain(chosen) not in rows:
                 some = ", ".join(list(rows)[:CHOICES]) + ", ..." * (len(rows) > CHOICES)
                 problem, remedy = f"is not the name of a {word}", f"use {some}"
                 raise ScenarioError(f"{place}[{i}]", chosen, problem, remedy)
-        return np.concatenate([rows[escaped(chosen)] for chosen in value]).tolist()
+        return np.concatenate([rows[plain(chosen)] for chosen in value]).tolist()
     if isinstance(value, list) and value and isinstance(value[0], list):
         return [_value(row, f"{place}[{j}]", name, replicas, word) for j, row in enumerate(value)]
     if isinstance(value, list):
