@@ -59,7 +59,15 @@ def test_a_name_that_is_not_there(package):
 
 PACKAGES = {
     "sojourn": ["models", "reference"],
-    "sojourn.models": ["benchmarks", "core", "frontend", "latency", "studies", "systems"],
+    "sojourn.models": [
+        "benchmarks",
+        "core",
+        "frontend",
+        "latency",
+        "simulation",
+        "studies",
+        "systems",
+    ],
     "sojourn.reference": ["parallel", "service_modes"],
     "sojourn.reference.parallel": [],
     "sojourn.reference.service_modes": [],
