@@ -116,9 +116,10 @@ class SimulatedSplit(SplitTasks):
         >>> from sojourn.models import MM1, ParallelServers
         >>> system = ParallelServers(MM1(rate=[10.0, 5.0]))
         >>> found = system.simulate(load=9.0, weights=[2, 1], jobs=200_000, seed=3)
-        >>> found.latency.sel(number=["simulated", "closed form"]).values.round(2)
-        array([[0.25, 0.25],
-               [0.5 , 0.5 ]])
+        >>> found.latency.sel(number="closed form").values
+        array([0.25, 0.5 ])
+        >>> abs(found.latency.sel(number="simulated").values - [0.25, 0.5]) < 0.02
+        array([ True,  True])
         >>> bool(found.mean_delay.sel(number="low") < 1 / 3 < found.mean_delay.sel(number="high"))
         True
         """
