@@ -71,8 +71,8 @@ class Network:
     >>> queues = tuple(Node(name, "queue", Exponential()) for name in ("first", "second"))
     >>> tandem = Network(queues, (JobClass(1.0, (0, 1), (0.75, 0.4)),))
     >>> delays = np.concatenate([chunk.delay for chunk in tandem.run(200_000, 10_000)])
-    >>> round(float(delays.mean()), 1)
-    3.7
+    >>> bool(abs(delays.mean() - 11 / 3) < 0.2)
+    True
     """
 
     nodes: tuple[Node, ...]

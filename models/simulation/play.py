@@ -145,7 +145,9 @@ def play(
 
 def _ratio(total: Array, count: Array, otherwise: float) -> Array:
     """Return quotients, and another number where there is nothing to divide by."""
-    return np.divide(total, count, out=np.full(total.shape, otherwise), where=count > 0)
+    found = np.full(total.shape, otherwise)
+    np.divide(total, count, out=found, where=count > 0)
+    return found
 
 
 def _trajectory(

@@ -143,7 +143,8 @@ def _paths(routes: GraphRoutes, k: int) -> list[list[int]]:
     after: dict[int, list[int]] = {}
     for a, tail in enumerate(routes.tail.tolist()):
         after.setdefault(tail, []).append(a)
-    found, stack = list[list[int]](), [(start, (start,), list[int]())]
+    found = list[list[int]]()
+    stack: list[tuple[int, tuple[int, ...], list[int]]] = [(start, (start,), [])]
     while stack and len(found) <= MOST:
         node, passed, links = stack.pop()
         if node == end:

@@ -266,7 +266,7 @@ def _answer(
         "route": names_of(system, columns),
         "station": system.stations,
     }
-    data = dataset(found, variables, labels, run, system.time_unit, _notes(network))
+    data = dataset(found, variables, labels, run, system.time_unit, _notes(system, network))
     return data.assign_attrs(load=flows.load).assign_coords(flow=("route", used.flow))
 
 
@@ -288,17 +288,21 @@ def _at_stations(
     return latency, busy
 
 
-def _notes(network: Network) -> list[str]:
-    """Return the note on stations at which the arrivals are no Poisson stream, or none."""
+def _notes(system: RouteSystem, network: Network) -> list[str]:
+    """Return notes on another law than the family's, and on arrivals that are no Poisson stream."""
+    laws = zip(network.nodes, stations_of(system.bank), strict=True)
+    other = any(n.discipline == "queue" and n.service != own.service for n, own in laws)
+    notes = ["the closed form is that of the families' own service times"] if other else []
     steps = {step for kind in network.classes for step in pairwise(kind.visits)}
     exact = [n.discipline != "queue" or isinstance(n.service, Exponential) for n in network.nodes]
     behind: set[int] = set()
     while more := {b for a, b in steps if not exact[a] or a in behind} - behind:
         behind |= more
     if not behind:
-        return []
+        return notes
     names = ", ".join(network.nodes[a].name for a in sorted(behind))
     return [
+        *notes,
         f"the closed form is an approximation: it takes the arrivals at {names} as Poisson "
-        "streams, which they are not behind these queues"
+        "streams, which they are not behind these queues",
     ]

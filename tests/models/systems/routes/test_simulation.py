@@ -99,7 +99,7 @@ def test_behind_a_constant_server_the_closed_form_is_an_approximation():
 
 def test_another_law_is_said():
     data = CHAIN.simulate(share=[[0.4, 0.6], [1.0]], jobs=5_000, service="lognormal")
-    assert "closed form" in data.attrs["notes"]
+    assert "the families' own service times" in data.attrs["notes"]
 
 
 def alone(bank):

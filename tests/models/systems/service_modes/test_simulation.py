@@ -27,9 +27,8 @@ def test_numbers_of_reserved_modes(seed):
     own = system.rates.time > 0
     busy = closed(data, "utilisation")
     assert np.array_equal(np.isfinite(busy), own)
-    assert busy[own] == pytest.approx(
-        (2.0 * given.assignment * system.rates.time / given.share)[own]
-    )
+    work = 2.0 * given.assignment * system.rates.time
+    assert busy[own] == pytest.approx(work[own] / given.share[own])
     assert all(covered(data)[name].all() for name in ("mean_delay", "mode_delay", "utilisation"))
     assert data.attrs["load"] == 2.0
     assert data.attrs["notes"] == ""
