@@ -107,8 +107,12 @@ def hits(name, seed):
 @pytest.mark.parametrize("name", SYSTEMS)
 @pytest.mark.parametrize("seeds", chunks(SEEDS, SEEDS, quick=0, often=0))
 def test_intervals_cover_the_closed_forms(name, seeds):
-    """Intervals of 99 %: in 97.5 to 100 % of the cases; few of these runs seem too short."""
+    """Intervals of 99 %: in 97.5 to 100 % of the cases; few of these runs seem too short.
+
+    Of 300 intervals of one variable 96 % is 4 standard errors below 98.5 %.
+    """
     each, every = [hits(name, seed) for seed in seeds], []
+    assert np.mean([hit for found in each for hit in found.pop("long enough")]) >= 0.96
     for key in each[0]:
         inside = [hit for found in each for hit in found[key]]
         every += inside
