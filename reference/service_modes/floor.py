@@ -20,7 +20,6 @@ from ..compensated_sum import EPS
 from ..errors import Array
 from .cells import Problem
 from .search import Best
-from .shared.routed import optimum
 
 
 def floor(best: Best) -> Array:
@@ -47,6 +46,8 @@ def floor(best: Best) -> Array:
 
 def _shared(problem: Problem, load: float) -> float:
     """Return the bound of shared stages, with the prices of their optimum."""
+    from .shared.routed import optimum  # the import of SciPy takes time
+
     use = load * problem.modes.time
     spare = 1 - use @ optimum(problem.modes, load).assignment
     delay = np.zeros(use.shape[1]) if problem.fixed is None else problem.fixed
