@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...reference.errors import Array
+from ..core.ratio import BoundedValue
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -93,6 +94,20 @@ def covered(data: xr.Dataset) -> xr.Dataset:
     """
     low, high, known = (data.sel(number=name, drop=True) for name in NUMBERS[1:])
     return known.isnull() | ((low <= known) & (known <= high))
+
+
+def for_verify(quantity: str, data: xr.Dataset) -> tuple[str, BoundedValue, tuple[str, ...]]:
+    """Return a quantity of `sojourn.models.verify`, the simulated mean delay and its notes.
+
+    Parameters
+    ----------
+    quantity : str
+        Name of the quantity.
+    data : xarray.Dataset
+        Answer with the variable ``mean_delay``.
+    """
+    value, low, high = data["mean_delay"].values[:3].tolist()
+    return quantity, BoundedValue(value, low, high), tuple(data.attrs["notes"].splitlines())
 
 
 def too_short(what: str, jobs: int, factor: float) -> list[str]:

@@ -14,7 +14,7 @@ from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.decisions.percentile import percentile_of, server_percentiles
 from ....reference.validation import as_fraction, as_integer, as_seed
 from ...core.ratio import BoundedValue
-from ...simulation.answer import PERCENTILES, answer, beside, too_short
+from ...simulation.answer import PERCENTILES, answer, beside, for_verify, too_short
 from ...simulation.families import known_laws, stations_of
 from ...simulation.processes import simulated
 from ...simulation.run import shortfall
@@ -288,6 +288,4 @@ def simulated_delays(
     for goal in GOALS:
         split = getattr(exact, goal)(system.bank, load).flow
         found = system.simulate(load, flow=split, jobs=jobs, seed=seed)
-        value, low, high = found.mean_delay.values[:3].tolist()
-        notes = tuple(found.attrs["notes"].splitlines())
-        yield f"{goal} mean delay", BoundedValue(value, low, high), notes
+        yield for_verify(f"{goal} mean delay", found)

@@ -18,6 +18,7 @@ from .network import Network
 from .network_scenario import read as read_network
 from .report import report
 from .scenario import read as read_stations
+from .simulation import simulated_delays
 from .system import RouteSystem
 from .verify import checks
 
@@ -39,7 +40,12 @@ def check_options(caller: str, options: Mapping[str, Any]) -> None:
 
 
 _kind = partial(
-    SystemKind, check_options=check_options, verify=checks, report=report, anarchy=anarchy
+    SystemKind,
+    check_options=check_options,
+    verify=checks,
+    simulate=simulated_delays,
+    report=report,
+    anarchy=anarchy,
 )
 KINDS = (
     _kind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -12,14 +13,16 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, RouteFlow
 from ....reference.validation import as_positive
-from ...simulation.answer import beside
+from ...core.ratio import BoundedValue
+from ...simulation.answer import beside, for_verify
 from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, check_run, dataset, delays, mean_of, record
 from ...simulation.service import Deterministic, Exponential, Service
 from ...simulation.station import SHARING, Station
-from ...simulation.statistics import Estimate
+from ...simulation.statistics import LEVEL, Estimate
+from ..parallel.prices import GOALS
 from .flows import link_ends_of, travelled
 from .tasks import RouteTasks
 
@@ -115,11 +118,36 @@ class SimulatedRoutes(RouteTasks):
         system, run = cast("RouteSystem", self), check_run(jobs, seed, level)
         tolerance = as_positive("tolerance", tolerance, "give a relative error such as 1e-6")
         servers = servers_of(system, service)
-        flows = _flows(system, load, given, tolerance)
-        used = flows.route_flow.used()
-        network = network_of(system, used, servers)
-        found = record(network, _kinds(used.columns, network), *run[:2])
-        return _answer(system, flows, servers, network, found, run)
+        return _simulated(system, _flows(system, load, given, tolerance), servers, run)
+
+
+def _simulated(
+    system: RouteSystem, flows: Flows, servers: Servers, run: tuple[int, int, float]
+) -> xr.Dataset:
+    """Return the simulation of flows on routes."""
+    used = flows.route_flow.used()
+    network = network_of(system, used, servers)
+    found = record(network, _kinds(used.columns, network), *run[:2])
+    return _answer(system, flows, servers, network, found, run)
+
+
+def simulated_delays(
+    system: RouteSystem, load: float, jobs: int, seed: int
+) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
+    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
+
+    Parameters
+    ----------
+    system : RouteSystem
+    load : float
+        Total load, jobs per unit of time.
+    jobs, seed : int
+        As for `sojourn.models.systems.routes.RouteSystem.simulate`.
+    """
+    run, servers = check_run(jobs, seed, LEVEL), servers_of(system, None)
+    for goal in GOALS:
+        found = _simulated(system, getattr(system, goal)(load), servers, run)
+        yield for_verify(f"{goal} mean delay", found)
 
 
 def _flows(

@@ -17,8 +17,10 @@ from .modes_report import report as report_modes
 from .report import anarchy, report
 from .scenario import read_dual_mode, read_tunable_mode
 from .shared import SharedModes
+from .shared.simulation import simulated_delays
 from .shared_report import anarchy as anarchy_shared
 from .shared_report import report as report_shared
+from .simulation import simulated_delay
 from .stages_scenario import read_stages
 from .system import MultiMode
 from .tunable import TunableMode
@@ -48,6 +50,7 @@ KINDS = (
         read_dual_mode,
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
+        simulate=simulated_delay,
         report=report,
         anarchy=anarchy,
     ),
@@ -66,6 +69,7 @@ KINDS = (
         tables=("modes", "service_modes"),
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
+        simulate=simulated_delay,
         report=report_modes,
         anarchy=anarchy,
     ),
@@ -75,6 +79,7 @@ KINDS = (
         None,  # files of the kinds "stages" and "dual_mode" with a discipline
         check_options=check_route_options,
         verify=shared_checks,
+        simulate=simulated_delays,
         report=report_shared,
         anarchy=anarchy_shared,
     ),

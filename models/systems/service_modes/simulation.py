@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import InputError
-from ...simulation.answer import beside
+from ...core.ratio import BoundedValue
+from ...simulation.answer import beside, for_verify
 from ...simulation.jobs import JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
@@ -113,6 +115,22 @@ def simulate(
     network, modes, places = _network(system, point, law)
     found = record(network, [np.arange(modes.size)], *run[:2])
     return _answer(system, point, modes, places, found, run, law)
+
+
+def simulated_delay(
+    system: MultiMode, load: float, jobs: int, seed: int
+) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
+    """Yield the simulated delay of the best assignment, for `sojourn.models.verify`.
+
+    Parameters
+    ----------
+    system : MultiMode
+    load : float
+        Jobs per unit of time.
+    jobs, seed : int
+        As for `SimulatedModes.simulate`.
+    """
+    yield for_verify("best delay", system.simulate(load, jobs=jobs, seed=seed))
 
 
 def _point(

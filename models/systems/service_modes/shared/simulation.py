@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .....reference.errors import Array, InputError
-from ....simulation.answer import beside
+from ....core.ratio import BoundedValue
+from ....simulation.answer import beside, for_verify
 from ....simulation.jobs import Index, JobClass, Node
 from ....simulation.network import Network
 from ....simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
 from ....simulation.service import Service, as_service
 from ....simulation.statistics import Estimate
+from ...parallel.prices import GOALS
 from .base import SharedStages
 
 if TYPE_CHECKING:
@@ -94,6 +97,24 @@ class SimulatedSharedModes(SharedStages):
         network, modes = network_of(system, point.load, point.assignment, law)
         found = record(network, [np.arange(modes.size)], *run[:2])
         return _answer(system, point, network, modes, found, run)
+
+
+def simulated_delays(
+    system: SharedModes, load: float, jobs: int, seed: int
+) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
+    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
+
+    Parameters
+    ----------
+    system : SharedModes
+    load : float
+        Jobs per unit of time.
+    jobs, seed : int
+        As for `SimulatedSharedModes.simulate`.
+    """
+    for goal in GOALS:
+        p = getattr(system, goal)(load).assignment
+        yield for_verify(f"{goal} mean delay", system.simulate(load, p, jobs=jobs, seed=seed))
 
 
 def _point(
