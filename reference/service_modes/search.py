@@ -103,7 +103,10 @@ class Cells:
         return both, apart
 
     def cut(self, bounds: Bounds, target: Array) -> tuple[Cells, npt.NDArray[np.bool_]]:
-        """Return what a cut leaves of some of the cells, and which: see `cuts.cut`."""
+        """Return what a cut leaves of some of the cells, and which.
+
+        See `sojourn.reference.service_modes.cuts.cut`.
+        """
         vertices, is_cut = cut(self.vertices, bounds, target, self.depth)
         some = self.take(is_cut)
         left = Cells(some.support, some.point, vertices[..., is_cut], some.depth + ROUNDINGS)

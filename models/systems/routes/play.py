@@ -49,8 +49,8 @@ class PlayedRoutes(SimulatedRoutes):
         jobs : int, default 20,000
             Number of simulated jobs in each round.
         share : mapping or array_like, optional
-            Shares of the routes in the first round, as for `evaluate`; they may overload a station.
-            By default equal ones.
+            Shares of the routes in the first round, as for `RouteSystem.evaluate`; they may
+            overload a station. By default equal ones.
         seed : int, default 0
             The same seed gives the same numbers.
 
@@ -65,8 +65,8 @@ class PlayedRoutes(SimulatedRoutes):
         Raises
         ------
         LoadError, InputError
-            As `equilibrium`, `evaluate` and `simulate`; and on a network with more than 200 routes
-            without loops.
+            As `equilibrium`, `RouteSystem.evaluate` and `simulate`; and on a network with more than
+            200 routes without loops.
 
         Notes
         -----

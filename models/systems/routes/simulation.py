@@ -69,7 +69,7 @@ class SimulatedRoutes(RouteTasks):
         Parameters
         ----------
         load, flow, share, by_origin, station_flow, tolerance
-            As for `evaluate`; without flows the optimum is simulated.
+            As for `RouteSystem.evaluate`; without flows the optimum is simulated.
         jobs : int, default 1,000,000
             Number of jobs that are counted, after a warm-up.
         seed : int, default 0
@@ -94,8 +94,8 @@ class SimulatedRoutes(RouteTasks):
         Raises
         ------
         LoadError, InputError
-            As `optimum` and `evaluate`; where a station is overloaded; and on a station whose
-            family has no queue that could be simulated.
+            As `optimum` and `RouteSystem.evaluate`; where a station is overloaded; and on a station
+            whose family has no queue that could be simulated.
 
         Notes
         -----

@@ -56,7 +56,8 @@ class SimulatedModes(ModeSystem):
         load : float
             Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,), optional
-            Part of the jobs in each mode, as for `evaluate`; by default the best assignment.
+            Part of the jobs in each mode, as for `MultiMode.evaluate`; by default the best
+            assignment.
         share : array_like, shape (S, M), optional
             Part of each stage for each mode; by default the best partition.
         jobs : int, default 1,000,000
@@ -82,8 +83,8 @@ class SimulatedModes(ModeSystem):
         Raises
         ------
         LoadError, InputError
-            As `assignment` and `evaluate`; and where a mode gets too little of a stage, so that its
-            queue grows without bound.
+            As `assignment` and `MultiMode.evaluate`; and where a mode gets too little of a stage,
+            so that its queue grows without bound.
 
         Notes
         -----
