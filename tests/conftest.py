@@ -1,9 +1,10 @@
-"""The command, run in the process of the test; the marks `slow` and `no_cover`."""
+"""The command, run in the process of the test; the mark `slow`; the option ``--cases``."""
 
 import importlib.util
 import os
 import sys
 import warnings
+from collections import Counter
 
 import pytest
 
@@ -34,18 +35,30 @@ def sojourn(monkeypatch, capsys):
     return run
 
 
+def pytest_addoption(parser):
+    text = "run only the first cases of each test function, at most this many"
+    parser.addoption("--cases", type=int, help=text)
+
+
+@pytest.hookimpl(trylast=True)  # of what -m selects
+def pytest_collection_modifyitems(config, items):
+    """Leave out cases for `--cases`: versions of packages differ by function, not by number."""
+    most = config.getoption("cases")
+    if most is None:
+        return
+    seen, kept, out = Counter(), [], []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        seen[name] += 1
+        (kept if seen[name] <= most else out).append(item)
+    config.hook.pytest_deselected(items=out)
+    items[:] = kept
+
+
 def pytest_itemcollected(item):
     """Mark exhaustive tests and those of processes as slow: -m "not slow" replaces pyproject's."""
     if item.get_closest_marker("exhaustive") or item.get_closest_marker("testbed"):
         item.add_marker("slow")
-    given, indices = (
-        (item.callspec.params.values(), item.callspec.indices.values())
-        if hasattr(item, "callspec")
-        else ((), ())
-    )
-    # coverage doubles the time of a test: it is taken of each value of a parameter, not of pairs
-    pair = sum(index > 0 for index in indices) > 1
-    if pair and item.config.pluginmanager.hasplugin("_cov"):
-        item.add_marker("no_cover")
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
     if item.get_closest_marker("ecos") or any(isinstance(v, str) and v == "ECOS" for v in given):
         item.add_marker(NEEDS_ECOS)

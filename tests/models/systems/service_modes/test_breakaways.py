@@ -31,6 +31,7 @@ def assert_agrees(found, true):
         assert one.jump == pytest.approx(two.jump, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mode_above_the_hull_comes_and_goes():
     found = HULL.breakaways()
     assert_agrees(found, exact.breakaways(HULL.rates))
@@ -58,6 +59,7 @@ def test_a_mode_above_the_hull_comes_and_goes():
         marks=pytest.mark.exhaustive,
     ),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_cuts_of_networks(system, names):
     found = system.breakaways(points=12)
     assert_agrees(found, exact.breakaways(system.rates, points=12))
@@ -87,6 +89,7 @@ def test_two_modes_break_away_once(f):
 
 
 @pytest.mark.parametrize("seed", some(60, often=2))
+@pytest.mark.slow
 def test_random_systems(seed):
     rng = np.random.default_rng(seed)
     work = rng.exponential(size=(rng.integers(2, 4), rng.integers(3, 7)))
@@ -108,6 +111,7 @@ def test_without_time_the_loads_that_are_left_are_named(monkeypatch):
         HULL.curve([1.0], breakaway=True)
 
 
+@pytest.mark.slow
 def test_curves_mark_all_breakaways():
     loads = [c.load for c in exact.breakaways(HULL.rates)]
     marked = HULL.curve([1.0, 4.0], breakaway=True)

@@ -51,6 +51,7 @@ CUTS = MultiMode.from_work(
 @pytest.mark.parametrize(("system", "load", "least"), [
     (MANY, 4.95, 57.4273313441), (CUTS, 5.5, 3.8741793537),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_many_modes_are_compared(system, load, least):
     found = verify(system, [0.3 * system.max_load, load])
     assert found.passed
@@ -64,6 +65,7 @@ def test_many_modes_are_compared(system, load, least):
     assert "the search for the modes" in found.checks[-3].shares
 
 
+@pytest.mark.slow
 def test_breakaways_of_many_modes_are_compared():
     found = verify(MANY, 4.0)
     assert found.passed
@@ -79,6 +81,7 @@ def test_breakaways_of_many_modes_are_compared():
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-4, 1 - 1e-4])
+@pytest.mark.slow
 def test_wrong_breakaways_of_both_sides_fail(monkeypatch, factor):
     """The search for the loads is shared; the delays at the sides are not."""
     true = exact.breakaways(MANY.rates)
@@ -90,6 +93,7 @@ def test_wrong_breakaways_of_both_sides_fail(monkeypatch, factor):
     assert set(failed(verify(MANY, 4.0))) == {f"delay {side} it"}
 
 
+@pytest.mark.slow
 def test_a_missing_breakaway_fails(monkeypatch):
     true = exact.breakaways(MANY.rates)
     short = replace(true, changes=true.changes[:2])
@@ -100,6 +104,7 @@ def test_a_missing_breakaway_fails(monkeypatch):
     assert verify(MANY, 4.0).passed
 
 
+@pytest.mark.slow
 def test_a_wrong_partition_of_many_modes_fails(monkeypatch):
     solve = MultiMode.assignment
 
