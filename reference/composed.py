@@ -228,8 +228,9 @@ class MixedBank(Composed):
         return mixed
 
     def _set_parts(self, parts: Iterable[ServerBank]) -> None:
-        """Store the parts, and their rates and delays along the last axis."""
-        self.parts = tuple(parts)
+        """Store the parts, those of mixed ones instead of these, and their rates and delays."""
+        each = ((p.parts if isinstance(p, MixedBank) else (p,)) for p in parts)
+        self.parts = tuple(own for part in each for own in part)
         self.edges = tuple(accumulate(map(len, self.parts), initial=0))
         self.rate = np.concatenate([b.rate for b in self.parts], axis=-1)
         self.delay = np.concatenate([b.delay for b in self.parts], axis=-1)

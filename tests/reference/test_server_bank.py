@@ -203,3 +203,13 @@ def test_spare_capacity_includes_the_rounding_error_of_the_rate():
     # at this load the rates have no spare capacity without their rounding errors
     for split in (optimum(bank, 2.0), equilibrium(MixedBank([bank]), 2.0)):
         assert float(split.mean_delay) == pytest.approx(2.0**54, rel=1e-15)
+
+
+def test_mixed_banks_in_mixed_banks_are_banks_side_by_side():
+    inner = MixedBank([MM1([2.0, 3.0]), MD1(4.0)])
+    outer = MixedBank([inner, MixedBank([MG1(5.0, cv=2.0)])])
+    assert [type(bank) for bank in outer.banks] == [MM1, MD1, MG1]
+    flow = [1.0, 1.0, 2.0, 3.0]
+    flat = MixedBank([MM1([2.0, 3.0]), MD1(4.0), MG1(5.0, cv=2.0)])
+    np.testing.assert_array_equal(outer.latency(flow), flat.latency(flow))
+    np.testing.assert_array_equal(outer.rate, flat.rate)
