@@ -150,9 +150,10 @@ def test_shared_modes(seed):
                 for column in zip(*modes.time, strict=True)
             ]
             true_tolls = np.array([float(t) for t in tolls])
-            assert system.tolls(load).mode_toll == pytest.approx(
-                true_tolls, rel=1e-7, abs=1e-7 * true_tolls.max()
-            )
+            # where modes are equally fast without jobs, the split stands on differences of delays
+            # in floats, and so do tolls, which are far smaller there
+            least = max(1e-7 * true_tolls.max(), 64 * EPS * float(true))
+            assert system.tolls(load).mode_toll == pytest.approx(true_tolls, rel=1e-7, abs=least)
         else:
             found = system.equilibrium(load, players=players, throw=False)
         proof = found.certificate
