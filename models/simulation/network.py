@@ -6,9 +6,9 @@ NumPy, processor sharing by a heap of the jobs present. Stations between which j
 circles are simulated together, event by event.
 
 Measured on a core at a utilisation of 0.8, in seconds for a million visits: the numbers drawn at
-random 0.04; a queue 0.05; processor sharing 0.9 here, 0.14 by the same code in numba, 0.95 in NumPy
-over 1,000 replications side by side, whose means are 10 % too low as each starts without jobs, 33
-in Ciw. The compilation in numba takes as long as a million visits here, so that it is not used.
+random 0.05; processor sharing 0.9 here, 0.14 by the same code in numba (without its compilation),
+0.95 in NumPy over 1,000 replications side by side, whose means are 10 % too low as each starts
+without jobs, 33 in Ciw.
 """
 
 from __future__ import annotations
