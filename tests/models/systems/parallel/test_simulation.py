@@ -214,8 +214,8 @@ def test_close_to_saturation_it_says_by_how_much_it_is_too_short():
     assert float(one.simulate(0.5, jobs=100_000).run_length[0]) == 1.0
 
 
-def test_batches_of_a_heavy_tail_are_found_to_be_too_short():
-    """The cv alone does not say how seldom a law of samples brings its largest job."""
+def test_batches_show_that_a_run_next_to_saturation_is_too_short():
+    """The batches of such a run are correlated, which they tell without a formula of the queue."""
     record = Task(Station(1.0), 0.995, 30_000, np.random.SeedSequence(2)).run()
     assert record.shortfall > 1.0
 

@@ -1,5 +1,7 @@
 """Plots of both disciplines: their content, in the units of the data."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -116,7 +118,9 @@ def test_another_dataset_is_refused(plot):
 
 
 def test_a_curve_of_one_load_has_no_warning():
-    plot_mixes(dataset().isel(load=[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_mixes(dataset().isel(load=[1]))
 
 
 def test_long_names_leave_room_for_the_panels(tmp_path):
