@@ -82,6 +82,8 @@ def test_runs_and_shows_what_is_stored(path, tmp_path):
     fresh = nbformat.read(path, as_version=4)
     for cell in code_cells(fresh):
         cell.outputs, cell.execution_count = [], None
+    for data in (folder for folder in FOLDER.iterdir() if folder.is_dir()):
+        (tmp_path / data.name).symlink_to(data, target_is_directory=True)
     # an error in a cell is raised here with its traceback; files go to the temporary folder
     NotebookClient(
         fresh, kernel_name="python3", timeout=300, resources={"metadata": {"path": str(tmp_path)}}
