@@ -1,0 +1,93 @@
+"""A cone program as arrays: what every solver of the benchmark gets, and what files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import scipy.sparse as sp
+
+from .....reference.errors import Array
+
+
+@dataclass(frozen=True)
+class Cones:
+    """The cone K of the rows, a product in this order.
+
+    Attributes
+    ----------
+    zero, nonnegative : int
+        Numbers of rows in {0} and in R_+.
+    second_order : tuple of int
+        Sizes of the second-order cones {(t, u): ||u|| <= t}.
+    semidefinite : tuple of int
+        Orders k of the semidefinite cones. A cone has k (k + 1) / 2 rows: the columns of the lower
+        triangle one after another, entries off the diagonal times sqrt(2) (as in SCS).
+    exponential : int
+        Number of exponential cones cl {(a, b, c): b > 0, b exp(a / b) <= c}.
+    power : tuple of float
+        Exponents p of the power cones {(a, b, c): a, b >= 0, a^p b^(1 - p) >= |c|}.
+    """
+
+    zero: int = 0
+    nonnegative: int = 0
+    second_order: tuple[int, ...] = ()
+    semidefinite: tuple[int, ...] = ()
+    exponential: int = 0
+    power: tuple[float, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of all cones."""
+        triangles = sum(k * (k + 1) // 2 for k in self.semidefinite)
+        few = self.zero + self.nonnegative + sum(self.second_order)
+        return few + triangles + 3 * (self.exponential + len(self.power))
+
+
+@dataclass(frozen=True, eq=False)
+class ConeProgram:
+    """Minimise x'Px / 2 + q'x + constant subject to Ax + s = b, s in K.
+
+    The dual variable y of the rows has Px + q + A'y = 0, y in the dual cone of K, s'y = 0.
+
+    Attributes
+    ----------
+    name : str
+        Name of the instance.
+    P : scipy.sparse.csc_array, shape (n, n)
+        Symmetric and positive semidefinite, both triangles; without entries in a conic program.
+    q : ndarray, shape (n,)
+    A : scipy.sparse.csc_array, shape (m, n)
+    b : ndarray, shape (m,)
+    cones : Cones
+    constant : float
+    variables : mapping of str to (scipy.sparse.csc_array, tuple of int)
+        By the name of a variable of the answer, the matrix R and the shape for which its value is
+        ``(R @ x).reshape(shape, order="F")``.
+    optimum : float
+        The true optimum of the objective as it is minimised here; NaN where it is not known.
+    maximise : bool
+        Whether the user's problem maximises, so that its objective is minus this one.
+    build_seconds, compile_seconds : float
+        Times to write the problem, and of CVXPY's reduction to this form.
+    """
+
+    name: str
+    P: sp.csc_array
+    q: Array
+    A: sp.csc_array
+    b: Array
+    cones: Cones
+    constant: float = 0.0
+    variables: Mapping[str, tuple[sp.csc_array, tuple[int, ...]]] = field(default_factory=dict)
+    optimum: float = float("nan")
+    maximise: bool = False
+    build_seconds: float = 0.0
+    compile_seconds: float = 0.0
+
+    def values(self, x: Array) -> dict[str, Array]:
+        """Return the values of the variables of the answer at x, shape (n,), by name."""
+        return {
+            name: (matrix @ x).reshape(shape, order="F")
+            for name, (matrix, shape) in self.variables.items()
+        }
