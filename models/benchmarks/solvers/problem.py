@@ -76,10 +76,14 @@ class Written(NamedTuple):
     ----------
     problem : cvxpy.Problem
     variables : mapping of str to cvxpy.Variable
+    optimum : float, optional
+        True optimum of the problem's objective; None where it is not known. It may be another
+        number than `Truth.value`, such as a potential.
     """
 
     problem: cp.Problem
     variables: Mapping[str, cp.Variable]
+    optimum: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
