@@ -87,8 +87,9 @@ def program_of(key: InstanceKey, instance: ProblemInstance | None = None) -> Con
     InputError
         As `instance_of`.
     """
-    written, seconds = timed((instance_of(key) if instance is None else instance).write)
-    return cone_program(key.name, written, build_seconds=seconds)
+    instance = instance_of(key) if instance is None else instance
+    written, seconds = timed(instance.write)
+    return cone_program(key.name, written, instance.optimum, seconds)
 
 
 def system_of(key: InstanceKey) -> Any:

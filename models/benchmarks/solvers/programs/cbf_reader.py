@@ -56,7 +56,10 @@ def parse(text: str, name: str) -> ConeProgram:
     """
     lines = [line.strip() for line in text.splitlines()]
     comments = {
-        word: line.removeprefix(word) for line in lines for word in COMMENTS if line.startswith(word)
+        word: line.removeprefix(word)
+        for line in lines
+        for word in COMMENTS
+        if line.startswith(word)
     }
     file = _File()
     rest = iter([line for line in lines if line and not line.startswith("#")])

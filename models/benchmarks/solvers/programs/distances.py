@@ -2,7 +2,7 @@
 
 The distances from linear, second-order and semidefinite cones are exact. Those from exponential
 and power cones are distances to a point of the cone: upper bounds, equal to the distance up to the
-accuracy of a bisection. The dual exponential and dual power cones are linear images of the cones
+accuracy of a bisection (in exponential cones where the nearest ray has a ratio a / b to 700). The dual exponential and dual power cones are linear images of the cones
 themselves; the distance is that in the image, at least the distance and at most its product with e,
 or with 1 / min(p, 1 - p).
 """
@@ -76,8 +76,9 @@ def semidefinite(cones: Cones, s: Array) -> Array:
         square = np.zeros((k, k))
         square[rows, columns] = s[start : start + size] / factor
         start += size
-        negative = np.minimum(np.linalg.eigvalsh(square, UPLO="L"), 0.0)
-        found.append(float(np.linalg.norm(negative)))
+        largest = abs(square).max() or 1.0  # eigenvalues of numbers near the largest overflow
+        negative = np.minimum(np.linalg.eigvalsh(square / largest, UPLO="L"), 0.0)
+        found.append(largest * float(np.linalg.norm(negative)))
     return np.array(found)
 
 
@@ -88,7 +89,7 @@ def exponential(a: Array, b: Array, c: Array) -> Array:
     l >= 0; r is the zero of an increasing function (H. A. Friberg, *Projection onto the exponential
     cone: a univariate root-finding problem*, 2023). Any ray gives a point of the cone.
     """
-    face = np.sqrt(np.maximum(a, 0) ** 2 + b * b + np.minimum(c, 0) ** 2)
+    face = _length(np.maximum(a, 0), b, np.minimum(c, 0))
     up = np.where(b > 0, np.maximum(b * np.exp(a / b) - c, 0), np.inf)
     across = np.where((b > 0) & (c > 0), np.maximum(a - b * np.log(c / b), 0), np.inf)
     best = np.fmin(face, np.fmin(np.fmin(up, across), _length(a, b, c)))
@@ -100,7 +101,7 @@ def exponential(a: Array, b: Array, c: Array) -> Array:
 
 def _length(a: Array, b: Array, c: Array) -> Array:
     """Return the distances from the vertex."""
-    return np.sqrt(a * a + b * b + c * c)
+    return np.hypot(np.hypot(a, b), c)
 
 
 def _to_ray(a: Array, b: Array, c: Array) -> Array:
@@ -129,11 +130,8 @@ def power(a: Array, b: Array, c: Array, p: Array) -> Array:
     properties of Euclidean projection onto power cone*, 2015). Any r gives a point of the cone.
     """
     size = abs(c)
-    plain = np.sqrt(
-        np.minimum(a, 0) ** 2
-        + np.minimum(b, 0) ** 2
-        + np.maximum(size - _mean(np.maximum(a, 0), np.maximum(b, 0), p), 0) ** 2
-    )
+    short = np.maximum(size - _mean(np.maximum(a, 0), np.maximum(b, 0), p), 0)
+    plain = _length(np.minimum(a, 0), np.minimum(b, 0), short)
     low, high = np.zeros_like(size), size.copy()  # of |c| - r, small where the point is near
     for _ in range(STEPS):
         gap = (low + high) / 2
@@ -153,5 +151,5 @@ def _mean(a: Array, b: Array, p: Array) -> Array:
 def _moved(a: Array, p: Array, size: Array, gap: Array) -> Array:
     """Return the coordinate of the nearest point at a gap |c| - r, without cancellation."""
     product = p * (size - gap) * gap
-    root = np.sqrt(a * a + 4 * product)
+    root = np.hypot(a, 2 * np.sqrt(product))
     return np.where(a >= 0, (a + root) / 2, 2 * product / np.where(a >= 0, 1.0, root - a))

@@ -202,7 +202,9 @@ def _is_whole(place: Path, entry: Any) -> bool:
             has_file(place, name) and _sha256(read_file("folder", place, name)) == digest
             for name, digest in entry["files"].items()
         )
-    except Exception:  # an entry of another version may lack anything, or name a problem that is gone
+    except (
+        Exception
+    ):  # an entry of another version may lack anything, or name a problem that is gone
         return False
 
 

@@ -36,7 +36,7 @@ def cone_program(
     written : Written
         The problem, with values of all its parameters, and the variables of the answer.
     truth_value : float, optional
-        True optimum of the problem's own objective; by default that of `written`.
+        True optimum of the problem's own objective, as `ProblemInstance.optimum`.
     build_seconds : float, default 0.0
         Time that it took to write the problem.
 
@@ -58,7 +58,7 @@ def cone_program(
     kept = np.ones(A.shape[0], dtype=bool)
     kept[np.concatenate([*places.values()])] = False
     maximise = isinstance(problem.objective, cp.Maximize)
-    optimum = written.optimum if truth_value is None else truth_value
+    optimum = np.nan if truth_value is None else float(truth_value)
     return ConeProgram(
         name=name,
         P=_columns(sp.csc_array((A.shape[1],) * 2) if form.P is None else form.P),
@@ -68,7 +68,7 @@ def cone_program(
         cones=_cones(form, int(A.shape[0] - kept.sum())),
         constant=form.constant,
         variables=_variables(A, named, places),
-        optimum=np.nan if optimum is None else -optimum if maximise else optimum,
+        optimum=-optimum if maximise else optimum,
         maximise=maximise,
         build_seconds=build_seconds,
         compile_seconds=time.perf_counter() - started,

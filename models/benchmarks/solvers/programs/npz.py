@@ -244,6 +244,6 @@ def load_solution(path: Path, program: ConeProgram) -> tuple[Array, Array | None
             raise InputError(f"solution_file.{name}", vector.shape, problem, remedy)
         found[name] = vector.astype(np.float64)
     if "x" not in found:
-        remedy = 'write it by numpy.savez(file, x=x, y=y), where y may be left out'
+        remedy = "write it by numpy.savez(file, x=x, y=y), where y may be left out"
         raise InputError("solution_file", str(path), "has no array x", remedy)
     return found["x"], found.get("y")

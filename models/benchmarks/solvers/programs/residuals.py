@@ -55,11 +55,13 @@ def residuals(program: ConeProgram, x: Array, y: Array | None = None) -> Residua
         return Residuals(np.inf, np.inf, np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
         s = program.b - program.A @ x
-        primal = _largest(distances(program.cones, s)) / (1 + _largest(program.b))
+        finite = np.isfinite(s).all()
+        outside = _largest(distances(program.cones, s)) if finite else np.inf
+        primal = _ordered(outside / (1 + _largest(program.b)))
         if y is None:
-            return Residuals(_ordered(primal), np.nan, np.nan)
+            return Residuals(primal, np.nan, np.nan)
         if not np.isfinite(y).all():
-            return Residuals(_ordered(primal), np.inf, np.inf)
+            return Residuals(primal, np.inf, np.inf)
         curved = program.P @ x
         slope = _largest(curved + program.q + program.A.T @ y)
         outside = _largest(distances(program.cones, y, dual=True))
@@ -67,7 +69,7 @@ def residuals(program: ConeProgram, x: Array, y: Array | None = None) -> Residua
         square, linear, right = float(x @ curved), float(program.q @ x), float(program.b @ y)
         gap = max(abs(float(s @ y)), abs(square + linear + right))
         scale = 1 + abs(square / 2 + linear) + abs(square / 2 + right)
-    return Residuals(_ordered(primal), _ordered(dual), _ordered(gap / scale))
+    return Residuals(primal, _ordered(dual), _ordered(gap / scale))
 
 
 def _largest(values: Array) -> float:
