@@ -108,7 +108,7 @@ def _sections(program: ConeProgram) -> Iterator[list[object]]:
 
 
 def _optimum(program: ConeProgram) -> list[str]:
-    return [f"# optimum: {program.optimum!r}"] if math.isfinite(program.optimum) else []
+    return [f"# optimum: {float(program.optimum)!r}"] if math.isfinite(program.optimum) else []
 
 
 def _blocks(cones: Cones) -> Iterator[str]:

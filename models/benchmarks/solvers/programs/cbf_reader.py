@@ -132,7 +132,9 @@ def _program(file: _File, name: str, optimum: float) -> ConeProgram:
     numbers = {kind: [blocks[i][1] for i in order if blocks[i][0] == kind] for kind in ORDER}
     q = np.zeros(file.n)
     for at, value in file.entries.get("OBJACOORD", []):
-        q[int(at)] += float(value)
+        q[_within(at, file.n)] += float(value)
+    if not (file.n and np.isfinite([*q, file.constant]).all()):
+        raise ValueError("it has no variables, or an objective that is not finite")
     sign = -1.0 if file.maximise else 1.0
     columns = sp.csc_array(A[places])
     columns.sort_indices()
