@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import Array
+from ....reference.errors import Array, InputError
 from ....reference.validation import (
     LARGEST,
     SMALLEST,
@@ -196,7 +196,11 @@ def _check(
     for i, load in enumerate(check_list("loads", loads)):
         _check_load(f"loads[{i}]", load)
     for i, pair in enumerate(() if spreads is None else check_list("spreads", spreads)):
-        rates, delays = check_list(f"spreads[{i}]", pair)
+        ends = check_list(f"spreads[{i}]", pair)
+        if len(ends) != 2:
+            remedy = "give the spread of rates and the spread of delays"
+            raise InputError(f"spreads[{i}]", pair, "is not a pair", remedy)
+        rates, delays = ends
         _check_spread((f"spreads[{i}][0]", rates), (f"spreads[{i}][1]", delays))
 
 
