@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from .....reference.errors import Array, InputError
+from .....reference.errors import InputError
 from ....core.parametric import Reduced, reduced
 from ..problem import Written
 from .cone_program import ConeProgram, Cones

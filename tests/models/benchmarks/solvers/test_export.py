@@ -96,7 +96,8 @@ def test_numbers_that_changed_are_written_again(tmp_path):
 
 
 def test_instances_and_formats_are_added(tmp_path):
-    assert not list(export(tmp_path, KEYS[:1], ["npz"])["instances"].values())[0]["refused"]
+    (entry,) = export(tmp_path, KEYS[:1], ["npz"])["instances"].values()
+    assert not entry["refused"]
     manifest = export(tmp_path, KEYS[1:], ["npz", "cbf"])
     assert {*manifest["instances"]} == {key.name for key in KEYS}
     assert manifest["digest"] == digest_of(sorted(KEYS, key=module.in_order))
