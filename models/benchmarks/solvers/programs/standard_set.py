@@ -21,7 +21,7 @@ from ..instances import keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = ""
+DIGEST = "1a3021f6d1ecac25ca234417f7b86742665096ca3ce29322affa07b3d60abe0b"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
