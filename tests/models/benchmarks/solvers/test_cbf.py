@@ -11,7 +11,7 @@ from sojourn.models.benchmarks.solvers.programs import cbf
 from sojourn.models.benchmarks.solvers.programs.residuals import residuals
 from sojourn.models.benchmarks.solvers.programs.to_cvxpy import as_problem
 
-KEYS = [key for key in keys(loads=[0.6]) if key.n <= 8]
+KEYS = [key for key in keys(loads=[0.6], spreads=[(10.0, 5.0)]) if key.n <= 8]
 
 
 def solution(program):

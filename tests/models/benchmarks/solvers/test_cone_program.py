@@ -12,7 +12,7 @@ from sojourn.models.benchmarks.solvers.programs.from_cvxpy import cone_program
 from sojourn.models.benchmarks.solvers.programs.residuals import residuals
 from sojourn.models.benchmarks.solvers.programs.to_cvxpy import as_problem, dual_of
 
-EVERY = keys(loads=[0.6])
+EVERY = keys(loads=[0.6], spreads=[(10.0, 5.0)])  # where default tolerances lead to 1e-6
 SMALL = [key for key in EVERY if key.n == min(k.n for k in EVERY if k.problem == key.problem)]
 TIGHT = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 

@@ -14,7 +14,7 @@ from sojourn.models.benchmarks.solvers.programs.residuals import residuals
 from sojourn.models.benchmarks.solvers.programs.standard_set import STANDARD_SET, digest_of
 from sojourn.models.benchmarks.solvers.programs.to_cvxpy import as_problem, dual_of
 
-KEYS = keys(["mm1-at-one-distance", "assignment"], sizes=[3], loads=[0.6])
+KEYS = keys(["mm1-at-one-distance", "assignment"], sizes=[3], loads=[0.6], spreads=[(10.0, 5.0)])
 
 
 def written(folder):
