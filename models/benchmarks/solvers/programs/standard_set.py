@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from .. import instances
 from ..instances import keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = "1a3021f6d1ecac25ca234417f7b86742665096ca3ce29322affa07b3d60abe0b"
+DIGEST = "28f9e5cf5e1290c01f4e6725d01233fece413422b9f7f3fa7a851f88ddc509bc"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
 LOADS = (0.6, 0.999, 1 - 1e-6, 0.95, 0.3, 0.9999)
 """Parts of the largest load, in the order in which the set takes them up."""
+LARGE = 3000
+"""Size that the set has beside the default sizes of a problem, unless its largest is below."""
+RATE_SPREADS = (10.0, 1e6)
 DIGITS = 9
 """Digits of a number in a digest: powers differ in their last digit between processors."""
 
@@ -34,8 +38,8 @@ DIGITS = 9
 class StandardSet:
     """Instances that results of different solvers, machines and years have in common.
 
-    In each round every formulation of every problem adds its next instance: sizes in turn, loads in
-    turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
+    In each round every formulation of every problem adds its next instance: systems in turn, loads
+    in turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
 
     Attributes
     ----------
@@ -66,9 +70,26 @@ class StandardSet:
         return digest_of(self.keys)
 
 
+def candidates() -> list[InstanceKey]:
+    """Return the instances that the set is chosen from.
+
+    They have the default sizes of a problem and a large one, and its largest delays.
+    """
+    return [
+        key
+        for problem in instances.PROBLEMS
+        for key in keys(
+            [problem.name],
+            sorted({*problem.sizes, *([LARGE] if problem.largest >= LARGE else [])}),
+            LOADS,
+            [(rates, max(delays for _, delays in problem.spreads)) for rates in RATE_SPREADS],
+        )
+    ]
+
+
 def _by_formulation() -> Iterator[list[InstanceKey]]:
-    """Yield the keys of each formulation of each problem."""
-    found = sorted(keys(loads=LOADS), key=lambda key: (key.problem, key.formulation))
+    """Yield the candidates of each formulation of each problem."""
+    found = sorted(candidates(), key=lambda key: (key.problem, key.formulation))
     for _, group in groupby(found, lambda key: (key.problem, key.formulation)):
         yield list(group)
 
@@ -76,8 +97,8 @@ def _by_formulation() -> Iterator[list[InstanceKey]]:
 def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
     """Yield the keys of a formulation so that the first ones differ in system and in load.
 
-    Step t has system t and load t + t // lcm, each counted from the start again at its end; the
-    `shift` lets formulations begin with different systems and loads.
+    Step t has system t and load t + t // lcm, each counted from the start again at its end. The
+    `shift` lets formulations begin with different systems, and pairs them with different loads.
     """
     systems = list(dict.fromkeys(key.axes for key in group))
     by_place = {(key.axes, key.load): key for key in group}
@@ -85,7 +106,7 @@ def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
     for t in range(len(systems) * len(LOADS)):
         # the largest system first: it is what a set with few rounds needs most
         axes = systems[-1 - (t + shift) % len(systems)]
-        yield by_place[axes, LOADS[(t + t // lcm + shift) % len(LOADS)]]
+        yield by_place[axes, LOADS[(t + t // lcm + 2 * shift) % len(LOADS)]]
 
 
 def in_order(key: InstanceKey) -> tuple[Any, ...]:
@@ -93,10 +114,10 @@ def in_order(key: InstanceKey) -> tuple[Any, ...]:
     return (key.problem, key.formulation, key.axes, key.load, key.seed)
 
 
-def digest_of(instances: Iterable[InstanceKey]) -> str:
+def digest_of(chosen: Iterable[InstanceKey]) -> str:
     """Return the SHA-256 digest of keys and of the numbers of their systems, to 9 digits."""
     sha = hashlib.sha256()
-    for key in instances:
+    for key in chosen:
         for text in (*_texts(key), _digest_of_system(key._replace(formulation="", load=0.0))):
             sha.update(text.encode() + b"\n")
     return sha.hexdigest()

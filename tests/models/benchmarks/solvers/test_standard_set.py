@@ -1,5 +1,7 @@
 """The standard set: its size, what it covers, and its digest."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -14,24 +16,26 @@ def test_the_set_has_about_200_instances_of_all_kinds():
     assert 150 <= len(chosen) <= 250
     assert len({*chosen}) == len(chosen)
     assert len({key.name for key in chosen}) == len(chosen)
-    every = keys(loads=standard_set.LOADS)
+    every = standard_set.candidates()
     assert {*chosen} <= {*every}
     for field in ("problem", "formulation", "load"):
         assert {getattr(key, field) for key in chosen} == {getattr(key, field) for key in every}
-    for problem in problems.PROBLEMS:
-        own = [key for key in chosen if key.problem == problem.name]
-        assert {(key.n, key.rate_spread, key.delay_spread) for key in own} == {
-            (key.n, key.rate_spread, key.delay_spread)
-            for key in every
-            if key.problem == problem.name
-        }
 
 
-def test_every_load_and_every_formulation_has_its_part():
-    counts = {}
-    for key in STANDARD_SET.keys:
-        counts[key.load] = counts.get(key.load, 0) + 1
+def test_systems_and_loads_of_a_formulation_come_in_turn():
+    for group in standard_set._by_formulation():
+        own = [key for key in STANDARD_SET.keys if key[:2] == group[0][:2]]
+        systems = {key.axes for key in group}
+        assert len({key.axes for key in own}) == min(len(own), len(systems)), own
+        assert len({key.load for key in own}) == min(len(own), len(standard_set.LOADS)), own
+
+
+def test_loads_have_equal_parts_and_are_paired_with_different_systems():
+    chosen = STANDARD_SET.keys
+    counts = Counter(key.load for key in chosen)
     assert max(counts.values()) <= 1.5 * min(counts.values())
+    largest = [key for key in chosen if key.n == max(k.n for k in chosen)]
+    assert len({key.load for key in largest}) == len(standard_set.LOADS)
 
 
 def test_the_digest_is_that_of_the_version():
