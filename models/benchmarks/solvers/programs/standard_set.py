@@ -22,7 +22,7 @@ from ..instances import keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = "28f9e5cf5e1290c01f4e6725d01233fece413422b9f7f3fa7a851f88ddc509bc"
+DIGEST = "c63bd5e7d3171cda515a76e56e820de8bd6174280ad6c3414de37edf81bb0a54"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
@@ -146,6 +146,9 @@ def _texts(value: Any) -> Iterator[str]:
         yield f"{float(value):.{DIGITS}g}"
     elif isinstance(value, np.ndarray):
         yield f"array {value.shape}"
+        if value.dtype.kind == "f":
+            yield " ".join([f"{entry:.{DIGITS}g}" for entry in value.ravel().tolist()])
+            return
         for entry in value.ravel().tolist():
             yield from _texts(entry)
     elif isinstance(value, Mapping):

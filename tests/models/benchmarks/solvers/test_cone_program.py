@@ -14,12 +14,12 @@ from sojourn.models.benchmarks.solvers.programs.to_cvxpy import as_problem, dual
 
 EVERY = keys(loads=[0.6], spreads=[(10.0, 5.0)])  # where default tolerances lead to 1e-6
 SMALL = [key for key in EVERY if key.n == min(k.n for k in EVERY if k.problem == key.problem)]
-TIGHT = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
+TIGHT = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
 
 
 def solved(program):
     problem, x, constraints = as_problem(program)
-    problem.solve(solver="CLARABEL")
+    problem.solve(solver="CLARABEL", **TIGHT)
     return x.value, dual_of(program, constraints)
 
 
@@ -33,7 +33,7 @@ def test_the_program_of_an_instance_has_the_answer_of_its_problem(key):
     assert accuracy.error < 1e-3  # a Beckmann potential has flat flows
     assert accuracy.violation < 1e-6
     written = instance.write()
-    value = written.problem.solve(solver="CLARABEL")
+    value = written.problem.solve(solver="CLARABEL", **TIGHT)
     sign = -1 if program.maximise else 1
     assert sign * program.objective(x) == pytest.approx(value, rel=1e-6)
     if np.isfinite(program.optimum):
