@@ -20,8 +20,8 @@ from ....reference.validation import (
     check_within,
 )
 from ..report import timed
+from . import problems as registry
 from .problem import Accuracy, Axes, InstanceKey, Problem, ProblemInstance
-from .problems import PROBLEMS
 from .programs.cone_program import ConeProgram
 from .programs.from_cvxpy import cone_program
 
@@ -35,7 +35,7 @@ KEPT = 8
 
 def problem_of(name: str, field: str = "problem") -> Problem:
     """Return the problem of a name; InputError on an unknown one."""
-    by_name = {problem.name: problem for problem in PROBLEMS}
+    by_name = {problem.name: problem for problem in registry.PROBLEMS}
     return by_name[check_choice(field, name, by_name, "is not a problem of the benchmark")]
 
 
@@ -145,7 +145,7 @@ def keys(
     ['partition.socp.n3.load0.5.r100.d0.s0', 'partition.socp.n3.load0.9.r100.d0.s0']
     """
     _check(problems, sizes, loads, spreads, as_seed(seed))
-    chosen = PROBLEMS if problems is None else [problem_of(name) for name in problems]
+    chosen = registry.PROBLEMS if problems is None else [problem_of(name) for name in problems]
     found = list(_keys(chosen, sizes, loads, spreads, seed))
     if formulations is None:
         return found

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import instances
+from .. import problems as registry
 from ..instances import keys, system_of
 from ..problem import InstanceKey
 
@@ -77,7 +77,7 @@ def candidates() -> list[InstanceKey]:
     """
     return [
         key
-        for problem in instances.PROBLEMS
+        for problem in registry.PROBLEMS
         for key in keys(
             [problem.name],
             sorted({*problem.sizes, *([LARGE] if problem.largest >= LARGE else [])}),

@@ -69,7 +69,7 @@ def test_numbers_are_taken_to_nine_digits_and_parts_without_numbers_refused():
 
 def test_the_set_follows_the_registry(monkeypatch):
     fewer = problems.PROBLEMS[:2]
-    monkeypatch.setattr("sojourn.models.benchmarks.solvers.instances.PROBLEMS", fewer)
+    monkeypatch.setattr(problems, "PROBLEMS", fewer)
     chosen = standard_set.StandardSet().keys
     assert {key.problem for key in chosen} == {problem.name for problem in fewer}
     assert len(chosen) == len({*chosen})
