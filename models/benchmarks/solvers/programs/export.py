@@ -88,7 +88,8 @@ def export(
     -------
     dict
         The manifest of all instances in the folder, also written as ``manifest.json``: ``version``
-        and ``digest``, whether they are the ``standard`` set, and of each in ``instances`` its
+        and ``digest``, whether they are the ``standard`` set with the numbers of its version on
+        every machine, and of each in ``instances`` its
         ``key``, ``digest``, ``optimum`` of the objective (null where it is not known),
         ``true_value``, numbers of ``variables``, ``rows`` and ``entries`` of P and A, ``cones``,
         ``files`` with the SHA-256 of each, and ``refused`` formats with the reason.
@@ -268,10 +269,11 @@ def _counted(program: ConeProgram) -> dict[str, Any]:
 def _save_manifest(place: Path, done: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest and return it."""
     listed = [InstanceKey(**entry["key"]) for entry in done.values()]
+    digest = digest_of(sorted(listed, key=in_order))
     manifest = {
         "version": VERSION,
-        "standard": {*listed} == {*STANDARD_SET.keys},
-        "digest": digest_of(sorted(listed, key=in_order)),
+        "standard": {*listed} == {*STANDARD_SET.keys} and digest == STANDARD_SET.pinned,
+        "digest": digest,
         "instances": dict(done),
     }
     with os_errors_as_input("folder", place):

@@ -88,7 +88,7 @@ def test_variables_of_all_attributes_are_read_off_the_answer(name):
 def test_a_maximum_has_the_opposite_sign_and_a_constant_stays():
     x = cp.Variable(2, nonneg=True)
     problem = cp.Problem(cp.Maximize(5 - 2 * x[0] - cp.square(x[1] - 1)), [x[0] + x[1] >= 3])
-    program = cone_program("maximum", Written(problem, {"x": x}), truth_value=1.25)
+    program = cone_program("maximum", Written(problem, {"x": x}), optimum=1.25)
     found, _ = solved(program)
     assert program.maximise
     assert program.optimum == -1.25

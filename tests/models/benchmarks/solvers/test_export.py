@@ -108,7 +108,10 @@ def test_instances_and_formats_are_added(tmp_path):
 
 def test_the_standard_set_is_the_default(tmp_path, monkeypatch):
     monkeypatch.setitem(vars(STANDARD_SET), "keys", tuple(KEYS))
+    monkeypatch.setattr(type(STANDARD_SET), "pinned", digest_of(sorted(KEYS, key=module.in_order)))
     assert export(tmp_path)["standard"]
+    monkeypatch.setattr(type(STANDARD_SET), "pinned", "of other numbers")
+    assert not export(tmp_path)["standard"]
 
 
 @pytest.mark.parametrize(
