@@ -196,5 +196,5 @@ def test_a_cvxpy_without_the_private_names_is_said_to_be_so(monkeypatch):
     x = cp.Variable()
     others = {name: value for name, value in vars(cp.settings).items() if name != "OFFSET"}
     monkeypatch.setattr("sojourn.models.core.parametric.words", SimpleNamespace(**others))
-    with pytest.raises(UnsupportedCvxpyError, match="AttributeError: .*OFFSET"):
+    with pytest.raises(UnsupportedCvxpyError, match=r"AttributeError: .*OFFSET"):
         reduced(cp.Problem(cp.Minimize(x), [x >= 1]), "SCS")
