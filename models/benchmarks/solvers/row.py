@@ -1,56 +1,95 @@
-"""Result of one case: status, accuracy and times of a solver."""
+"""Result of one cell: status, accuracy, residuals and times of a solver on an instance."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from typing import Any
 
 import cvxpy as cp
 
+from .problem import InstanceKey
+
 ACCURATE = 1e-6
-"""Largest relative error of the mean delay, and largest violation, of an accurate answer."""
+"""Largest relative error of the value, and largest violation, of an accurate answer."""
+INF, NAN = math.inf, math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """Result of a solver on a problem.
+    """Result of a solver on an instance.
 
     Attributes
     ----------
-    problem : str
+    problem, formulation : str
     n : int
-        Size: number of servers or stages.
-    load : float
-        Part of the largest load.
-    formulation, solver, settings : str
+    load, rate_spread, delay_spread : float
+    seed : int
+        The instance; see `sojourn.models.benchmarks.solvers.problem.InstanceKey`.
+    solver, version : str
+    settings : str
+        Name of the settings.
+    tolerance : float
+        Tolerance that the settings ask for; NaN where they name none.
     status : str
-        CVXPY's status, or type and message of the solver's exception.
-    error : float
-        Relative error of the mean delay against the closed form; infinite without an answer, and
-        where a queue grows without bound.
-    violation : float
-        Largest relative violation of a constraint; infinite without an answer.
-    build_seconds : float
-        Time to write the problem.
-    compile_seconds : float
-        Time of CVXPY's compilation to cones, in the first run.
+        CVXPY's status, or type and message of the solver's error.
+    skipped : str
+        Why the solver did not get the instance, such as a cone that it does not support; empty
+        where it got it.
+    failure : str
+        ``time``, ``memory`` or ``crash`` where the worker was ended or died; else empty.
+    error, flow_error, violation, gap : float
+        See `sojourn.models.benchmarks.solvers.problem.Accuracy`; without an answer infinite.
+    primal_residual, dual_residual, complementarity : float
+        Relative KKT residuals of the cone program (see `programs.residuals`); without an answer
+        infinite, NaN where the solver returns no dual variable.
+    iterations : float
+        NaN where the solver does not say.
+    build_seconds, compile_seconds : float
+        Times to write the problem, and of CVXPY's reduction to a cone program.
+    transfer_seconds : float
+        Time to bring the cone program into the solver's own form.
     solve_seconds : float
-        Time of the solver: median of `repeats` runs.
+        Time of the solver: median of `repeats` runs; the limit of time where it was reached.
+    fastest_seconds, slowest_seconds : float
+        Least and largest time of these runs.
     repeats : int
     """
 
     problem: str
+    formulation: str
     n: int
     load: float
-    formulation: str
+    rate_spread: float
+    delay_spread: float
+    seed: int
     solver: str
-    settings: str
-    status: str
-    error: float
-    violation: float
-    build_seconds: float
-    compile_seconds: float
-    solve_seconds: float
-    repeats: int
+    version: str = ""
+    settings: str = "default"
+    tolerance: float = NAN
+    status: str = ""
+    skipped: str = ""
+    failure: str = ""
+    error: float = INF
+    flow_error: float = INF
+    violation: float = INF
+    gap: float = INF
+    primal_residual: float = INF
+    dual_residual: float = INF
+    complementarity: float = INF
+    iterations: float = NAN
+    build_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    transfer_seconds: float = 0.0
+    solve_seconds: float = 0.0
+    fastest_seconds: float = 0.0
+    slowest_seconds: float = 0.0
+    repeats: int = 0
+
+    @property
+    def key(self) -> InstanceKey:
+        """The instance."""
+        return InstanceKey(*(getattr(self, name) for name in InstanceKey._fields))
 
     @property
     def claimed(self) -> bool:
@@ -72,11 +111,15 @@ class Row:
         """Whether the status is ``optimal`` and the answer is not right."""
         return self.claimed and not self.right
 
-    def to_dict(self) -> dict[str, str | int | float | bool]:
+    @property
+    def false_doubt(self) -> bool:
+        """Whether the status is another than ``optimal`` and the answer is right."""
+        return self.right and not self.claimed
+
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields and properties as plain numbers and strings."""
+        names = ("claimed", "right", "false_claim", "false_doubt")
         return {
-            **vars(self),
-            "claimed": self.claimed,
-            "right": self.right,
-            "false_claim": self.false_claim,
+            **{f.name: getattr(self, f.name) for f in fields(self)},
+            **{name: getattr(self, name) for name in names},
         }

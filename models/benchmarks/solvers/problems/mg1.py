@@ -1,19 +1,20 @@
-"""M/G/1 servers: rates from 50 to 500 jobs/s, cv from 0 to 5, delays to 50 ms."""
+"""M/G/1 servers at different distances, coefficients of variation from 0 to 5."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ....latency import MG1
-from ..parallel import parallel
+from ..parallel import draw_delays, draw_rates, parallel
+from ..problem import Axes
 
 
-def draw(n: int, rng: np.random.Generator) -> MG1:
-    """Return a random bank of n servers."""
-    return MG1(rng.uniform(50, 500, n), rng.uniform(0, 5, n), rng.uniform(0, 0.05, n))
+def draw(axes: Axes, rng: np.random.Generator) -> MG1:
+    """Return a random bank."""
+    return MG1(draw_rates(axes, rng), rng.uniform(0, 5, axes.n), draw_delays(axes, rng))
 
 
 PROBLEMS = (
-    parallel("M/G/1 optimum", "optimum", draw),
-    parallel("M/G/1 equilibrium", "equilibrium", draw),
+    parallel("mg1-optimum", "M/G/1 optimum", "optimum", draw),
+    parallel("mg1-equilibrium", "M/G/1 equilibrium", "equilibrium", draw),
 )

@@ -1,19 +1,20 @@
-"""M/M/1 servers: rates from 50 to 500 jobs/s, delays to 50 ms."""
+"""M/M/1 servers at different distances."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ....latency import MM1
-from ..parallel import parallel
+from ..parallel import draw_delays, draw_rates, parallel
+from ..problem import Axes
 
 
-def draw(n: int, rng: np.random.Generator) -> MM1:
-    """Return a random bank of n servers."""
-    return MM1(rng.uniform(50, 500, n), rng.uniform(0, 0.05, n))
+def draw(axes: Axes, rng: np.random.Generator) -> MM1:
+    """Return a random bank."""
+    return MM1(draw_rates(axes, rng), draw_delays(axes, rng))
 
 
 PROBLEMS = (
-    parallel("M/M/1 optimum", "optimum", draw),
-    parallel("M/M/1 equilibrium", "equilibrium", draw),
+    parallel("mm1-optimum", "M/M/1 optimum", "optimum", draw),
+    parallel("mm1-equilibrium", "M/M/1 equilibrium", "equilibrium", draw),
 )

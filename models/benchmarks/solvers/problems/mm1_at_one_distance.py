@@ -1,4 +1,4 @@
-"""M/M/1 servers of equal delays: rates from 50 to 500 jobs/s.
+"""M/M/1 servers of equal delays.
 
 Their equilibrium is also a quadratic program and a geometric mean.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from ....latency import MM1
-from ..parallel import parallel
+from ..parallel import TYPICAL, draw_rates, parallel
+from ..problem import Axes
 
 
-def draw(n: int, rng: np.random.Generator) -> MM1:
-    """Return a random bank of n servers."""
-    return MM1(rng.uniform(50, 500, n), 0.010)
+def draw(axes: Axes, rng: np.random.Generator) -> MM1:
+    """Return a random bank."""
+    return MM1(draw_rates(axes, rng), axes.delay_spread / TYPICAL)
 
 
-PROBLEMS = (parallel("M/M/1 at one distance", "equilibrium", draw),)
+PROBLEMS = (
+    parallel("mm1-at-one-distance", "M/M/1 equilibrium at one distance", "equilibrium", draw),
+)

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from .....reference.errors import Array
 from .....reference.service_modes import partition
 from .....reference.service_modes.stability import stage_spare_capacity
 from ....systems.service_modes.partition import write as write_program
 from ....systems.service_modes.system import MultiMode
-from ..problem import Accuracy, Problem, ProblemInstance
+from ..problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
 
 P = 0.4  # part of the jobs in the first mode
 
 
-def build(n: int, rng: np.random.Generator) -> MultiMode:
-    """Return n stages of random rates over two decades."""
-    return MultiMode(10 ** rng.uniform(0, 2, (n, 2)))
+def build(axes: Axes, rng: np.random.Generator) -> MultiMode:
+    """Return n stages with two modes, of random rates uniform in their logarithm."""
+    return MultiMode(axes.rate_spread ** rng.uniform(0, 1, (axes.n, 2)))
 
 
-def write(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
-    """Return the program at a part of the largest load under this assignment."""
+def instance(system: MultiMode, formulation: str, part: float) -> ProblemInstance:
+    """Return the instance at a part of the largest load under this assignment."""
     modes, assignment = system.rates, np.array([P, 1 - P])
     work = assignment * modes.time
     load = part / float(work.sum(axis=1).max())
     least = partition(modes, load, P).mean_delay
     spare_capacity = stage_spare_capacity(modes, load, assignment)[:, None]
-    program = write_program(*modes.time.shape)
-    program.set_point(modes, load, assignment, scale_stages=True)
+    root = np.sqrt(work)
+    best = root / root.sum(axis=1, keepdims=True)
 
-    def accuracy() -> Accuracy:
-        y = np.asarray(program.spare_share.value)
+    def write() -> Written:
+        program = write_program(*modes.time.shape)
+        program.set_point(modes, load, assignment, scale_stages=True)
+        return Written(program.problem, {"spare_share": program.spare_share})
+
+    def judge(values: Mapping[str, Array]) -> Accuracy:
+        y = values["spare_share"]
         delay = float((work / (spare_capacity * y)).sum()) if np.all(y > 0) else np.inf
         imbalance = float(np.abs(y.sum(axis=1) - 1).max())
-        return Accuracy(abs(delay / least - 1), max(imbalance, float(-y.min())))
+        flow_error = float(abs(y - best).max() / best.max())
+        violation = max(imbalance, float(-y.min()))
+        return Accuracy(abs(delay / least - 1), flow_error, violation, np.nan)
 
-    return ProblemInstance(program.problem, accuracy)
+    return ProblemInstance(Truth(least, best.ravel()), write, judge)
 
 
 PROBLEMS = (
-    Problem("dual-mode partition", build, lambda system: {"socp": frozenset({"SOC"})}, write),
+    Problem(
+        "partition",
+        "dual-mode partition",
+        build,
+        lambda system: {"socp": frozenset({"SOC"})},
+        instance,
+        spreads=((100.0, 0.0),),
+    ),
 )

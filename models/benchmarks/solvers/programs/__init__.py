@@ -1,0 +1,1 @@
+"""Instances of the solver benchmark as plain cone programs: arrays, residuals and files."""
