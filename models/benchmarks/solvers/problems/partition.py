@@ -9,8 +9,10 @@ import numpy as np
 from .....reference.errors import Array
 from .....reference.service_modes import partition
 from .....reference.service_modes.stability import stage_spare_capacity
+from ....systems.service_modes.partition import refine, sqrt_loads
 from ....systems.service_modes.partition import write as write_program
 from ....systems.service_modes.system import MultiMode
+from ..accuracy import accuracy, for_any_values
 from ..problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
 
 P = 0.4  # part of the jobs in the first mode
@@ -26,25 +28,27 @@ def instance(system: MultiMode, formulation: str, part: float) -> ProblemInstanc
     modes, assignment = system.rates, np.array([P, 1 - P])
     work = assignment * modes.time
     load = part / float(work.sum(axis=1).max())
-    least = partition(modes, load, P).mean_delay
+    point = np.array([load]), assignment[None]
     spare_capacity = stage_spare_capacity(modes, load, assignment)[:, None]
     root = np.sqrt(work)
     best = root / root.sum(axis=1, keepdims=True)
+    truth = Truth(float(partition(modes, load, P).mean_delay), best.ravel())
 
     def write() -> Written:
         program = write_program(*modes.time.shape)
         program.set_point(modes, load, assignment, scale_stages=True)
         return Written(program.problem, {"spare_share": program.spare_share})
 
+    @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         y = values["spare_share"]
         delay = float((work / (spare_capacity * y)).sum()) if np.all(y > 0) else np.inf
-        imbalance = float(np.abs(y.sum(axis=1) - 1).max())
-        flow_error = float(abs(y - best).max() / best.max())
-        violation = max(imbalance, float(-y.min()))
-        return Accuracy(abs(delay / least - 1), flow_error, violation, np.nan)
+        imbalance = np.abs(y.sum(axis=1) - 1).max()
+        gap = float(refine(modes, *point, y[None], polish=False).gap[0])
+        return accuracy(truth, delay, (imbalance, -y.min()), y.ravel(), gap)
 
-    return ProblemInstance(Truth(least, best.ravel()), write, judge)
+    optimum = float((sqrt_loads(modes, *point)[0].sum(axis=1) ** 2).sum())
+    return ProblemInstance(truth, write, judge, optimum, {"spare_share": best})
 
 
 PROBLEMS = (
@@ -54,6 +58,8 @@ PROBLEMS = (
         build,
         lambda system: {"socp": frozenset({"SOC"})},
         instance,
-        spreads=((100.0, 0.0),),
+        sizes=(3, 300),
+        largest=10_000,
+        spreads=((1e6, 0.0),),
     ),
 )
