@@ -52,6 +52,11 @@ def accuracy(
     )
 
 
+def gap_of(value: float, lower: float, upper: float) -> float:
+    """Return the largest relative error of a value where the true one is within bounds."""
+    return max(upper - value, value - lower) / lower if lower > 0.0 else math.inf
+
+
 def for_any_values(judge: Judge) -> Judge:
     """Wrap a judge: numbers that overflow have an infinite error, and give no warning."""
 

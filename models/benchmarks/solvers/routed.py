@@ -1,4 +1,9 @@
-"""Optimum and equilibrium of systems with routes as problems of the benchmark."""
+"""Optimum and equilibrium of systems with routes as problems of the benchmark.
+
+The true answer is that of Newton's method on the routes in use, in more digits than floats. Its
+certificate is of the order of the root of the rounding errors at equilibria, so it is taken where
+the potential is at its least value to the last digits.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,25 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from ....reference.errors import Array
-from ....reference.routes import GraphRoutes, RoutedSystem, RouteFlow, capacity, certify
+from ....reference.errors import Array, InputError
+from ....reference.routes import (
+    GraphRoutes,
+    RouteCertificate,
+    RoutedSystem,
+    RouteFlow,
+    capacity,
+    certify,
+)
 from ....reference.routes import equilibrium as exact_equilibrium
 from ...systems.parallel.prices import Goal
 from ...systems.routes.formulations import Arcs, Cost, idle_delay
 from ...systems.routes.formulations import formulations as formulations_of
 from ...systems.routes.system import RouteSystem
-from .accuracy import accuracy, for_any_values
+from .accuracy import accuracy, for_any_values, gap_of
 from .problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
+
+GAP = 1e-9  # of a certificate that proves a true answer
+POTENTIAL_GAP = 1e-13  # of an answer that is at the minimum to the last digits
 
 
 def routed(
@@ -116,10 +131,17 @@ class Variables:
 
 
 def instance(system: RouteSystem, goal: Goal, formulation: str, part: float) -> ProblemInstance:
-    """Return the instance at a part of the largest multiple of the loads."""
+    """Return the instance at a part of the largest multiple of the loads.
+
+    Raises
+    ------
+    InputError
+        Where the true answer is not found to the last digits.
+    """
     multiple = part * capacity(system.routed).lower
     players = 1.0 if goal == "optimum" else np.inf
     found = exact_equilibrium(system.routed, multiple, players)
+    _check(found.certificate, part)
     truth = Truth(found.mean_delay, found.flow.station_flow)
     load = multiple * system.routed.load
     total, variables = multiple * system.routed.total_load, Variables(system.routed, load)
@@ -140,7 +162,8 @@ def instance(system: RouteSystem, goal: Goal, formulation: str, part: float) -> 
         delay = float(jobs / total) if excess < 0 else np.inf
         proof = certify(system.routed, multiple, variables.routes(np.maximum(x, 0.0)), players)
         violations = imbalance, -x.min() / total, excess
-        return accuracy(truth, delay, violations, stations, proof.gap)
+        gap = gap_of(delay, proof.lower_bound, proof.upper_bound)
+        return accuracy(truth, delay, violations, stations, gap)
 
     jobs = total * found.mean_delay
     if goal == "equilibrium":
@@ -149,3 +172,11 @@ def instance(system: RouteSystem, goal: Goal, formulation: str, part: float) -> 
     optimum = jobs / (total * idle_delay(system.routed))
     best = {"flow": variables.of(found.flow) / unit}
     return ProblemInstance(truth, write, judge, optimum, best)
+
+
+def _check(found: RouteCertificate, part: float) -> None:
+    """Raise InputError unless an answer is the true one to the last digits."""
+    close = not abs(found.estimate - found.mean_delay) > GAP * found.mean_delay
+    if not (found.gap <= GAP or (close and found.potential_gap <= POTENTIAL_GAP)):
+        problem = f"has no true answer on these routes: its gap is {found.gap:.1e}"
+        raise InputError("load", part, problem, "lower it, or take fewer routes")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from ..problem import Axes
 from ..routed import routed
 
 SERVERS = 3  # servers per group, about
+
+AXES: Mapping[str, Any] = {"sizes": (30, 300), "largest": 300, "spreads": ((10.0, 5.0),)}
 
 
 def draw(axes: Axes, rng: np.random.Generator) -> Groups:
@@ -27,6 +31,6 @@ def draw(axes: Axes, rng: np.random.Generator) -> Groups:
 
 
 PROBLEMS = (
-    routed("groups-optimum", "groups and servers, optimum", "optimum", draw),
-    routed("groups-equilibrium", "groups and servers, equilibrium", "equilibrium", draw),
+    routed("groups-optimum", "groups and servers, optimum", "optimum", draw, **AXES),
+    routed("groups-equilibrium", "groups and servers, equilibrium", "equilibrium", draw, **AXES),
 )

@@ -163,6 +163,13 @@ def instance(samples: Samples, formulation: str, part: float) -> ProblemInstance
 
 PROBLEMS = (
     Problem(
-        "measured-fit", "fit of measured latencies", build, lambda _: KINDS, instance, (30, 300)
+        "measured-fit",
+        "fit of measured latencies",
+        build,
+        lambda _: KINDS,
+        instance,
+        sizes=(30, 300),
+        largest=10_000,
+        spreads=((1e3, 0.0),),
     ),
 )

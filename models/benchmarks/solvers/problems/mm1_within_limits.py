@@ -97,7 +97,26 @@ def within_budget(asked: Priced, formulation: str, part: float) -> ProblemInstan
     return limited_instance(system, limits, formulation, load)
 
 
+SIZES = (30, 300)
 PROBLEMS = (
-    Problem("mm1-within-limits", "M/M/1 within limits", bounded, of_system, within_bounds),
-    Problem("mm1-within-budget", "M/M/1 within a budget", priced, of_system, within_budget),
+    Problem(
+        "mm1-within-limits",
+        "M/M/1 within limits",
+        bounded,
+        of_system,
+        within_bounds,
+        SIZES,
+        largest=10_000,
+        spreads=((1e6, 5.0),),
+    ),
+    Problem(
+        "mm1-within-budget",
+        "M/M/1 within a budget",
+        priced,
+        of_system,
+        within_budget,
+        SIZES,
+        largest=10_000,
+        spreads=((10.0, 5.0),),
+    ),
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ....latency import MM1
@@ -13,6 +16,8 @@ from ..routed import routed
 LINKS = 3  # links per node, about
 MOST_ORIGINS = 5
 DESTINATIONS = 2  # of each origin, where there are as many other nodes
+
+AXES: Mapping[str, Any] = {"sizes": (30, 100), "largest": 300, "spreads": ((1e6, 5.0),)}
 
 
 def draw(axes: Axes, rng: np.random.Generator) -> Network:
@@ -32,6 +37,6 @@ def draw(axes: Axes, rng: np.random.Generator) -> Network:
 
 
 PROBLEMS = (
-    routed("network-optimum", "network, optimum", "optimum", draw),
-    routed("network-equilibrium", "network, equilibrium", "equilibrium", draw),
+    routed("network-optimum", "network, optimum", "optimum", draw, **AXES),
+    routed("network-equilibrium", "network, equilibrium", "equilibrium", draw, **AXES),
 )

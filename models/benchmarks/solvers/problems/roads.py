@@ -46,6 +46,9 @@ def problem(goal: Goal) -> Problem:
         draw,
         lambda system: KINDS,
         lambda system, written, part: instance(system, goal, written, part),
+        sizes=(30, 300),
+        largest=10_000,
+        spreads=((1e6, 5.0),),
     )
 
 

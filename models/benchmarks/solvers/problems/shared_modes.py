@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ....systems.service_modes.shared.system import SharedModes
@@ -10,6 +13,8 @@ from ..problem import Axes
 from ..routed import routed
 
 MOST_STAGES = 20
+
+AXES: Mapping[str, Any] = {"sizes": (30, 300), "largest": 10_000, "spreads": ((1e6, 5.0),)}
 
 
 def draw(axes: Axes, rng: np.random.Generator) -> SharedModes:
@@ -21,6 +26,6 @@ def draw(axes: Axes, rng: np.random.Generator) -> SharedModes:
 
 
 PROBLEMS = (
-    routed("shared-modes-optimum", "shared modes, optimum", "optimum", draw),
-    routed("shared-modes-equilibrium", "shared modes, equilibrium", "equilibrium", draw),
+    routed("shared-modes-optimum", "shared modes, optimum", "optimum", draw, **AXES),
+    routed("shared-modes-equilibrium", "shared modes, equilibrium", "equilibrium", draw, **AXES),
 )

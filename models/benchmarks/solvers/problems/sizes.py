@@ -72,6 +72,24 @@ def instance(sizing: Sizing, formulation: str, part: float) -> ProblemInstance:
 
 
 PROBLEMS = (
-    Problem("mm1-sizes", "M/M/1 rates", mm1, lambda _: {"inv_pos": frozenset({"SOC"})}, instance),
-    Problem("mg1-sizes", "M/G/1 rates", mg1, lambda _: {"root": frozenset({"SOC"})}, instance),
+    Problem(
+        "mm1-sizes",
+        "M/M/1 rates",
+        mm1,
+        lambda sizing: {"inv_pos": frozenset({"SOC"})},
+        instance,
+        sizes=(30, 300),
+        largest=10_000,
+        spreads=((1e6, 5.0),),
+    ),
+    Problem(
+        "mg1-sizes",
+        "M/G/1 rates",
+        mg1,
+        lambda sizing: {"root": frozenset({"SOC"})},
+        instance,
+        sizes=(30, 300),
+        largest=10_000,
+        spreads=((10.0, 5.0),),
+    ),
 )
