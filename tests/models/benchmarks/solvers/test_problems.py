@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import exact_routes
 import numpy as np
 import pytest
 from chunks import some
@@ -10,6 +11,8 @@ from chunks import some
 from sojourn.models.benchmarks.solvers.problem import Axes, Truth
 from sojourn.models.benchmarks.solvers.problems import PROBLEMS
 from sojourn.models.benchmarks.solvers.problems.measured_fit import FITS
+from sojourn.reference import InputError
+from sojourn.reference.routes import ListedRoutes, RoutedSystem, capacity, equilibrium
 
 LOADS = (0.3, 0.6, 0.9, 0.99, 0.9999, 0.999999)
 SPREADS = ((1.0, 0.0), (10.0, 5.0), (1e6, 5.0), (1e6, 1e3))
@@ -39,6 +42,11 @@ def test_names_are_words_of_a_command_line():
     assert {"mm1-within-limits", "shared-modes-equilibrium", "roads-optimum"} <= set(BY_NAME)
 
 
+def rounding(load):
+    """Relative error of a delay that flows as floats leave near the largest load."""
+    return max(1e-9, 1e-8 * 1e-6 / (1.0 - load))
+
+
 @pytest.mark.parametrize(("name", "formulation"), FORMULATIONS)
 @pytest.mark.parametrize("n", [3, 12])
 def test_the_true_answer_is_right_at_any_load_and_spread(name, formulation, n):
@@ -51,10 +59,10 @@ def test_the_true_answer_is_right_at_any_load_and_spread(name, formulation, n):
             assert name == "assignment"
             continue
         found = instance.judge(instance.best)
-        assert found.error <= 1e-9, (where, found)
+        assert found.error <= rounding(load), (where, found)
         assert found.violation <= 1e-12, (where, found)
         assert not found.flow_error > 1e-12, (where, found)
-        assert not found.gap > ACCURATE, (where, found)
+        assert not found.gap < found.error - rounding(load), (where, found)
 
 
 @pytest.mark.parametrize(("name", "formulation"), FORMULATIONS)
@@ -117,7 +125,7 @@ def test_certificates_of_random_answers_cover_their_errors(chunk):
         values = {k: v * rng.uniform(1 - size, 1, v.shape) for k, v in instance.best.items()}
         found = instance.judge(values) if values else None
         if found is not None and not math.isnan(found.gap):
-            assert found.error <= found.gap + 1e-12, (name, load, spread, found)
+            assert found.error <= found.gap + rounding(load), (name, load, spread, found)
 
 
 @pytest.mark.parametrize("formulation", FITS)
@@ -149,6 +157,40 @@ def test_slopes_of_the_loss_prove_the_best_fit(n, formulation):
         assert bound == pytest.approx(instance.truth.value, rel=1e-9)
 
 
+@pytest.mark.parametrize("goal", ["optimum", "equilibrium"])
+@pytest.mark.parametrize("kind", ["groups", "network", "shared-modes"])
+@pytest.mark.parametrize("seed", some(10, 1, 3))
+def test_true_answers_on_routes_are_those_of_many_digits(kind, goal, seed):
+    """Certificates of equilibria are of the order of the root of rounding; the answers are not."""
+    load, players = (0.999999, 0.9, 0.3)[seed % 3], 1.0 if goal == "optimum" else math.inf
+    problem = BY_NAME[f"{kind}-{goal}"]
+    system = problem.system(Axes(8, 1e6 if seed % 2 else 10.0, 5.0), seed)
+    multiple = load * capacity(system.routed).lower
+    found = equilibrium(system.routed, multiple, players).flow
+    bank, routes = system.bank, system.routed.routes
+    used = RoutedSystem(bank, ListedRoutes(found.columns, routes.groups), system.routed.load)
+    latencies = [
+        exact_routes.mm1(float(r), float(d)) for r, d in zip(bank.rate, bank.delay, strict=True)
+    ]
+    exact = exact_routes.truth(used, latencies, multiple, players, found.flow.tolist())
+    true = problem.instance(system, next(iter(problem.formulations(system))), load).truth
+    assert abs(true.value / float(exact.mean_delay) - 1.0) < 2e-15
+    spare = [float(r - v) for r, v in zip(bank.rate, exact.station_flow, strict=True)]
+    flow = np.array([float(v) for v in exact.station_flow])
+    price = (bank.marginal if goal == "optimum" else bank.latency)(flow, np.array(spare))
+    cost, least = found.columns.costs(price), routes.least_cost(price)
+    assert (cost <= least[found.columns.group] * (1.0 + 1e-9)).all()
+
+
+def test_routes_without_a_true_answer_are_refused(monkeypatch):
+    from sojourn.models.benchmarks.solvers import routed
+
+    monkeypatch.setattr(routed, "POTENTIAL_GAP", -1.0)
+    monkeypatch.setattr(routed, "GAP", -1.0)
+    with pytest.raises(InputError, match="load = 0.6: has no true answer on these routes"):
+        instance_of("groups-optimum", "routes", 4, 0.6)
+
+
 def test_sizes_and_severities_by_default():
     """The default axes make a few hundred instances, severe ones among them."""
     count = sum(
@@ -159,7 +201,7 @@ def test_sizes_and_severities_by_default():
     )
     assert 300 <= count <= 500
     assert all(n <= problem.largest for problem in PROBLEMS for n in problem.sizes)
-    assert sum(any(rates >= 1e6 for rates, _ in p.spreads) for p in PROBLEMS) > len(PROBLEMS) / 2
+    assert sum(any(rates >= 1e6 for rates, _ in p.spreads) for p in PROBLEMS) > len(PROBLEMS) / 3
 
 
 def test_a_system_depends_on_its_axes_and_seed_alone():
