@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ Judge = Callable[[Mapping[str, Array]], Accuracy]
 
 def accuracy(
     truth: Truth,
-    value: float | np.floating,
-    violations: Iterable[float | np.floating],
+    value: float,
+    violations: Iterable[Any],
     answer: Array | None = None,
     gap: float | None = None,
 ) -> Accuracy:
@@ -33,7 +34,7 @@ def accuracy(
         The true answer.
     value : float
         What the answer reaches; infinite outside the stable region.
-    violations : iterable of float
+    violations : iterable of numbers
         Relative violations of the constraints.
     answer : ndarray, shape (m,), optional
         To be compared with `Truth.answer`; left out where that is not unique.
@@ -71,6 +72,6 @@ def for_any_values(judge: Judge) -> Judge:
     return judged
 
 
-def _known(number: float | np.floating) -> float:
+def _known(number: Any) -> float:
     """Return a number as a float, infinite where it is not a number."""
     return math.inf if math.isnan(number) else float(number)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.parallel.limits import limited_optimum
-from ...systems.parallel.limits import Limit
+from ...systems.parallel.linear_limit import Limit
 from ...systems.parallel.system import ParallelServers
 from .accuracy import for_any_values
 from .parallel import accuracy_of
@@ -57,7 +57,8 @@ def instance(
     @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         flow = values["flow"] / question.unit
-        over = ((flow - limits.most).max() / load, limits.price @ flow / limits.bound - 1.0)
+        row = float(limits.price @ flow)
+        over = (float((flow - limits.most).max()) / load, row / limits.bound - 1.0)
         gap = float(question.certify_stored(points, lambda *_: flow[None]).gap[0])
         return accuracy_of(system.bank, load, flow, truth, gap, *over)
 

@@ -187,7 +187,7 @@ def test_routes_without_a_true_answer_are_refused(monkeypatch):
 
     monkeypatch.setattr(routed, "POTENTIAL_GAP", -1.0)
     monkeypatch.setattr(routed, "GAP", -1.0)
-    with pytest.raises(InputError, match="load = 0.6: has no true answer on these routes"):
+    with pytest.raises(InputError, match=r"load = 0\.6: has no true answer on these routes"):
         instance_of("groups-optimum", "routes", 4, 0.6)
 
 
