@@ -53,9 +53,14 @@ def within_limits(
         system.bank, load, most=limits.most, matrix=limits.price, bound=limits.bound
     )
     question = system._question("optimum", load, math.inf, {"subject_to": limits.given})
-    answer = Truth(true.mean_delay, true.flow), load * true.mean_delay
     return _instance(
-        question, system.bank, formulation, load, *answer, lambda flow: limits.excesses(load, flow)
+        question,
+        system.bank,
+        formulation,
+        load,
+        Truth(true.mean_delay, true.flow),
+        load * true.mean_delay,
+        lambda flow: limits.excesses(load, flow),
     )
 
 
@@ -65,11 +70,10 @@ def of_players(
     """Return the instance of the equilibrium of a number of equal players at a load."""
     true = equilibrium(system.bank, load, players)
     question = system._question("equilibrium", load, players, {})
-    answer = (
-        Truth(float(true.mean_delay), true.flow),
-        float(question.bank.potential(true.flow).sum()),
+    truth, potential = Truth(float(true.mean_delay), true.flow), question.bank.potential(true.flow)
+    return _instance(
+        question, system.bank, formulation, load, truth, float(potential.sum()), lambda flow: ()
     )
-    return _instance(question, system.bank, formulation, load, *answer, lambda flow: ())
 
 
 def _instance(
