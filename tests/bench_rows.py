@@ -16,7 +16,10 @@ METADATA = {
     "started": "2026-11-27 11:00",
     "machine": {"CPU": "a CPU", "CPUs": 2, "threads": 1},
     "versions": {"Python": "3.11", "NumPy": "2.4"},
-    "settings": {"CLARABEL": {"high": {"tol_feas": 1e-9}, "default": {}}, "SCS": {"high": {"a": 1}}},
+    "settings": {
+        "CLARABEL": {"high": {"tol_feas": 1e-9}, "default": {}},
+        "SCS": {"high": {"a": 1}},
+    },
 }
 
 

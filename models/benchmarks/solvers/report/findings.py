@@ -102,22 +102,36 @@ def cells_and_answers(results: Results) -> Iterator[str]:
 
 
 def claims(results: Results) -> Iterator[str]:
-    """Yield how often each solver says optimal, and how often that is false."""
+    """Yield how often each solver says optimal under the best settings, and how often falsely."""
     for entrant, rows in results.by_entrant.items():
-        asked = [row for row in rows if not row.skipped]
-        claimed = [row for row in asked if row.claimed]
-        false = [row for row in claimed if row.false_claim]
-        if not claimed:
-            continue
-        said = f"{_name(results, entrant)} says optimal on {_share(claimed, asked)}"
-        if not false:
-            yield f"{said}, and all of these answers are right."
-            continue
-        yield (
-            f"{said}, and {percent_text(part(len(false), len(claimed)))} of these answers are not "
-            f"right (worst relative error {error_text(max(values(false, 'error')))}, worst "
-            f"violation {error_text(max(values(false, 'violation')))})."
-        )
+        if entrant.settings == results.main_settings:
+            yield from _claim(_name(results, entrant), rows, "its")
+
+
+def claims_of_settings(results: Results) -> Iterator[str]:
+    """Yield how often the solvers together say optimal under each settings, and how falsely."""
+    if len(results.settings) > 1:
+        for settings in results.settings:
+            subject = f"Under the settings {settings} a solver"
+            yield from _claim(subject, results.under(settings), "all")
+
+
+def _claim(subject: str, rows: Sequence[Row], whose: str) -> Iterator[str]:
+    asked = [row for row in rows if not row.skipped]
+    claimed = [row for row in asked if row.claimed]
+    false = [row for row in claimed if row.false_claim]
+    if not claimed:
+        return
+    share = percent_text(part(len(claimed), len(asked)))
+    said = f"{subject} says optimal on {share} of {whose} {counted(len(asked), 'cell')}"
+    if not false:
+        yield f"{said}, and all of these answers are right."
+        return
+    yield (
+        f"{said}, and {percent_text(part(len(false), len(claimed)))} of these answers are not "
+        f"right (worst relative error {error_text(max(values(false, 'error')))}, worst "
+        f"violation {error_text(max(values(false, 'violation')))})."
+    )
 
 
 def residuals(results: Results) -> Iterator[str]:
@@ -149,6 +163,7 @@ def doubts(results: Results) -> Iterator[str]:
 FINDINGS: tuple[Callable[[Results], Iterator[str]], ...] = (
     cells_and_answers,
     residuals,
+    claims_of_settings,
     claims,
     doubts,
 )
@@ -190,7 +205,3 @@ def _settings(results: Results) -> str:
 def _name(results: Results, entrant: Entrant) -> str:
     one = len(results.settings) == 1
     return entrant.solver if one else f"{entrant.solver} ({entrant.settings})"
-
-
-def _share(some: Sequence[Row], of: Sequence[Row]) -> str:
-    return f"{percent_text(part(len(some), len(of)))} of its {counted(len(of), 'cell')}"

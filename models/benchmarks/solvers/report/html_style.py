@@ -26,7 +26,7 @@ caption{text-align:left;font-weight:600;padding:.3rem .6rem .3rem 0}
 th,td{padding:.25rem .7rem;text-align:left;vertical-align:top;white-space:nowrap;
 border-bottom:1px solid var(--line)}
 th{font-weight:inherit}
-td:not(.n){white-space:normal;max-width:32rem;overflow-wrap:anywhere}
+td:not(.n){white-space:normal;max-width:32rem;overflow-wrap:break-word}
 thead th{font-weight:600;position:sticky;top:0;background:var(--paper);z-index:1}
 .n{text-align:right}
 tr>:first-child{position:sticky;left:0;background:var(--paper);padding-left:0}

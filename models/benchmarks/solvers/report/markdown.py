@@ -57,14 +57,22 @@ def _table(table: DataTable) -> str:
     lines = [[_cell(cell) for cell in row] for row in (table.headings, *table.rows)]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(table.headings))]
     left = [i < table.names for i in range(len(widths))]
-    rule = ["-" * width if name else "-" * (width - 1) + ":" for width, name in zip(widths, left, strict=True)]
+    rule = [
+        "-" * width if name else "-" * (width - 1) + ":"
+        for width, name in zip(widths, left, strict=True)
+    ]
     padded = [
-        [cell.ljust(w) if name else cell.rjust(w) for cell, w, name in zip(line, widths, left, strict=True)]
+        [
+            cell.ljust(w) if name else cell.rjust(w)
+            for cell, w, name in zip(line, widths, left, strict=True)
+        ]
         for line in lines
     ]
     text = "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
     above = f"**{plain_text(table.caption)}**\n\n" if table.caption else ""
-    reading = "\n".join(f"- *{plain_text(term)}*: {plain_text(what)}" for term, what in table.reading)
+    reading = "\n".join(
+        f"- *{plain_text(term)}*: {plain_text(what)}" for term, what in table.reading
+    )
     return above + text + (f"\n\n{reading}" if reading else "")
 
 

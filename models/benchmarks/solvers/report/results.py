@@ -138,7 +138,7 @@ class Results:
     @cached_property
     def main_settings(self) -> str:
         """The settings under which the most answers are right."""
-        counts = Counter({name: 0 for name in self.settings})
+        counts = Counter(dict.fromkeys(self.settings, 0))
         counts.update(self.entrant(row).settings for row in self.asked if row.right)
         return max(self.settings, key=lambda name: counts[name])
 

@@ -11,7 +11,18 @@ from ...row import Row
 from ..document import Picture
 from ..results import Results, grouped
 from ..statistics import quantile, values
-from .drawing import clipped, error_axis, label, legend, log_axis, look, panel_grid, to_svg
+from .drawing import (
+    clipped,
+    error_axis,
+    label,
+    legend,
+    log_axis,
+    look,
+    panel_grid,
+    short,
+    ticks_at,
+    to_svg,
+)
 
 
 @dataclass(frozen=True)
@@ -24,14 +35,17 @@ class Axis:
         Label of the axis.
     of : callable
         Function from a row to its place on the axis.
+    tick : callable
+        Function from a place to its label.
     """
 
     text: str
     of: Callable[[Row], float]
+    tick: Callable[[float], str] = short
 
 
 AXES: Mapping[str, Axis] = {
-    "load": Axis("1 - load", lambda row: 1 - row.load),
+    "load": Axis("load", lambda row: 1 - row.load, lambda x: f"{100 * (1 - x):.8g}%"),
     "size": Axis("size", lambda row: row.n),
     "rate spread": Axis("rate spread", lambda row: row.rate_spread),
     "delay spread": Axis("delay spread", lambda row: row.delay_spread),
@@ -84,6 +98,7 @@ def _finish(axes: Axes, axis: Axis, places: Sequence[float]) -> None:
     low, high = min(places), max(places)
     if low > 0:
         log_axis(axes, "x", axis.text, (low / 1.5, high * 1.5))
+        ticks_at(axes, {place: axis.tick(place) for place in places})
     else:
         axes.set(xlabel=axis.text)
     if axis is AXES["load"]:

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from ......reference.errors import Array, escaped
 from .....frontend.style import COLOURS, grid
@@ -97,27 +97,45 @@ def clipped(errors: Iterable[float]) -> Array:
 
 
 def log_axis(axes: Axes, side: str, text: str, limits: tuple[float, float] | None = None) -> None:
-    """Make the x or y axis logarithmic, with plain numbers as labels."""
+    """Make the x or y axis logarithmic, with plain numbers as labels; call it after drawing."""
     axis = axes.xaxis if side == "x" else axes.yaxis
     axes.set(**{f"{side}scale": "log", f"{side}label": text})  # type: ignore[arg-type]
     if limits:
         axes.set(**{f"{side}lim": limits})  # type: ignore[arg-type]
-    axis.set_major_locator(LogLocator(numticks=7))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    low, high = sorted(axis.get_view_interval())
+    subs = (
+        (1.0,) if high > 30 * low else (1.0, 2.0, 5.0) if high > 3 * low else (1, 1.5, 2, 3, 5, 7)
+    )
+    axis.set_major_locator(LogLocator(subs=subs, numticks=7))
+    axis.set_major_formatter(FuncFormatter(lambda number, _: short(number)))
     axis.set_minor_locator(NullLocator())
+
+
+def short(number: float) -> str:
+    """Return a number as the label of a tick: ``1e-8`` in place of ``1e-08``."""
+    text = f"{number:.6g}"
+    return f"{number:.0e}".replace("e-0", "e-") if 0 < number < 1e-3 else text
 
 
 def error_axis(axes: Axes, side: str, text: str) -> None:
     """Make an axis one of errors, with a line where answers are right and one for no answer."""
     log_axis(axes, side, text, (BEST / 2, 4 * WORST))
-    ticks = [10.0**k for k in range(-16, 1, 4)]
+    ticks = [10.0**k for k in range(-16, -3, 4)]
     rule = axes.axvline if side == "x" else axes.axhline
     rule(1e-6, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.7)
     rule(WORST, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), alpha=0.7)
-    texts = [f"{tick:g}" for tick in ticks]
     set_ticks = axes.set_xticks if side == "x" else axes.set_yticks
-    set_ticks([*ticks, WORST], [*texts, "none"])
-    set_ticks([], minor=True)
+    set_ticks([*ticks, WORST], [*map(short, ticks), "none"])
+
+
+def ticks_at(axes: Axes, places: Mapping[float, str]) -> None:
+    """Set labels at places of a logarithmic x axis, without those too close to another."""
+    low, high = sorted(axes.get_xlim())
+    kept: list[float] = []
+    for place in sorted(places):
+        if not kept or math.log(place / kept[-1]) > 0.2 * math.log(high / low):
+            kept.append(place)
+    axes.set_xticks(kept, [places[place] for place in kept])
 
 
 def legend(figure: Figure, names: Sequence[str], looks: Sequence[dict[str, Any]]) -> None:

@@ -46,8 +46,8 @@ def _pictures(
 ) -> Iterator[Picture]:
     for i, settings in enumerate(results.settings):
         comparisons = results.comparisons(results.under(settings))[:PANELS]
-        if comparisons:
-            curves = {c.title: profiles(c) for c in comparisons}
+        curves = {c.title: profiles(c) for c in comparisons}
+        if any(profile.x.size for of in curves.values() for profile in of.values()):
             figure = _draw(curves, results.solvers, text, factor)
             yield Picture(f"{name}-profile-{i}", to_svg(figure), reading.format(settings))
 
