@@ -55,7 +55,7 @@ min-width:0;text-align:left;position:static;max-width:none}
 tbody tr>*{background:none!important}
 tbody tr>:first-child{grid-column:1/-1;font-weight:600}
 tbody tr>*::before{content:var(--of) " ";color:var(--faint);font-weight:400}
-.frame:has(table){max-height:none;overflow:visible}
+.n{text-align:left!important}
 }
 @media print{nav{display:none}.frame{max-height:none;overflow:visible}}
 """
