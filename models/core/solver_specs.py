@@ -151,17 +151,13 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=(*_EPS, "eps_duality_gap_abs", "eps_duality_gap_rel"),
         iterations={"max_iter": _SOME},
     ),
-    SolverSpec(
-        "PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"
-    ),
+    SolverSpec("PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"),
     SolverSpec(
         "DAQP",
         tolerances=("primal_tol", "dual_tol"),
         iterations={"iter_limit": _MANY},
     ),
-    SolverSpec(
-        "QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}
-    ),
+    SolverSpec("QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}),
     SolverSpec("MOREAU", package="moreau"),
     SolverSpec("SCIPY"),
     SolverSpec("GLPK", package="cvxopt"),
