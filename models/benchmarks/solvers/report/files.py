@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from .....reference.errors import escaped
-from ....frontend.tables import as_json
+from ....frontend.tables import as_json, plain
 from ..row import Row
 
 
@@ -51,8 +52,9 @@ def _to_json(rows: Sequence[Row], metadata: Mapping[str, Any], path: Path) -> No
         {name: "inf" if value == math.inf else value for name, value in row.to_dict().items()}
         for row in rows
     ]
-    found = {"metadata": dict(metadata), "rows": plain_rows}
-    path.write_text(as_json(found), encoding="utf-8")
+    lines = ",\n".join(json.dumps(plain(row)) for row in plain_rows)
+    text = f'{{"metadata": {as_json(dict(metadata)).strip()},\n"rows": [\n{lines}\n]}}\n'
+    path.write_text(text, encoding="utf-8")
 
 
 def _to_csv(rows: Sequence[Row], metadata: Mapping[str, Any], path: Path) -> None:

@@ -143,7 +143,8 @@ def legend(figure: Figure, names: Sequence[str], looks: Sequence[dict[str, Any]]
     lines = [Line2D([], [], **one) for one in looks]
     width = figure.get_figwidth()
     longest = max((len(name) for name in names), default=1)
-    columns = max(1, min(len(names), int(width * 12 / (longest + 7))))
+    inches = 0.9 + 0.09 * longest  # of a line, its name and the gap to the next
+    columns = max(1, min(len(names), int(width / inches)))
     texts = [label(name) for name in names]
     figure.legend(lines, texts, loc="outside lower left", ncols=columns, handlelength=3.2)
 
