@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 import sys
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from .benchmarks import BENCHMARKS
+from .benchmarks.group import bench_group
 from .frontend.command import (
     JsonOption,
     LoadOption,
@@ -28,6 +26,7 @@ from .frontend.command import (
     load_of,
     open_scenario,
 )
+from .frontend.modules import import_named
 from .frontend.process import UNCERTIFIED
 from .frontend.report import Report
 
@@ -69,7 +68,7 @@ def start(
     """Import the modules of ``--import`` before any command runs."""
     with redirect_stdout(sys.stderr):
         for name in modules or ():
-            _import(name)
+            import_named("--import", name)
 
 
 @app.command()
@@ -222,72 +221,4 @@ def verify(
     finish(reports(), None, as_json=as_json)
 
 
-@app.command()
-def bench(
-    benchmark: Annotated[
-        str,
-        typer.Argument(
-            help="; ".join(f"{name}: {entry.help}" for name, entry in BENCHMARKS.items()) + "."
-        ),
-    ] = "speed",
-    systems: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of random systems: for local-minima, by default 1000 with two modes and "
-            "200 with 5, 10 and 20; for worst-case-rule, by default 200 a family."
-        ),
-    ] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option(
-            help="Time limit in seconds, for methods that have one: for other-tools, by default "
-            "30; for solvers, by default 5 a problem."
-        ),
-    ] = None,
-    sizes: Annotated[
-        str | None,
-        typer.Option(help="For solvers: numbers of servers or stages, such as 3,30,300."),
-    ] = None,
-    settings: Annotated[
-        str,
-        typer.Option(
-            help="For solvers: own (their defaults) or sojourn (the settings of this library)."
-        ),
-    ] = "own",
-    path: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="For speed: folder, by default speed. For solvers: .csv or .nc file."
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Run a benchmark: times, errors and false claims, against known answers and other tools."""
-
-    def reports() -> Iterator[Report]:
-        from .benchmarks.report import BenchOptions, run_benchmark
-
-        yield from run_benchmark(benchmark, BenchOptions(systems, limit, sizes, settings, path))
-
-    finish(reports(), Path(), as_json=as_json)
-
-
-def _import(name: str) -> None:
-    """Import a module by its name, or a file by its path."""
-    from ..reference.errors import InputError
-
-    try:
-        if not name.endswith(".py"):
-            importlib.import_module(name)
-            return
-        # under a name that no other module has: queue.py must not replace Python's own
-        spec = importlib.util.spec_from_file_location(f"imported_{Path(name).stem}", name)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{name} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
-        remedy = "give the name of a module that is installed, or a .py file"
-        raise InputError("--import", name, problem, remedy) from error
+app.add_typer(bench_group(), name="bench")
