@@ -24,8 +24,8 @@ from .profiles import fastest_counts
 from .results import Comparison, Results, grouped
 from .statistics import error_text, residual, time_text
 
-MOST = 25
-"""Lines of the tables of single answers and of statuses; the files of rows have them all."""
+MOST, WORST = 25, 10
+"""Lines of the table of statuses, and of those of single answers; the files of rows have all."""
 NAMES = ("solver", "settings")
 COMPARED = ("right", "false_claims", "median_error", "worst_error", "mean_seconds")
 IN_PROBLEM = (*COMPARED[:2], "median_error", "worst_error", "median_flow_error", "mean_seconds")
@@ -158,18 +158,25 @@ def _way(choice: Choice | None) -> str:
 
 
 def _false_claims(results: Results) -> Iterator[Block]:
+    """Yield the worst false claims under each settings, the tightest ones first."""
     false = [row for row in results.asked if row.false_claim]
-    false.sort(key=lambda row: (-row.error, -row.violation, row.key))
     if not false:
         yield "No answer with the status optimal is wrong."
-        return
+    for settings in reversed(results.settings):
+        some = [row for row in false if results.entrant(row).settings == settings]
+        if some:
+            yield _claims_table(results, settings, some)
+
+
+def _claims_table(results: Results, settings: str, false: Sequence[Row]) -> DataTable:
+    false = sorted(false, key=lambda row: (-row.error, -row.violation, row.key))
     rows = [
         (
             row.key.name,
-            *results.entrant(row),
+            row.solver,
             *map(error_text, (row.error, row.violation, residual(row), row.gap)),
         )
-        for row in false[:MOST]
+        for row in false[:WORST]
     ]
     reading = (
         ("instance", "name of its files: problem, formulation, size n, load, rate spread r, delay "
@@ -178,10 +185,10 @@ def _false_claims(results: Results) -> Iterator[Block]:
          "answer is not known"),
         ("certificate", "relative error that the library's certificate allows"),
     )  # fmt: skip
-    headings = ("instance", *NAMES, "error", "violation", "residual", "certificate")
+    headings = ("instance", "solver", "error", "violation", "residual", "certificate")
     shown = "the worst" if len(false) > len(rows) else "all, from the worst"
-    caption = f"{counted(len(false), 'false claim')}: {shown}"
-    yield DataTable(headings, rows, 3, reading, caption)
+    caption = f"{settings}, {counted(len(false), 'false claim')}: {shown}"
+    return DataTable(headings, rows, 2, reading, caption)
 
 
 def _problem(results: Results, problem: str) -> Section:
@@ -205,9 +212,9 @@ def _problem(results: Results, problem: str) -> Section:
         ("rate spreads", [row.rate_spread for row in rows]),
         ("delay spreads", [row.delay_spread for row in rows]),
     )
-    texts = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
+    drawn = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
     pictures = [] if picture is None else [picture]
-    sentences = Bullets([*problem_findings(results, problem), "; ".join(texts)])
+    sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
     return Section(problem, [sentences, *pictures, table])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .....reference.errors import escaped
 from ....frontend.tables import as_json, plain
 from ..row import Row
 
@@ -27,10 +28,14 @@ def to_dataset(rows: Sequence[Row], metadata: Mapping[str, Any]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        One variable a field of `Row`, over the dimension ``question``; the metadata are attributes,
-        as JSON where they are neither texts nor numbers.
+        One variable a field of `Row`, over the dimension ``question``; the attribute ``metadata``
+        is the metadata as JSON.
     """
-    found = [row.to_dict() for row in rows]
+    # a solver's message may hold what no file takes, such as halves of surrogate pairs
+    found = [
+        {name: escaped(v) if isinstance(v, str) else v for name, v in row.to_dict().items()}
+        for row in rows
+    ]
     columns = {name: np.array([row[name] for row in found]) for name in (found[0] if found else ())}
     # NetCDF 3 has neither booleans nor 64-bit integers
     columns = {
@@ -38,13 +43,7 @@ def to_dataset(rows: Sequence[Row], metadata: Mapping[str, Any]) -> xr.Dataset:
         for name, column in columns.items()
     }
     variables = {name: ("question", column) for name, column in columns.items()}
-    return xr.Dataset(variables, attrs={str(k): _attribute(v) for k, v in metadata.items()})
-
-
-def _attribute(value: Any) -> str | float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return json.dumps(plain(value), default=str)
-    return value
+    return xr.Dataset(variables, attrs={"metadata": as_json(dict(metadata))})
 
 
 def _to_json(rows: Sequence[Row], metadata: Mapping[str, Any], path: Path) -> None:
@@ -53,8 +52,9 @@ def _to_json(rows: Sequence[Row], metadata: Mapping[str, Any], path: Path) -> No
         {name: "inf" if value == math.inf else value for name, value in row.to_dict().items()}
         for row in rows
     ]
-    found = {"metadata": dict(metadata), "rows": plain_rows}
-    path.write_text(as_json(found), encoding="utf-8")
+    lines = ",\n".join(json.dumps(plain(row)) for row in plain_rows)
+    text = f'{{"metadata": {as_json(dict(metadata)).strip()},\n"rows": [\n{lines}\n]}}\n'
+    path.write_text(text, encoding="utf-8")
 
 
 def _to_csv(rows: Sequence[Row], metadata: Mapping[str, Any], path: Path) -> None:

@@ -65,7 +65,9 @@ def problem_picture(results: Results, problem: str) -> Picture | None:
     if not varied:
         return None
     count = len(formulations)
-    figure, panels = panel_grid(count * len(varied), count, width=2.9, height=2.3)
+    figure, panels = panel_grid(
+        count * len(varied), count, width=2.9 if count < 4 else 2.2, height=2.3
+    )
     by_panel = [(axis, name) for axis in varied for name in formulations]
     solvers = [s for s in results.solvers if any(row.solver == s for row in rows)]
     for axes, (axis, name) in zip(panels, by_panel, strict=True):

@@ -28,7 +28,7 @@ COLOUR_SCHEME = (
     "svg{color:#1c1e21;background:#fff}"
     "@media(prefers-color-scheme:dark){svg{color:#d6d9dd;background:#17191c}}"
 )
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sojourn",
     "text.parse_math": False,  # a $ in a name is a $
@@ -42,6 +42,7 @@ STYLE = {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), INK),
     **dict.fromkeys(("xtick.color", "ytick.color", "grid.color"), INK),
 }
+DECIMALS = re.compile(r"(\.\d\d)\d+")
 SMALLER: Mapping[re.Pattern[str], str | Callable[[re.Match[str]], str]] = {
     re.compile(r"\n\s*"): "\n",
     re.compile(r'<g id="\w+">'): "<g>",
@@ -49,7 +50,6 @@ SMALLER: Mapping[re.Pattern[str], str | Callable[[re.Match[str]], str]] = {
     re.compile(r' (?:x|y|d|transform)="[^"]*"'): lambda match: DECIMALS.sub(r"\1", match[0]),
 }
 """What is left out of an SVG text: indents, names of groups, and digits below a hundredth."""
-DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
 def style() -> Any:
@@ -99,9 +99,9 @@ def clipped(errors: Iterable[float]) -> Array:
 def log_axis(axes: Axes, side: str, text: str, limits: tuple[float, float] | None = None) -> None:
     """Make the x or y axis logarithmic, with plain numbers as labels; call it after drawing."""
     axis = axes.xaxis if side == "x" else axes.yaxis
-    axes.set(**{f"{side}scale": "log", f"{side}label": text})  # type: ignore[arg-type]
+    axes.set(**{f"{side}scale": "log", f"{side}label": text})
     if limits:
-        axes.set(**{f"{side}lim": limits})  # type: ignore[arg-type]
+        axes.set(**{f"{side}lim": limits})
     low, high = sorted(axis.get_view_interval())
     subs = (
         (1.0,) if high > 30 * low else (1.0, 2.0, 5.0) if high > 3 * low else (1, 1.5, 2, 3, 5, 7)
@@ -143,7 +143,8 @@ def legend(figure: Figure, names: Sequence[str], looks: Sequence[dict[str, Any]]
     lines = [Line2D([], [], **one) for one in looks]
     width = figure.get_figwidth()
     longest = max((len(name) for name in names), default=1)
-    columns = max(1, min(len(names), int(width * 12 / (longest + 7))))
+    inches = 0.9 + 0.09 * longest  # of a line, its name and the gap to the next
+    columns = max(1, min(len(names), int(width / inches)))
     texts = [label(name) for name in names]
     figure.legend(lines, texts, loc="outside lower left", ncols=columns, handlelength=3.2)
 

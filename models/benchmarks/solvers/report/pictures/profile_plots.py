@@ -65,8 +65,8 @@ def _draw(
             x = np.concatenate([[limits[0]], factor * profile.x, [limits[1]]])
             last = profile.part[-1:] if profile.part.size else np.zeros(1)
             y = np.concatenate([[0.0], profile.part, last])
-            marks = {"markevery": 0.12, "drawstyle": "steps-post"}
-            axes.plot(x, y, **look(solvers.index(entrant.solver)), **marks)
+            lines = axes.plot(x, y, **look(solvers.index(entrant.solver)), drawstyle="steps-post")
+            lines[0].set_markevery(0.12)
         log_axis(axes, "x", text, limits)
         axes.set(title=title, ylabel="part solved right", ylim=(-0.02, 1.02))
     used = [s for s in solvers if any(e.solver == s for of in curves.values() for e in of)]
