@@ -123,7 +123,7 @@ def _comparison(results: Results, comparison: Comparison, settings: str) -> Data
 
 
 def _heading(name: str) -> str:
-    headings = {"mean_seconds": "mean ms", "median_flow_error": "median flow error"}
+    headings = {"mean_seconds": "mean ms", "median_flow_error": "flow error"}
     return headings.get(name, name.replace("_", " "))
 
 

@@ -178,18 +178,20 @@ def findings(results: Results) -> list[str]:
 def problem_findings(results: Results, problem: str) -> Iterator[str]:
     """Yield the fastest right way and the most accurate way to answer a problem."""
     fastest, accurate = fastest_right(results, problem), most_accurate(results, problem)
-    if fastest is None or accurate is None:
-        yield f"{problem}: no formulation and solver is right on any system."
+    if fastest is None:
+        asked = any(row.problem == problem for row in results.asked)
+        yield "No solver is right on any system." if asked else "No solver got an instance."
         return
     yield (
         f"Most right answers, and the fastest with as many: {fastest.formulation} by "
         f"{_name(results, fastest.entrant)}, right on {fastest.right} of {fastest.systems} systems "
         f"in {time_text(fastest.seconds)} ms (mean, in which each other counts as the limit)."
     )
-    yield (
-        f"Smallest true error: {accurate.formulation} by {_name(results, accurate.entrant)}, "
-        f"median {error_text(accurate.error)}."
-    )
+    if accurate is not None:
+        yield (
+            f"Smallest true error: {accurate.formulation} by {_name(results, accurate.entrant)}, "
+            f"median {error_text(accurate.error)}."
+        )
 
 
 def _system(row: Row) -> tuple[object, ...]:

@@ -23,7 +23,7 @@ section{scroll-margin-top:1rem}
 .frame:focus-visible{outline:2px solid var(--link)}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:.3rem .6rem .3rem 0}
-th,td{padding:.25rem .7rem;text-align:left;vertical-align:top;white-space:nowrap;
+th,td{padding:.25rem .55rem;text-align:left;vertical-align:top;white-space:nowrap;
 border-bottom:1px solid var(--line)}
 th{font-weight:inherit}
 td:not(.n){white-space:normal;max-width:32rem;overflow-wrap:break-word}
@@ -54,6 +54,7 @@ tbody th,tbody td,td:not(.n){border:0;padding:.1rem 0;white-space:normal;overflo
 min-width:0;text-align:left;position:static;max-width:none}
 tbody tr>*{background:none!important}
 tbody tr>:first-child{grid-column:1/-1;font-weight:600}
+tbody td:last-child:not(.n){grid-column:1/-1}
 tbody tr>*::before{content:var(--of) " ";color:var(--faint);font-weight:400}
 .n{text-align:left!important}
 }

@@ -14,6 +14,8 @@ from ..problem import InstanceKey
 from ..row import Row
 
 Group = TypeVar("Group", bound=Hashable)
+ALIKE = 0.9
+"""Part of the cells of a comparison that make a larger one say the same."""
 
 
 class Entrant(NamedTuple):
@@ -150,7 +152,8 @@ class Results:
         """Return the sets of entrants that got the same cells, with all cells that each got.
 
         A solver that supports fewer cones gets easier cells, so that its counts over all of its
-        cells are no comparison. The largest sets are first.
+        cells are no comparison. The largest sets are first; one that adds less than a tenth of
+        cells to a larger set with the same entrants and more is left out.
         """
         asked = [row for row in rows if not row.skipped]
         of_cell = {key: self.by_entrant_of(found) for key, found in grouped(asked, _key).items()}
@@ -161,7 +164,13 @@ class Results:
             ordered = [entrant for entrant in self.by_entrant if entrant in entrants]
             drafts.append((cells, {e: [of_cell[key][e][0] for key in cells] for e in ordered}))
         drafts.sort(key=lambda draft: -len(draft[0]) * len(draft[1]))
-        return [Comparison(_letters(i), *draft) for i, draft in enumerate(drafts)]
+        kept: list[tuple[list[InstanceKey], dict[Entrant, list[Row]]]] = []
+        for cells, found in drafts:
+            if not any(
+                found.keys() <= of.keys() and ALIKE * len(cells) <= len(on) for on, of in kept
+            ):
+                kept.append((cells, found))
+        return [Comparison(_letters(i), *draft) for i, draft in enumerate(kept)]
 
 
 def grouped(rows: Sequence[Row], name: Callable[[Row], Group]) -> dict[Group, list[Row]]:

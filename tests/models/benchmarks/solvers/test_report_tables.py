@@ -14,6 +14,7 @@ from sojourn.models.benchmarks.solvers.report.findings import (
     fastest_right,
     findings,
     most_accurate,
+    problem_findings,
 )
 from sojourn.models.benchmarks.solvers.report.measures import MEASURES, measured, outcome
 from sojourn.models.benchmarks.solvers.report.results import Entrant, Results, limit_of
@@ -222,3 +223,24 @@ def test_the_error_table_has_the_worst_of_its_instances():
     rows = [row(seed=0, error=1e-9), row(seed=1, error=2e-3), row(seed=2, error=1e-8)]
     assert "2e-3!" in printed(error_table(rows))
     assert "1e-9" not in printed(error_table(rows))
+
+
+def test_a_comparison_that_adds_few_cells_is_left_out():
+    loads = [0.5 + 0.01 * i for i in range(20)]
+    rows = [row(solver=s, load=load) for s in ("A", "B") for load in loads]
+    rows += [row(solver="C", load=load) for load in loads[1:]]
+    (one,) = Results(rows, 5.0).comparisons(rows)
+    assert ([e.solver for e in one.rows], len(one.cells)) == (["A", "B", "C"], 19)
+    rows = rows[:40] + rows[45:]
+    assert [len(c.cells) for c in Results(rows, 5.0).comparisons(rows)] == [14, 20]
+
+
+def test_a_problem_that_no_solver_answers_is_said_so():
+    failing, skipped = failed(), failed(failure="", skipped="no cone", problem="other")
+    results = Results([failing, skipped], 5.0)
+    assert list(problem_findings(results, "mm1-optimum")) == ["No solver is right on any system."]
+    assert list(problem_findings(results, "other")) == ["No solver got an instance."]
+    # right on one of two systems, so that the median is of no answer
+    results = Results([row(load=0.1), failed(load=0.2)], 5.0)
+    (sentence,) = problem_findings(results, "mm1-optimum")
+    assert "inv_pos by CLARABEL, right on 1 of 2 systems" in sentence
