@@ -70,7 +70,7 @@ def solvers(
     repeats: Annotated[int, typer.Option("--repeats", help="Runs of a solve below 0.1 s.")] = 3,
     limit: Annotated[
         float, typer.Option("--limit", help="Seconds after which a solver is ended.")
-    ] = 30.0,
+    ] = 10.0,
     memory: Annotated[
         float, typer.Option("--memory", help="Gigabytes at which a solver is ended.")
     ] = 4.0,
@@ -156,14 +156,12 @@ def export(
     """Write instances of the solver benchmark as files: the standard set, or chosen ones."""
 
     def reports() -> Iterator[Report]:
-        from .instances import keys
         from .programs import export as exports
+        from .programs.standard_set import chosen_keys
 
         axes = _axes(problems, sizes, loads, spreads, formulations, seed)
-        given = {name: value for name, value in axes.items() if value is not None}
         begin()
-        chosen = None if given == {"seed": 0} else keys(**given)
-        manifest = exports.export(folder, chosen, texts(formats))
+        manifest = exports.export(folder, chosen_keys(**axes), texts(formats))
         count = len(manifest["instances"])
         yield Report(manifest, [f"{count} instances in {folder}, listed in manifest.json"], name="")
 

@@ -14,8 +14,8 @@ from ....reference.errors import InputError
 from ....reference.validation import LARGEST, SMALLEST, as_integer, check_flag, check_within
 from ...core.progress import track
 from ...core.warn import warn
-from .instances import LOADS, keys
 from .problem import InstanceKey
+from .programs.standard_set import chosen_keys
 from .row import Row
 from .run.chosen import as_solvers
 from .run.metadata import code_digest, run_metadata
@@ -25,7 +25,7 @@ from .run.store import Store
 from .run.work import Build, Built, Cell, Trial
 from .settings import Settings, as_settings
 
-LIMIT = 30.0  # seconds
+LIMIT = 10.0  # seconds
 MEMORY = 4.0  # gigabytes
 REPEATS = 3
 SMOKE_LOADS = (0.6,)
@@ -210,8 +210,10 @@ def comparison(
     wrong = ("is not an amount of memory that a solver can run in", "give gigabytes, from 0.3")
     memory = check_within("memory", memory, 0.3, LARGEST, *wrong)
     workers = as_integer("workers", workers, "a number of processes", 1, 1000)
-    loads = (SMOKE_LOADS if check_flag("smoke", smoke) else LOADS) if loads is None else loads
-    found = keys(problems, sizes, loads, spreads, formulations, seed)
+    if loads is None and check_flag("smoke", smoke):
+        loads = SMOKE_LOADS
+    axes = {"problems": problems, "sizes": sizes, "spreads": spreads, "formulations": formulations}
+    found = chosen_keys(seed, loads, **axes)
     if smoke:
         found = _one_each(found)
         repeats = 1
@@ -241,7 +243,8 @@ def _one_each(found: Sequence[InstanceKey]) -> list[InstanceKey]:
 def compare(**chosen: Any) -> Iterator[Row]:
     """Solve problems with known answers by several solvers, and yield a row for each cell.
 
-    A cell is an instance, a solver and settings. It is run in a worker process with one thread,
+    Without a choice of problems, sizes, loads, spreads or formulations they are the standard set of
+    about 200 instances. A cell is an instance, a solver and settings. It is run in a worker process with one thread,
     which is ended and replaced at the limit of time or of memory; a script that is no module calls
     this below ``if __name__ == "__main__":``.
 
@@ -269,7 +272,7 @@ def compare(**chosen: Any) -> Iterator[Row]:
         Further settings: what each tolerance of a solver is set to.
     repeats : int, default 3
         Runs of a solve that takes less than 0.1 s.
-    limit : float, default 30.0
+    limit : float, default 10.0
         Limit of time of a solve, in seconds.
     memory : float, default 4.0
         Limit of memory of a worker, in gigabytes.

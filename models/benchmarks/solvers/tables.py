@@ -64,7 +64,8 @@ def summary_table(rows: Sequence[Row]) -> Table:
         cells = (BY_NAME[name].text(summary[name]) for name in COLUMNS)
         return escape(summary["solver"] + several), *cells
 
-    return table(headings, map(line, found), title=title, caption=caption)
+    asked = [summary for summary in found if summary["asked"]]
+    return table(headings, map(line, asked), title=title, caption=caption)
 
 
 def error_table(rows: Sequence[Row]) -> Table:

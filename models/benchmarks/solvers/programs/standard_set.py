@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import numbers
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from .. import problems as registry
-from ..instances import keys, system_of
+from ..instances import LOADS as ALL_LOADS
+from ..instances import as_seed, keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = "c63bd5e7d3171cda515a76e56e820de8bd6174280ad6c3414de37edf81bb0a54"
+DIGEST = "beb586768ad4607262273a779f6fb2b7eafd878b1e697c2500a785062c1ac3f5"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
@@ -171,6 +172,25 @@ def _texts(value: Any) -> Iterator[str]:
 
 STANDARD_SET = StandardSet()
 """The set of this version."""
+
+
+def chosen_keys(seed: int = 0, loads: Sequence[float] | None = None, **axes: Any) -> list[InstanceKey]:
+    """Return the instances on chosen axes; the standard set, of another seed too, without any.
+
+    Parameters
+    ----------
+    seed : int, default 0
+        Seed of the random systems.
+    loads : sequence of float, optional
+        Parts of the largest load; by default from 30 % to 99.9999 %.
+    **axes
+        Further arguments of `sojourn.models.benchmarks.solvers.instances.keys`; None is the
+        default.
+    """
+    given = {name: value for name, value in axes.items() if value is not None}
+    if not given and loads is None:
+        return [key._replace(seed=as_seed(seed)) for key in STANDARD_SET.keys]
+    return keys(**given, loads=ALL_LOADS if loads is None else loads, seed=seed)
 
 
 def renew() -> str:

@@ -77,6 +77,8 @@ def _measure_tables(results: Results) -> Iterator[Block]:
         rows = []
         for entrant, all_rows in results.by_entrant.items():
             asked = [row for row in all_rows if not row.skipped]
+            if not asked and title != "Failures":  # that table says how many it cannot take
+                continue
             cells = [cell_text(measures, asked, results.limit) for measures in found.values()]
             if title == "Failures":
                 cells.append(str(len(all_rows) - len(asked)))

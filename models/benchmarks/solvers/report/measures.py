@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ..row import ACCURATE, Row
+from ..row import ACCURATE, NAN, Row
 from .statistics import (
     count_text,
     error_text,
     percent_text,
     quantile,
+    residual,
     shifted_geometric_mean,
     time_text,
     time_to_right,
@@ -69,6 +70,11 @@ def _repeat_spread(rows: Sequence[Row], _: float) -> float:
     repeated = [row for row in rows if row.repeats > 1 and row.solve_seconds > 0]
     spreads = [(r.slowest_seconds - r.fastest_seconds) / r.solve_seconds for r in repeated]
     return quantile(spreads, 0.5)
+
+
+def _broken_claims(rows: Sequence[Row], _: float) -> float:
+    asked = [row for row in rows if row.tolerance > 0]
+    return sum(row.claimed and residual(row) > 10 * row.tolerance for row in asked) if asked else NAN
 
 
 def outcome(row: Row) -> str:
@@ -135,6 +141,22 @@ MEASURES: tuple[Measure, ...] = (
         "false claims",
         "answers with the status optimal that are not right",
         partial(_count, lambda row: row.false_claim),
+    ),
+    Measure(
+        "small_residuals_wrong",
+        "Claims",
+        "wrong, residuals kept",
+        f"false claims whose relative KKT residuals are all at most {ACCURATE:g}: the solver did "
+        "what it said, and the answer is not right",
+        partial(_count, lambda row: row.false_claim and residual(row) <= ACCURATE),
+    ),
+    Measure(
+        "broken_claims",
+        "Claims",
+        "broken claims",
+        "answers with the status optimal whose largest relative KKT residual is above ten times "
+        "the tolerance that was asked for; only of settings with a tolerance",
+        _broken_claims,
     ),
     Measure(
         "false_doubts",
