@@ -284,7 +284,7 @@ CURVES = {"cloudpickle", "joblib", "matplotlib", "pandas", "xarray"}
 LIGHT = {
     "reference": ("import sojourn.reference", {"sojourn.models", *SOLVERS, *CURVES}),
     "help": (
-        command("--help", "testbed --help", "measure --help"),
+        command("--help", "testbed --help", "measure --help", "bench solvers --help"),
         {"aioquic", "numpy", "sojourn.models.latency", "sojourn.reference", *SOLVERS, *CURVES},
     ),
     "elements of the testbed": (

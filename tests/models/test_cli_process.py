@@ -214,6 +214,18 @@ def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("words", [(), ("speed",)])
+def test_the_benchmark_without_a_name_is_that_of_speed(sojourn, tmp_path, monkeypatch, words):
+    from sojourn.models.benchmarks.speed import ratios
+
+    folders = []
+    empty = report.Report([], ["measured"], name="")
+    monkeypatch.setattr(ratios, "report", lambda folder: folders.append(folder) or iter([empty]))
+    assert sojourn("bench", *words, "--out", tmp_path / "o")[0] == 0
+    assert sojourn("bench", *words, "--json")[1] == "[]\n"
+    assert folders == [tmp_path / "o", Path("speed")]
+
+
 @pytest.mark.parametrize(
     ("kind", "call", "rows"),
     [

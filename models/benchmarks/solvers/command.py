@@ -45,7 +45,8 @@ def solvers(
         str | None,
         typer.Option(
             "--solvers",
-            help="Solvers of CVXPY, such as CLARABEL,SCS; by default all that it finds.",
+            help="Solvers of CVXPY, such as CLARABEL,SCS; by default all that it finds. "
+            'With "", those of --solver alone.',
         ),
     ] = None,
     solver: Annotated[
@@ -102,7 +103,7 @@ def solvers(
             remedy = "give a folder; rows.csv and rows.nc are files of it"
             raise InputError("--out", str(folder), "is no folder", remedy)
         named = [] if solvers is None else texts(solvers)
-        if solver and solvers is None and not smoke:
+        if solver and solvers is None:
             named = [one.name for one in default_solvers()]
         run = comparison(
             **_axes(problems, sizes, loads, spreads, formulations, seed),
@@ -193,8 +194,8 @@ COMMANDS = (solvers, export, check)
 
 
 def texts(text: str | None) -> list[str]:
-    """Return the parts of a list separated by commas; none of None."""
-    return [] if text is None else [part.strip() for part in text.split(",")]
+    """Return the parts of a list separated by commas; none of None and of a blank."""
+    return [] if not text or text.isspace() else [part.strip() for part in text.split(",")]
 
 
 def numbers(field: str, text: str | None, *, whole: bool = False) -> list[Any] | None:
