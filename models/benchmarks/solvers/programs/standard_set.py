@@ -23,7 +23,7 @@ from ..instances import as_seed, keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = "beb586768ad4607262273a779f6fb2b7eafd878b1e697c2500a785062c1ac3f5"
+DIGEST = "c66d907fca3cb77fe52161352a0bd9216ae0119c563c4144c924a3ffdf45c8b2"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
@@ -107,7 +107,7 @@ def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
     for t in range(len(systems) * len(LOADS)):
         # the largest system first: it is what a set with few rounds needs most
         axes = systems[-1 - (t + shift) % len(systems)]
-        yield by_place[axes, LOADS[(t + t // lcm + 2 * shift) % len(LOADS)]]
+        yield by_place[axes, LOADS[(t + t // lcm + 5 * shift) % len(LOADS)]]
 
 
 def in_order(key: InstanceKey) -> tuple[Any, ...]:

@@ -60,8 +60,8 @@ def residual(row: Row) -> float:
 
 
 def count_text(count: float) -> str:
-    """Return a count as text."""
-    return f"{count:.0f}"
+    """Return a count as text; a dash where there is none."""
+    return "-" if math.isnan(count) else f"{count:.0f}"
 
 
 def error_text(error: float) -> str:
