@@ -24,15 +24,19 @@ class Node:
     ----------
     name : str
     discipline : {"queue", "sharing", "delay"}
-        One server, first come, first served; one server that serves all jobs present, each at the
-        same part of its speed; or a time that does not depend on other jobs.
+        Servers behind one queue, first come, first served; servers that serve all jobs present,
+        each at the same part of their speed and at most at that of one server; or a time that does
+        not depend on other jobs.
     service : Service
         Distribution of the works of jobs, of mean 1; each visit scales it.
+    servers : int
+        Number of servers, each of speed 1.
     """
 
     name: str
     discipline: Discipline
     service: Service
+    servers: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class JobClass:
     visits : tuple of int
         Stations in the order of the visits; one may occur several times.
     work : tuple of float
-        Mean work of each visit, in units of time at full speed.
+        Mean work of each visit, in units of time of one server.
     delay : float
         Fixed delay of each job, beside the stations.
     counted : bool
@@ -146,7 +150,7 @@ class Visits:
     delay : ndarray, shape (n,)
         Time of each visit, waiting included.
     work : float
-        Work that came to the station in the chunk, in units of time at full speed.
+        Work that came to the station in the chunk, in units of time of one server.
     """
 
     delay: Array

@@ -2,7 +2,7 @@
 
 Classes of jobs arrive as independent Poisson streams. Stations to which no job comes back are
 simulated one after the other, each over a whole chunk of jobs: a queue by Lindley's recursion in
-NumPy, processor sharing by a heap of the jobs present. Stations between which jobs go round in
+NumPy or a heap of its servers, processor sharing by a heap of the jobs present. Stations between which jobs go round in
 circles are simulated together, event by event.
 
 Measured on a core at a utilisation of 0.8, in seconds for a million visits: the numbers drawn at
@@ -102,7 +102,10 @@ class Network:
         return [(np.flatnonzero(label == k), k in again) for k in order]
 
     def flows(self) -> tuple[Array, Array]:
-        """Return visits to each station and work that comes there, per unit of time, shape (S,)."""
+        """Return visits to each station and work that comes there, per unit of time, shape (S,).
+
+        Work is in units of time of one server.
+        """
         visits, work = (np.zeros(len(self.nodes)) for _ in range(2))
         for kind in self.classes:
             np.add.at(visits, list(kind.visits), kind.rate)

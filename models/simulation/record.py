@@ -83,8 +83,9 @@ def record(
             for of, records in zip(divisions, divided, strict=True):
                 _add(records, of[kind], delay)
         if i * chunk >= warm and math.isfinite(step.span):
-            for station, visits in zip(stations, step.visits, strict=True):
-                station.add(visits.delay, visits.work, step.span)
+            each = zip(network.nodes, stations, step.visits, strict=True)
+            for node, station, visits in each:
+                station.add(visits.delay, visits.work / node.servers, step.span)
     notes = _notes(network, slow, total, whole)
     return Record(whole, tuple(map(tuple, divided)), stations, tuple(notes))
 
@@ -102,16 +103,20 @@ def relaxations(network: Network) -> Array:
 
     That is the integral over time of the autocorrelation of the number of jobs at an M/M/1 queue,
     s (1 + rho) / (1 - rho)^2 with the mean service time s and the utilisation rho, times
-    (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. A fixed delay has
-    its own length.
+    (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. Several servers
+    are one of their speed together, and the service time of those besides. A fixed delay has its
+    own length.
     """
     flow, work = network.flows()
     spread = np.array([0.5 * (1.0 + node.service.cv**2) for node in network.nodes])
     queue = np.array([node.discipline != "delay" for node in network.nodes])
+    servers = np.array([node.servers for node in network.nodes])
     mean = np.divide(work, flow, out=np.zeros_like(work), where=flow > 0)
-    spare = np.where(queue, np.maximum(1.0 - work, 0.0), 1.0)
+    used, each = work / servers, mean / servers
+    spare = np.where(queue, np.maximum(1.0 - used, 0.0), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        time = np.where(queue, spread * mean * (1.0 + work) / spare**2, mean)
+        time = spread * each * (1.0 + used) / spare**2 + (mean - each)
+        time = np.where(queue, time, mean)
     return np.asarray(sum(kind.rate for kind in network.classes) * time)
 
 

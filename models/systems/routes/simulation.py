@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Flows = RouteSolution | RouteEvaluation
 
-FAMILIES = "MM1, MD1, MG1, MG1PS and Constant, without batches and priorities"
+FAMILIES = "MM1, MD1, MG1, MMc, MG1PS and Constant, without batches and priorities"
 
 
 class SimulatedRoutes(RouteTasks):
@@ -62,9 +62,9 @@ class SimulatedRoutes(RouteTasks):
     ) -> xr.Dataset:
         """Simulate jobs on their routes, and return their delays beside the closed forms.
 
-        Departures from one station are the arrivals at the next. `MM1`, `MD1` and `MG1` are queues,
-        first come, first served, which a route with work 2 passes twice; an `MM1` at which a route
-        has a work that is no whole number is processor sharing, as `MG1PS` is.
+        Departures from one station are the arrivals at the next. `MM1`, `MD1`, `MG1` and `MMc` are
+        queues, first come, first served, which a route with work 2 passes twice; an `MM1` or `MMc`
+        at which a route has a work that is no whole number is processor sharing, as `MG1PS` is.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class SimulatedRoutes(RouteTasks):
         Notes
         -----
         The closed form takes the arrivals at each station as a Poisson stream, as they are behind
-        M/M/1 queues and processor sharing (F. P. Kelly, *Reversibility and Stochastic Networks*).
+        M/M/c queues and processor sharing (F. P. Kelly, *Reversibility and Stochastic Networks*).
         Behind other queues it is an approximation.
 
         Examples
@@ -197,7 +197,7 @@ def servers_of(system: RouteSystem, service: Any) -> Servers:
     for name, station, own, parts in each:
         discipline = _discipline(f"stations[{name!r}]", own, divided=parts)
         law = Deterministic() if discipline == "delay" else station.service
-        nodes.append(Node(name, discipline, law))
+        nodes.append(Node(name, discipline, law, station.servers))
     mean, delay, base = np.array([(1.0 / s.rate, s.delay, s.base) for s in found]).T
     # a station of infinite rate is its delay, which jobs pass as a work
     fixed = mean == 0.0
@@ -209,7 +209,6 @@ def _discipline(field: str, station: Station, *, divided: bool) -> Discipline:
     more = {
         "batches": station.batch > 1.0,
         "a priority": station.base > 0.0 and station.base_priority != "equal",
-        "several servers": station.servers > 1,
         "set-ups": station.setup > 0.0,
         "vacations": station.vacation > 0.0,
         "a second station in one": station.then is not None,
@@ -217,14 +216,17 @@ def _discipline(field: str, station: Station, *, divided: bool) -> Discipline:
     for what, has in more.items():
         if has:
             problem = "is simulated for ParallelServers alone"
-            raise InputError(field, what, problem, f"on routes use {FAMILIES}")
+            remedy = f"on routes use {FAMILIES}"
+            if station.then is not None:
+                remedy = "list its stations one after the other on the routes"
+            raise InputError(field, what, problem, remedy)
     if not np.isfinite(station.rate):
         return "delay"
     if station.discipline == SHARING:
         return "sharing"
     if divided and station.service != Exponential():
         problem = "is passed with a work that is no whole number of visits"
-        raise InputError(field, station.service, problem, "use MM1 or MG1PS, or whole numbers")
+        raise InputError(field, station.service, problem, "use MM1, MMc or MG1PS, or whole numbers")
     return "sharing" if divided else "queue"
 
 
