@@ -92,16 +92,21 @@ class Jobs:
     @classmethod
     def joined(cls, parts: Sequence[Jobs]) -> Jobs:
         """Return several sets of jobs as one."""
-        columns = zip(*(part._columns() for part in parts), strict=True)
-        return cls(*(np.concatenate(column) for column in columns)) if parts else cls.none()
+        some = [part for part in parts if part.time.size]
+        if len(some) < 2:
+            return some[0] if some else cls.none()
+        columns = zip(*(part._columns() for part in some), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
 
-    def take(self, index: npt.NDArray[np.generic]) -> Jobs:
+    def take(self, index: npt.NDArray[np.generic] | slice) -> Jobs:
         """Return some of the jobs."""
         return Jobs(*(column[index] for column in self._columns()))
 
-    def ordered(self) -> Jobs:
-        """Return the jobs in order of time."""
-        return self.take(np.argsort(self.time, kind="stable"))
+    def by(self, key: Array | Index) -> Jobs:
+        """Return the jobs in the order of a key, shape (n,), such as their times."""
+        # most have this order: to look is cheaper than to sort and copy
+        in_order = bool((key[1:] >= key[:-1]).all())
+        return self if in_order else self.take(np.argsort(key, kind="stable"))
 
     def moved(self, time: Array, steps: int | Index = 1) -> Jobs:
         """Return the same jobs after one or more visits, at other times."""

@@ -148,7 +148,9 @@ class Network:
         """Return jobs from the number `first` on: each is of a class in proportion to its rate."""
         total = np.cumsum([kind.rate for kind in self.classes])
         time = np.cumsum(rng.exponential(1.0 / total[-1], count))
-        kind = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
+        kind = np.zeros(count, np.intp)
+        if total.size > 1:
+            kind = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
         number = np.arange(first, first + count)
         return Jobs(time, time, kind, np.zeros(count, np.intp), number)
 
@@ -162,7 +164,7 @@ class Network:
             visits |= completed
             left.append(_sent(moved, ways, home))
         out = Jobs.joined(left)
-        out = out.take(np.argsort(out.number))
+        out = out.by(out.number)
         fixed = np.array([kind.delay for kind in self.classes])
         delay = out.time - out.entry + fixed[out.kind]
         ordered = [visits[s] for s in range(len(self.nodes))]
@@ -172,6 +174,11 @@ class Network:
 def _sent(jobs: Jobs, ways: Ways, home: dict[int, Part]) -> Jobs:
     """Send jobs to the stations of their next visits; return those that leave the network."""
     place = ways.station[jobs.kind, jobs.step]
-    for s in np.unique(place[place >= 0]).tolist():
-        home[s].inbox.append(jobs.take(place == s))
-    return jobs.take(place < 0)
+    some = place[:1]
+    if not (place == some).all():
+        some = np.flatnonzero(np.bincount(place + 1)) - 1
+    parts = {s: jobs if some.size == 1 else jobs.take(place == s) for s in some.tolist()}
+    left = parts.pop(-1, Jobs.none())
+    for s, part in parts.items():
+        home[s].inbox.append(part)
+    return left

@@ -56,9 +56,10 @@ class Part(ABC):
             Completed visits by the position of the station.
         """
         jobs = Jobs.joined(self.inbox)
-        due = jobs.time <= until
-        self.inbox = [jobs.take(~due)]
-        return self._serve(jobs.take(due).ordered(), until)
+        jobs = jobs.by(jobs.time)
+        due = int(np.searchsorted(jobs.time, until, side="right"))
+        self.inbox = [jobs.take(slice(due, None))]
+        return self._serve(jobs.take(slice(due)), until)
 
     @abstractmethod
     def _serve(self, jobs: Jobs, until: float) -> tuple[Jobs, dict[int, Visits]]:

@@ -13,7 +13,7 @@ from .jobs import JobClass, Node
 from .multi import ManyServers, Pausing, Replicated
 from .network import Network
 from .priority import Priorities
-from .station import FCFS, Station
+from .station import FCFS, SHARING, Station
 from .statistics import BATCHES, Statistics
 
 CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
