@@ -2,8 +2,8 @@
 
 Classes of jobs arrive as independent Poisson streams. Stations to which no job comes back are
 simulated one after the other, each over a whole chunk of jobs: a queue by Lindley's recursion in
-NumPy or a heap of its servers, processor sharing by a heap of the jobs present. Stations between which jobs go round in
-circles are simulated together, event by event.
+NumPy or a heap of its servers, processor sharing by a heap of the jobs present. Stations between
+which jobs go round in circles are simulated together, event by event.
 
 Measured on a core at a utilisation of 0.8, in seconds for a million visits: the numbers drawn at
 random 0.05; processor sharing 0.9 here, 0.14 by the same code in numba (without its compilation),

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...reference.errors import Array
 from ...reference.validation import as_fraction, as_integer, as_seed
+from ..core.progress import track
 from .answer import PERCENTILES, answer, beside, too_short
 from .jobs import Index
 from .network import Network
@@ -75,7 +76,9 @@ def record(
     divided = [
         [Statistics(percentiles=False) for _ in range(int(of.max()) + 1)] for of in divisions
     ]
-    for i, step in enumerate(network.run(warm + total, chunk, seed)):
+    chunks = -(-(warm + total) // chunk) + 1
+    run = track(network.run(warm + total, chunk, seed), "chunks simulated", total=chunks)
+    for i, step in enumerate(run):
         counted = own[step.kind] & (step.number >= warm)
         delay, kind = step.delay[counted], step.kind[counted]
         if delay.size:

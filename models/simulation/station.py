@@ -56,7 +56,7 @@ class Station:
 
     @property
     def series(self) -> tuple[Station, ...]:
-        """This station and those after it."""
+        """The station and those after it."""
         return (self,) if self.then is None else (self, *self.then.series)
 
     def own_utilisation(self, flow: float) -> float:

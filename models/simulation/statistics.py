@@ -333,7 +333,7 @@ def _spread(over: Array, under: Array) -> Spread:
 def _interval(
     spreads: Sequence[Spread], shares: Sequence[float], fixed: float, level: float
 ) -> Estimate:
-    """Return a sum of independent ratios times shares, with Welch's interval, skewed as they are."""
+    """Return a sum of independent ratios times shares, with Welch's interval, adjusted for skew."""
     from scipy.special import stdtrit
 
     value = fixed + math.fsum(w * s.value for s, w in zip(spreads, shares, strict=True))

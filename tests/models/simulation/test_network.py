@@ -35,7 +35,9 @@ def served(kind, arrivals, works, chunks, servers=1):
             return np.array([works[i] for i in step_of.pop(0)])
 
     number = np.arange(len(arrivals))
-    part = Given(np.array([0]), (node(servers=servers),), Ways.of([JobClass(1.0, (0,), (1.0,))]), [None])
+    part = Given(
+        np.array([0]), (node(servers=servers),), Ways.of([JobClass(1.0, (0,), (1.0,))]), [None]
+    )
     zeros = np.zeros(len(arrivals), np.intp)
     jobs = Jobs(np.array(arrivals), np.array(arrivals), zeros, zeros, number)
     part.inbox.append(jobs)
