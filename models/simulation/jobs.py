@@ -100,7 +100,8 @@ class Jobs:
 
     def take(self, index: npt.NDArray[np.generic] | slice) -> Jobs:
         """Return some of the jobs."""
-        return Jobs(*(column[index] for column in self._columns()))
+        step, number = self.step[index], self.number[index]
+        return Jobs(self.time[index], self.entry[index], self.kind[index], step, number)
 
     def by(self, key: Array | Index) -> Jobs:
         """Return the jobs in the order of a key, shape (n,), such as their times."""

@@ -163,11 +163,12 @@ def _shown(
     yield f"\n{escape(scenario.where(load))}\n"
     level, many = f"{100 * data.attrs['level']:g} %", len(numbers) > MOST_ROWS
     left_out = f"the first {MOST_ROWS:,} of {len(numbers):,} numbers; --json and --out have all"
+    jobs, seed = data.attrs["jobs"], data.attrs["seed"]
     yield table(
         ("number", "of", "simulated", f"interval of {level}", "closed form", ""),
         map(_row, islice(numbers, MOST_ROWS)),
-        text=("number", "of"),
-        title=f"{data.attrs['jobs']:,} jobs, seed {data.attrs['seed']}",
+        text=("of",),
+        title=f"{jobs:,} jobs, seed {seed}; times in {scenario.delay_unit}",
         caption=left_out if many else None,
     )
     known = [n for n in numbers if not math.isnan(n["closed form"])]
@@ -183,8 +184,7 @@ def _inside(number: dict[str, Any]) -> bool:
 
 def _row(number: dict[str, Any]) -> tuple[str, ...]:
     """Return a row of the table."""
-    known, unit = number["closed form"], number["unit"]
-    name = f"{number['number'].replace('_', ' ')}{f' ({unit})' if unit else ''}"
+    known, name = number["closed form"], number["number"].replace("_", " ")
     between = f"{number['low']:.6g} to {number['high']:.6g}"
     closed = (
         ("", "") if math.isnan(known) else (f"{known:.6g}", "" if _inside(number) else "misses")
@@ -194,6 +194,6 @@ def _row(number: dict[str, Any]) -> tuple[str, ...]:
 
 def _files(data: xr.Dataset, numbers: list[dict[str, Any]]) -> Iterator[list[File]]:
     """Yield the files of the data."""
-    import pandas as pd  # takes time
-
-    yield data_files("simulation", data, pd.DataFrame(numbers))
+    columns = {name: ("row", [number[name] for number in numbers]) for name in numbers[0]}
+    frame = type(data)(columns).to_dataframe()
+    yield data_files("simulation", data, frame)

@@ -128,10 +128,9 @@ class SimulatedSplit(SplitTasks):
         load = self.check_load(load)
         given = dict(zip(WAYS, (flow, share, weights), strict=True))
         goal = split_of(split, GOALS, given)
-        if goal:
-            flows = getattr(exact, goal)(self.bank, load).flow
-        else:
-            flows = flow_of(self, load, given)  # type: ignore[arg-type]
+        flows: Array = (
+            getattr(exact, goal)(self.bank, load).flow if goal else flow_of(self, load, given)  # type: ignore[arg-type]
+        )
         count = as_integer("jobs", jobs, "a number of jobs", most=MOST_JOBS)
         level = as_fraction("level", level, "the intervals", ends=False)
         seed = as_seed(seed)

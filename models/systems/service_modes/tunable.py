@@ -232,7 +232,7 @@ class TunableMode(System):
         series = MultiMode.from_work(work[used], stages=names, time_unit=self.time_unit)
         every = {"jobs": jobs, "seed": seed, "service": service, "level": level}
         data = series.simulate(load, [1.0], np.ones((used.size, 1)), **every)  # type: ignore[arg-type]
-        data = data.isel(mode=0, drop=True).drop_vars(["mode_delay", "assignment", "share"])
+        data = data.isel(mode=0, drop=True).drop_vars(["mode_delay", "share"])
         return data.reindex(stage=self.servers.names).assign_attrs(f=float(part))
 
     def _curve_plan(

@@ -1,5 +1,6 @@
 """The simulated numbers beside models and closed forms, for each kind of system that has them."""
 
+import importlib
 from dataclasses import replace
 
 import pytest
@@ -54,7 +55,8 @@ def test_simulated_delays_stand_beside_the_others(system, part, quantities):
 
 def test_a_kind_without_a_simulation_is_refused(monkeypatch):
     kind = replace(kind_of(PAIR.tunable), splits={})
-    monkeypatch.setattr("sojourn.models.studies.verify.kind_of", lambda _: kind)
+    module = importlib.import_module("sojourn.models.studies.verify")
+    monkeypatch.setattr(module, "kind_of", lambda _: kind)
     with pytest.raises(InputError, match=r"simulate .* no simulation, tunable_mode"):
         verify(PAIR.tunable, [1.0], simulate=1000)
 
