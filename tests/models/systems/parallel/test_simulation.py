@@ -3,11 +3,13 @@
 import math
 import pickle
 import tracemalloc
+from itertools import chain
 
 import numpy as np
 import pytest
 import xarray as xr
 from chunks import chunks
+from covers import check_coverage
 
 from sojourn.models import (
     BPR,
@@ -29,6 +31,7 @@ from sojourn.models import (
     MMc,
     ParallelServers,
     Polynomial,
+    Pools,
     Tandem,
     load_scenario,
 )
@@ -107,17 +110,10 @@ def hits(name, seed):
 @pytest.mark.parametrize("name", SYSTEMS)
 @pytest.mark.parametrize("seeds", chunks(SEEDS, SEEDS, quick=0, often=0))
 def test_intervals_cover_the_closed_forms(name, seeds):
-    """Intervals of 99 %: in 97.5 to 100 % of the cases; few of these runs seem too short.
-
-    Of 300 intervals of one variable 96 % is 4 standard errors below 98.5 %.
-    """
-    each, every = [hits(name, seed) for seed in seeds], []
+    """Intervals of 99 %: see `check_coverage`; few of these runs seem too short."""
+    each = [hits(name, seed) for seed in seeds]
     assert np.mean([hit for found in each for hit in found.pop("long enough")]) >= 0.96
-    for key in each[0]:
-        inside = [hit for found in each for hit in found[key]]
-        every += inside
-        assert np.mean(inside or [1.0]) >= 0.96, (key, np.mean(inside), len(inside))
-    assert np.mean(every) >= 0.975, (np.mean(every), len(every))
+    check_coverage(np.array([[*chain(*found.values())] for found in each]))
 
 
 @pytest.mark.slow
@@ -154,6 +150,28 @@ def test_the_optimum_is_the_split_by_default():
     share = [0.2, 0.3, 0.5]
     assert THREE.simulate(100.0, share=share, jobs=1000).flow.values.tolist() == [20, 30, 50]
     assert THREE.simulate(100.0, flow=[20, 30, 50], jobs=1000).flow.values.tolist() == [20, 30, 50]
+
+
+def test_a_split_by_its_name():
+    found = THREE.simulate(190.0, split="equilibrium", jobs=1000)
+    np.testing.assert_allclose(found.flow, THREE.equilibrium(190.0).flow, rtol=1e-6)
+
+
+def test_pools():
+    pools = Pools(MMc([3.0, 10.0, 1.0], delay=[0.0, 0.2, 0.0]), names=["sales", "help", "none"])
+    found = pools.simulate([20.0, 50.0, 0.0], [9, 7, 4], jobs=100_000, level=0.9999)
+    staffed = pools.staff([20.0, 50.0, 0.0], min_servers=[9, 7, 0], total=16)
+    assert found.pool.values.tolist() == ["sales", "help"]
+    assert found.pool_percentile.dims == ("p", "pool", "number")
+    known = found.sel(number="closed form")
+    np.testing.assert_allclose(known.latency, staffed.latency[:2])
+    assert float(known.mean_delay) == pytest.approx(staffed.mean_delay)
+    inside = covered(found)
+    assert all(inside[name].all() for name in ("mean_delay", "latency", "utilisation"))
+    with pytest.raises(InputError, match=r"servers\[1\] = 5: is less than the 6 servers .*give 6"):
+        pools.simulate([20.0, 50.0, 0.0], [9, 5, 4])
+    with pytest.raises(InputError, match="is not one load for each of 3 pools"):
+        pools.simulate([20.0], [9, 5, 4])
 
 
 def test_an_unused_server_has_no_numbers():
@@ -303,6 +321,8 @@ def test_families_without_a_law_are_refused(bank):
         ({"weights": [1, 0, 0]}, InputError, "is the load of a, whose rate is 100"),
         ({"share": [1, 1, 1]}, InputError, "sums to 3"),
         ({"share": [1, 0, 0], "flow": [1, 1, 1]}, InputError, "not one way"),
+        ({"share": [1, 0, 0], "split": "optimum"}, InputError, "stands beside share"),
+        ({"split": "best"}, InputError, "is no split of the system"),
         ({"jobs": 0}, InputError, "number of jobs"),
         ({"jobs": 1.5}, InputError, "number of jobs"),
         ({"seed": -1}, InputError, "seed"),
