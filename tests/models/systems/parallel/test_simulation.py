@@ -188,11 +188,11 @@ def test_a_server_of_few_jobs_has_an_interval_too():
     assert np.isfinite(found.mean_delay).all()
 
 
-@pytest.mark.parametrize("service", [None, "gamma", ["exponential", "lognormal", [1.0, 2.0]]])
+@pytest.mark.parametrize("service", [None, "gamma", ["exponential", "lognormal", [1.0, 2.0], None]])
 def test_same_seed_same_bytes(service, monkeypatch):
     monkeypatch.setattr("sojourn.models.simulation.processes.LONG", 20_000)
-    system = ParallelServers(MG1(RATE[:2], [1.0, 2.0], DELAY[:2]), MMc([20.0], 3))
-    options = {"weights": [1, 1, 1], "jobs": 90_000, "service": service}
+    system = ParallelServers(MG1(RATE[:2], [1.0, 2.0], DELAY[:2]), MMc([20.0], 3), MG1PS([40.0]))
+    options = {"weights": [1, 1, 1, 1], "jobs": 90_000, "service": service}
     found = [
         pickle.dumps(system.simulate(60.0, seed=seed, processes=n, **options).to_dict())
         for seed, n in ((7, 1), (7, 1), (7, 2), (7, 3), (8, 1))
