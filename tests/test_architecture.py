@@ -92,7 +92,7 @@ ROOMS = {
         "models.simulation",
         "models.frontend",
     ),
-    "models/studies": ("reference", "models.core", "models.frontend"),
+    "models/studies": ("reference", "models.core", "models.frontend", "models.simulation"),
     "models/benchmarks": ("reference", "models"),
     "models/testbed": (
         "reference",

@@ -14,7 +14,7 @@ import importlib
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from ..core.options import SolveOptions, check_solve_options
 from ..core.plugins import loaded, offered
 
 if TYPE_CHECKING:
-    from ..core.ratio import BoundedValue
     from .fields import Folder
     from .report import Report
     from .scenario import Described, Scenario
@@ -75,10 +74,11 @@ class SystemKind:
         ``verify(system, loads, options)`` yields `sojourn.models.frontend.verification.Check`
         objects that compare the models with closed forms, for `sojourn.models.verify` and ``sojourn
         verify``.
-    simulate : callable, optional
-        ``simulate(system, load, jobs, seed)`` yields, for `sojourn.models.verify`, the names of
-        quantities of `verify`, each with its simulated number and interval as a
-        `sojourn.models.core.ratio.BoundedValue`, and a tuple of notes on it.
+    splits : mapping of str to str
+        Names of the splits that ``system.simulate(load, split=, jobs=, seed=, service=)`` knows,
+        each with the quantity of `verify` that is its mean delay. The method returns an answer as
+        that of `sojourn.models.ParallelServers.simulate`; `sojourn.models.verify` and ``sojourn
+        simulate`` show it. Empty for systems without a simulation.
     report : callable, optional
         ``report(scenario, load, solver, weights)`` returns the
         `sojourn.models.frontend.report.Report` of ``sojourn run``. ``solver`` is a name or None,
@@ -101,9 +101,7 @@ class SystemKind:
     questions: tuple[str, ...] = ()
     check_options: Callable[[str, Mapping[str, Any]], None] = only_settings
     verify: Callable[[Any, Iterable[float], Any], Iterable[Check]] | None = None
-    simulate: (
-        Callable[[Any, float, int, int], Iterable[tuple[str, BoundedValue, tuple[str, ...]]]] | None
-    ) = None
+    splits: Mapping[str, str] = field(default_factory=dict)
     report: Callable[[Scenario[Any], float, str | None, str | None], Report] | None = None
     anarchy: (
         Callable[[Scenario[Any], float | None, str | None, bool, bool], Iterable[Report]] | None

@@ -7,14 +7,14 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...reference.errors import Array
-from ..core.ratio import BoundedValue
+from ...reference.errors import Array, InputError
+from ...reference.validation import check_choice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,18 +96,36 @@ def covered(data: xr.Dataset) -> xr.Dataset:
     return known.isnull() | ((low <= known) & (known <= high))
 
 
-def for_verify(quantity: str, data: xr.Dataset) -> tuple[str, BoundedValue, tuple[str, ...]]:
-    """Return a quantity of `sojourn.models.verify`, the simulated mean delay and its notes.
+def split_of(split: str | None, known: Sequence[str], given: Mapping[str, object]) -> str:
+    """Return the name of the split to simulate, "" where flows are given in another way.
 
     Parameters
     ----------
-    quantity : str
-        Name of the quantity.
-    data : xarray.Dataset
-        Answer with the variable ``mean_delay``.
+    split : str, optional
+        Name that the user gives; by default the first of `known`.
+    known : sequence of str
+        Names of the splits of the system.
+    given : mapping of str to object
+        Other ways to give flows; None for those that are not used.
+
+    Raises
+    ------
+    InputError
+        On another name, and on a name beside given flows.
+
+    Examples
+    --------
+    >>> split_of(None, ["optimum", "equilibrium"], {"share": None})
+    'optimum'
     """
-    value, low, high = data["mean_delay"].values[:3].tolist()
-    return quantity, BoundedValue(value, low, high), tuple(data.attrs["notes"].splitlines())
+    others = [name for name, value in given.items() if value is not None]
+    if split is None:
+        return "" if others else known[0]
+    name = check_choice("split", split, known, "is no split of the system")
+    if others:
+        problem = f"stands beside {' and '.join(others)}"
+        raise InputError("split", split, problem, f"leave out split, or {' and '.join(others)}")
+    return name
 
 
 def too_short(what: str, jobs: int, factor: float) -> list[str]:
@@ -130,18 +148,12 @@ def too_short(what: str, jobs: int, factor: float) -> list[str]:
     ]
 
 
-def text(data: xr.Dataset) -> str:
-    """Return an answer as lines of text: each number, its interval and the closed form."""
-    head = f"simulated {data.attrs['jobs']:,} jobs, intervals of {100 * data.attrs['level']:g} %"
-    lines = [f"{head}, seed {data.attrs['seed']}"]
+def rows(data: xr.Dataset) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+    """Yield each number of an answer: its name, the labels of its place, and the `NUMBERS`."""
     for name, array in data.data_vars.items():
         if "number" not in array.dims:
             continue
         labels = [array.coords[d].values for d in array.dims[:-1]]
         for place in np.ndindex(array.shape[:-1]):
             of = " ".join(str(axis[i]) for axis, i in zip(labels, place, strict=True))
-            value, low, high, known = array.values[place].tolist()
-            closed = "" if np.isnan(known) else f"  closed form {known:.6g}"
-            found = f"{value:.6g} [{low:.6g}, {high:.6g}]{closed}"
-            lines.append("  ".join(["", str(name), *([of] if of else []), found]))
-    return "\n".join([*lines, *(f"  {note}" for note in data.attrs["notes"].splitlines())])
+            yield str(name), of, tuple(array.values[place].tolist())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
-from .jobs import Jobs, Visits
+from .jobs import Jobs, Node, Visits
 from .nodes import Part
 
 Event = tuple[float, int, int, int]
@@ -16,17 +16,20 @@ Event = tuple[float, int, int, int]
 class _Server:
     """A station with its own clock: a queue, processor sharing, or a fixed delay."""
 
-    def __init__(self, discipline: str) -> None:
-        self.discipline, self.now, self.virtual, self.state = discipline, 0.0, 0.0, 0
+    def __init__(self, node: Node) -> None:
+        self.discipline, self.servers = node.discipline, node.servers
+        self.now, self.virtual, self.state = 0.0, 0.0, 0
+        self.free = [0.0] * node.servers  # of a queue: a heap of the times at which it can begin
         self.ends: list[tuple[float, int]] = []  # of processor sharing: virtual time, job
 
     def arrive(self, at: float, job: int, work: float) -> tuple[float, int]:
         """Take a job; return the time of the next departure and the job."""
         if self.discipline == "delay":
             return at + work, job
-        if self.discipline == "queue":  # `now` is the time from which the server is idle
-            self.now = max(self.now, at) + work
-            return self.now, job
+        if self.discipline == "queue":
+            end = max(self.free[0], at) + work
+            heapreplace(self.free, end)
+            return end, job
         self._pass(at)
         heappush(self.ends, (self.virtual + work, job))
         return self._next()
@@ -43,18 +46,24 @@ class _Server:
     def since(self, origin: float) -> None:
         """Count all times from `origin` on."""
         self.now -= origin
+        self.free = [time - origin for time in self.free]
+
+    @property
+    def _slow(self) -> float:
+        """Time in which each job present gets a unit of service."""
+        return max(len(self.ends) / self.servers, 1.0)
 
     def _pass(self, at: float) -> None:
         """Let time pass, of which each job present gets the same part."""
         if self.ends:
-            self.virtual += (at - self.now) / len(self.ends)
+            self.virtual += (at - self.now) / self._slow
         self.now = at
 
     def _next(self) -> tuple[float, int]:
         """Return the next departure, which makes all those that were announced void."""
         self.state += 1
         end, job = self.ends[0]
-        return self.now + (end - self.virtual) * len(self.ends), job
+        return self.now + (end - self.virtual) * self._slow, job
 
 
 class Circle(Part):
@@ -62,7 +71,7 @@ class Circle(Part):
 
     def __init__(self, *network: object) -> None:
         super().__init__(*network)  # type: ignore[arg-type]
-        self.servers = {int(s): _Server(self.nodes[s].discipline) for s in self.places}
+        self.servers = {int(s): _Server(self.nodes[s]) for s in self.places}
         self.events: list[Event] = []
         self.present = Jobs.none()
         self.way: dict[int, list[tuple[int, float]]] = {}  # visits of each job, the next one last

@@ -181,10 +181,7 @@ def _tandem(bank: Any, i: int, given: Given, field: str) -> Station:
     parts: list[Station] = []
     for place, half in (("first", bank.first), ("second", bank.second)):
         (station,) = stations_of(half.take(np.array([i])), given, field=f"{field}.{place}")
-        at: Station | None = station
-        while at is not None:
-            parts.append(at)
-            at = at.then
+        parts += station.series
     for part in parts:
         if part.base or part.batch > 1 or part.setup or part.vacation:
             problem = "has base loads, batches, set-ups or vacations at a station of a series"

@@ -24,15 +24,19 @@ class Node:
     ----------
     name : str
     discipline : {"queue", "sharing", "delay"}
-        One server, first come, first served; one server that serves all jobs present, each at the
-        same part of its speed; or a time that does not depend on other jobs.
+        Servers behind one queue, first come, first served; servers that serve all jobs present,
+        each at the same part of their speed and at most at that of one server; or a time that does
+        not depend on other jobs.
     service : Service
         Distribution of the works of jobs, of mean 1; each visit scales it.
+    servers : int
+        Number of servers, each of speed 1.
     """
 
     name: str
     discipline: Discipline
     service: Service
+    servers: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class JobClass:
     visits : tuple of int
         Stations in the order of the visits; one may occur several times.
     work : tuple of float
-        Mean work of each visit, in units of time at full speed.
+        Mean work of each visit, in units of time of one server.
     delay : float
         Fixed delay of each job, beside the stations.
     counted : bool
@@ -88,16 +92,22 @@ class Jobs:
     @classmethod
     def joined(cls, parts: Sequence[Jobs]) -> Jobs:
         """Return several sets of jobs as one."""
-        columns = zip(*(part._columns() for part in parts), strict=True)
-        return cls(*(np.concatenate(column) for column in columns)) if parts else cls.none()
+        some = [part for part in parts if part.time.size]
+        if len(some) < 2:
+            return some[0] if some else cls.none()
+        columns = zip(*(part._columns() for part in some), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
 
-    def take(self, index: npt.NDArray[np.generic]) -> Jobs:
+    def take(self, index: npt.NDArray[np.generic] | slice) -> Jobs:
         """Return some of the jobs."""
-        return Jobs(*(column[index] for column in self._columns()))
+        step, number = self.step[index], self.number[index]
+        return Jobs(self.time[index], self.entry[index], self.kind[index], step, number)
 
-    def ordered(self) -> Jobs:
-        """Return the jobs in order of time."""
-        return self.take(np.argsort(self.time, kind="stable"))
+    def by(self, key: Array | Index) -> Jobs:
+        """Return the jobs in the order of a key, shape (n,), such as their times."""
+        # most have this order: to look is cheaper than to sort and copy
+        in_order = bool((key[1:] >= key[:-1]).all())
+        return self if in_order else self.take(np.argsort(key, kind="stable"))
 
     def moved(self, time: Array, steps: int | Index = 1) -> Jobs:
         """Return the same jobs after one or more visits, at other times."""
@@ -146,7 +156,7 @@ class Visits:
     delay : ndarray, shape (n,)
         Time of each visit, waiting included.
     work : float
-        Work that came to the station in the chunk, in units of time at full speed.
+        Work that came to the station in the chunk, in units of time of one server.
     """
 
     delay: Array

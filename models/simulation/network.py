@@ -2,8 +2,8 @@
 
 Classes of jobs arrive as independent Poisson streams. Stations to which no job comes back are
 simulated one after the other, each over a whole chunk of jobs: a queue by Lindley's recursion in
-NumPy, processor sharing by a heap of the jobs present. Stations between which jobs go round in
-circles are simulated together, event by event.
+NumPy or a heap of its servers, processor sharing by a heap of the jobs present. Stations between
+which jobs go round in circles are simulated together, event by event.
 
 Measured on a core at a utilisation of 0.8, in seconds for a million visits: the numbers drawn at
 random 0.05; processor sharing 0.9 here, 0.14 by the same code in numba (without its compilation),
@@ -102,7 +102,10 @@ class Network:
         return [(np.flatnonzero(label == k), k in again) for k in order]
 
     def flows(self) -> tuple[Array, Array]:
-        """Return visits to each station and work that comes there, per unit of time, shape (S,)."""
+        """Return visits to each station and work that comes there, per unit of time, shape (S,).
+
+        Work is in units of time of one server.
+        """
         visits, work = (np.zeros(len(self.nodes)) for _ in range(2))
         for kind in self.classes:
             np.add.at(visits, list(kind.visits), kind.rate)
@@ -145,7 +148,9 @@ class Network:
         """Return jobs from the number `first` on: each is of a class in proportion to its rate."""
         total = np.cumsum([kind.rate for kind in self.classes])
         time = np.cumsum(rng.exponential(1.0 / total[-1], count))
-        kind = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
+        kind = np.zeros(count, np.intp)
+        if total.size > 1:
+            kind = np.searchsorted(total[:-1], rng.random(count) * total[-1], side="right")
         number = np.arange(first, first + count)
         return Jobs(time, time, kind, np.zeros(count, np.intp), number)
 
@@ -159,7 +164,7 @@ class Network:
             visits |= completed
             left.append(_sent(moved, ways, home))
         out = Jobs.joined(left)
-        out = out.take(np.argsort(out.number))
+        out = out.by(out.number)
         fixed = np.array([kind.delay for kind in self.classes])
         delay = out.time - out.entry + fixed[out.kind]
         ordered = [visits[s] for s in range(len(self.nodes))]
@@ -169,6 +174,11 @@ class Network:
 def _sent(jobs: Jobs, ways: Ways, home: dict[int, Part]) -> Jobs:
     """Send jobs to the stations of their next visits; return those that leave the network."""
     place = ways.station[jobs.kind, jobs.step]
-    for s in np.unique(place[place >= 0]).tolist():
-        home[s].inbox.append(jobs.take(place == s))
-    return jobs.take(place < 0)
+    some = place[:1]
+    if not (place == some).all():
+        some = np.flatnonzero(np.bincount(place + 1)) - 1
+    parts = {s: jobs if some.size == 1 else jobs.take(place == s) for s in some.tolist()}
+    left = parts.pop(-1, Jobs.none())
+    for s, part in parts.items():
+        home[s].inbox.append(part)
+    return left

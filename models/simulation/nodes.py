@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
 import numpy as np
 
 from ...reference.errors import Array
 from .jobs import Index, Jobs, Node, Visits, Ways
+from .single import Lindley
 
 
 class Part(ABC):
@@ -55,9 +56,10 @@ class Part(ABC):
             Completed visits by the position of the station.
         """
         jobs = Jobs.joined(self.inbox)
-        due = jobs.time <= until
-        self.inbox = [jobs.take(~due)]
-        return self._serve(jobs.take(due).ordered(), until)
+        jobs = jobs.by(jobs.time)
+        due = int(np.searchsorted(jobs.time, until, side="right"))
+        self.inbox = [jobs.take(slice(due, None))]
+        return self._serve(jobs.take(slice(due)), until)
 
     @abstractmethod
     def _serve(self, jobs: Jobs, until: float) -> tuple[Jobs, dict[int, Visits]]:
@@ -75,6 +77,11 @@ class Part(ABC):
 
 class Single(Part):
     """Base class of parts of one station."""
+
+    @property
+    def servers(self) -> int:
+        """Number of servers of the station."""
+        return self.nodes[int(self.places[0])].servers
 
     def _serve(self, jobs: Jobs, until: float) -> tuple[Jobs, dict[int, Visits]]:
         place = int(self.places[0])
@@ -95,34 +102,47 @@ class Delay(Single):
 
 
 class Queue(Single):
-    """A single server, first come, first served, by Lindley's recursion.
+    """Servers behind one queue, first come, first served: each job gets the one that is free first.
 
-    Job i departs at D_i = max(D_(i-1), a_i) + w_i, with arrivals a and works w; with the sum C_i
-    of the first i works this is D_i = C_i + max(D_0, max over j <= i of a_j - C_(j-1)).
+    One server goes by Lindley's recursion, several by a heap of the times at which they are free.
     """
 
-    free = 0.0  # time from which the server is idle
+    def __init__(self, *network: object) -> None:
+        super().__init__(*network)  # type: ignore[arg-type]
+        self.lindley, self.last = Lindley(), 0.0
+        self.free = [0.0] * self.servers
 
     def _ends(self, jobs: Jobs, work: Array, until: float) -> tuple[Array, Jobs, Array]:
-        total = np.cumsum(work)
-        start = np.maximum.accumulate(jobs.time - (total - work))
-        end = total + np.maximum(start, self.free)
-        # rounding: no job departs before its work is done
-        np.maximum(end, jobs.time + work, out=end)
-        self.free = float(end[-1]) if end.size else self.free
-        return jobs.time, jobs, end
+        came = jobs.time
+        if self.servers > 1:
+            return came, jobs, self._in_turn(came, work)
+        if not came.size:
+            return came, jobs, came
+        gap, self.last = np.diff(came, prepend=self.last), float(came[-1])
+        return came, jobs, came + self.lindley.waits(gap, work) + work
+
+    def _in_turn(self, came: Array, work: Array) -> Array:
+        """Return the departures of further jobs from several servers."""
+        free, end = self.free, np.empty(came.size)
+        for k, (at, served) in enumerate(zip(came.tolist(), work.tolist(), strict=True)):
+            first = free[0]
+            done = (first if first > at else at) + served
+            heapreplace(free, done)
+            end[k] = done
+        return end
 
     def since(self, origin: float) -> None:
         """Count all times from `origin` on."""
         super().since(origin)
-        self.free -= origin
+        self.last -= origin
+        self.free = [time - origin for time in self.free]
 
 
 class Sharing(Single):
-    """A server that serves all jobs present, each at the same part of its speed.
+    """Servers that serve all jobs present, each at the same part of their speed.
 
-    The time in which a job alone would have been served, *virtual time*, grows by 1 over the number
-    of jobs; a job leaves when it has grown by its work.
+    The service that each job has got, *virtual time*, grows by c over the number of jobs with c
+    servers, and by 1 where that is less; a job leaves when it has grown by its work.
     """
 
     def __init__(self, *network: object) -> None:
@@ -156,11 +176,13 @@ class Sharing(Single):
     ) -> None:
         """Serve jobs, numbered from `job` on, and write the times of departure into `end`."""
         ends, now, virtual, size = self.ends, self.now, self.virtual, len(self.ends)
+        servers = self.servers
         for at, work in zip([*arrivals, until], [*works, -1.0], strict=True):
             while size:
-                leaves = now + (ends[0][0] - virtual) * size
+                slow = size / servers if size > servers else 1.0
+                leaves = now + (ends[0][0] - virtual) * slow
                 if leaves > at:
-                    virtual += (at - now) / size
+                    virtual += (at - now) / slow
                     break
                 now = leaves
                 virtual, left = heappop(ends)

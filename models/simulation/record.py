@@ -11,6 +11,7 @@ import numpy as np
 
 from ...reference.errors import Array
 from ...reference.validation import as_fraction, as_integer, as_seed
+from ..core.progress import track
 from .answer import PERCENTILES, answer, beside, too_short
 from .jobs import Index
 from .network import Network
@@ -75,7 +76,9 @@ def record(
     divided = [
         [Statistics(percentiles=False) for _ in range(int(of.max()) + 1)] for of in divisions
     ]
-    for i, step in enumerate(network.run(warm + total, chunk, seed)):
+    chunks = -(-(warm + total) // chunk) + 1
+    run = track(network.run(warm + total, chunk, seed), "chunks simulated", total=chunks)
+    for i, step in enumerate(run):
         counted = own[step.kind] & (step.number >= warm)
         delay, kind = step.delay[counted], step.kind[counted]
         if delay.size:
@@ -83,8 +86,9 @@ def record(
             for of, records in zip(divisions, divided, strict=True):
                 _add(records, of[kind], delay)
         if i * chunk >= warm and math.isfinite(step.span):
-            for station, visits in zip(stations, step.visits, strict=True):
-                station.add(visits.delay, visits.work, step.span)
+            each = zip(network.nodes, stations, step.visits, strict=True)
+            for node, station, visits in each:
+                station.add(visits.delay, visits.work / node.servers, step.span)
     notes = _notes(network, slow, total, whole)
     return Record(whole, tuple(map(tuple, divided)), stations, tuple(notes))
 
@@ -102,16 +106,20 @@ def relaxations(network: Network) -> Array:
 
     That is the integral over time of the autocorrelation of the number of jobs at an M/M/1 queue,
     s (1 + rho) / (1 - rho)^2 with the mean service time s and the utilisation rho, times
-    (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. A fixed delay has
-    its own length.
+    (1 + cv^2)/2 for another coefficient of variation; infinite from rho = 1 on. Several servers
+    are one of their speed together, and the service time of those besides. A fixed delay has its
+    own length.
     """
     flow, work = network.flows()
     spread = np.array([0.5 * (1.0 + node.service.cv**2) for node in network.nodes])
     queue = np.array([node.discipline != "delay" for node in network.nodes])
+    servers = np.array([node.servers for node in network.nodes])
     mean = np.divide(work, flow, out=np.zeros_like(work), where=flow > 0)
-    spare = np.where(queue, np.maximum(1.0 - work, 0.0), 1.0)
+    used, each = work / servers, mean / servers
+    spare = np.where(queue, np.maximum(1.0 - used, 0.0), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        time = np.where(queue, spread * mean * (1.0 + work) / spare**2, mean)
+        time = spread * each * (1.0 + used) / spare**2 + (mean - each)
+        time = np.where(queue, time, mean)
     return np.asarray(sum(kind.rate for kind in network.classes) * time)
 
 

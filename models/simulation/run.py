@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...reference.errors import Array
 from .arrivals import Stream
-from .chain import Chain
+from .jobs import JobClass, Node
 from .multi import ManyServers, Pausing, Replicated
+from .network import Network
 from .priority import Priorities
-from .station import FCFS, Station
+from .station import FCFS, SHARING, Station
 from .statistics import BATCHES, Statistics
 
 CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
@@ -58,8 +59,8 @@ class Task:
         if alone and 1 < station.servers <= MANY:
             return _side_by_side(self, ManyServers)
         if alone and station.servers == 1:
-            return _in_order(self, _Priorities(station, self.flow))
-        return _in_order(self, _Chain(station, self.flow))
+            return _in_order(self)
+        return _in_series(self)
 
     @property
     def warm_up(self) -> int:
@@ -81,43 +82,45 @@ def shortfall(station: Station, flow: float, jobs: int) -> float:
     return max(1.0, ENOUGH * station.relaxation(flow) / max(jobs, 1))
 
 
-class _Priorities:
-    """One server, with base jobs and batches."""
-
-    def __init__(self, station: Station, flow: float) -> None:
-        self.stream, self.kernel = Stream(station, flow), Priorities(station.base_priority)
-
-    def chunk(self, rng: np.random.Generator, jobs: int) -> tuple[Array, float, float]:
-        """Return sojourn times, work that came and time that passed."""
-        drawn = self.stream.draw(rng, jobs)
-        busy, elapsed = float(drawn.work.sum()), float(drawn.gap.sum())
-        return self.kernel.sojourns(drawn), busy, elapsed
+def _size(task: Task) -> int:
+    """Return the number of jobs of a chunk of one long run."""
+    return min(max(task.jobs // CHUNKS, LEAST), CHUNK)
 
 
-class _Chain:
-    """Stations in series, and others whose jobs do not leave in order."""
-
-    def __init__(self, station: Station, flow: float) -> None:
-        self.stream, self.kernel = Stream(station, flow), Chain(station)
-        used = [stage.own_utilisation(flow) for stage, _ in self.kernel.stages]
-        self.busiest = int(np.argmax(used))
-
-    def chunk(self, rng: np.random.Generator, jobs: int) -> tuple[Array, float, float]:
-        """Return sojourn times, work that came and time that passed."""
-        drawn = self.stream.draw(rng, jobs)
-        times, busy = self.kernel.chunk(rng, drawn.gap, drawn.work, self.busiest)
-        return times, busy, float(drawn.gap.sum())
-
-
-def _in_order(task: Task, kernel: _Priorities | _Chain) -> Statistics:
-    """Return the record of one long run."""
+def _in_order(task: Task) -> Statistics:
+    """Return the record of one server, with base jobs and batches."""
+    station, size = task.station, _size(task)
+    stream, kernel = Stream(station, task.flow), Priorities(station.base_priority)
     rng, record = np.random.default_rng(task.seed), Statistics(task.capacity)
-    size = min(max(task.jobs // CHUNKS, LEAST), CHUNK)
-    per_job = 1.0 / kernel.stream.own  # base jobs among them
-    for start in range(0, task.warm_up, size):
-        kernel.chunk(rng, math.ceil(min(size, task.warm_up - start) * per_job))
-    for start in range(0, task.jobs, size):
-        record.add(*kernel.chunk(rng, math.ceil(min(size, task.jobs - start) * per_job)))
+    per_job = 1.0 / stream.own  # base jobs among them
+    for jobs, counted in ((task.warm_up, False), (task.jobs, True)):
+        for start in range(0, jobs, size):
+            drawn = stream.draw(rng, math.ceil(min(size, jobs - start) * per_job))
+            times = kernel.sojourns(drawn)
+            if counted:
+                record.add(times, float(drawn.work.sum()), float(drawn.gap.sum()))
+    return record
+
+
+def _in_series(task: Task) -> Statistics:
+    """Return the record of jobs that pass a station and those after it, as a network."""
+    stations = task.station.series
+    nodes = tuple(
+        Node("", "sharing" if s.discipline == SHARING else "queue", s.service, s.servers)
+        for s in stations
+    )
+    way = JobClass(task.flow, tuple(range(len(nodes))), tuple(1.0 / s.rate for s in stations))
+    busiest = int(np.argmax([s.own_utilisation(task.flow) for s in stations]))
+    record, size = Statistics(task.capacity), _size(task)
+    warm_up = size * math.ceil(task.warm_up / size)
+    # a copy: a seed counts the random numbers that it gave
+    steps = Network(nodes, (way,)).run(warm_up + task.jobs, size, deepcopy(task.seed))
+    for i, step in enumerate(steps):
+        if i * size >= warm_up:
+            busy, elapsed = step.visits[busiest].work / nodes[busiest].servers, step.span
+            ended = math.isinf(elapsed)  # no jobs come while the last ones leave
+            times = step.delay[step.number >= warm_up]
+            record.add(times, *((0.0, 0.0) if ended else (busy, elapsed)))
     return record
 
 

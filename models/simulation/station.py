@@ -54,14 +54,18 @@ class Station:
     vacation_cv: float = 1.0
     then: Station | None = None
 
+    @property
+    def series(self) -> tuple[Station, ...]:
+        """The station and those after it."""
+        return (self,) if self.then is None else (self, *self.then.series)
+
     def own_utilisation(self, flow: float) -> float:
         """Return the work that comes over what the servers can do, base jobs included."""
         return (flow + self.base) / (self.rate * self.servers)
 
     def utilisation(self, flow: float) -> float:
         """Return the largest utilisation of this station and of those after it."""
-        own = self.own_utilisation(flow)
-        return own if self.then is None else max(own, self.then.utilisation(flow))
+        return max(station.own_utilisation(flow) for station in self.series)
 
     def relaxation(self, flow: float) -> float:
         """Return the number of jobs after which a change of the queue has decayed by a factor e.

@@ -15,6 +15,7 @@ from ..core.signatures import show_solve_options
 from ..core.system import System
 from ..frontend.kinds import kind_of
 from ..frontend.verification import Check, Verification, with_simulated
+from .simulation import simulated
 
 MOST_JOBS = 10**11  # to simulate
 
@@ -92,15 +93,18 @@ def _simulated(
 ) -> Verification:
     """Return the checks with the simulated numbers beside those that have one."""
     kind = kind_of(system)
-    if kind.verify is None or kind.simulate is None:
+    if kind.verify is None or not kind.splits:
         problem = f"is of a kind that has no simulation, {kind.name}"
         raise InputError("simulate", jobs, problem, "leave it out")
     found: dict[float, dict[str, BoundedValue]] = {}
     notes: list[str] = []
     for load in track(loads, "loads simulated"):
         found[load] = {}
-        for quantity, number, own in kind.simulate(system, load, jobs, seed):
-            found[load][quantity] = number
+        for split, quantity in kind.splits.items():
+            data = simulated(system, load, {"split": split, "jobs": jobs, "seed": seed})
+            value, low, high = data["mean_delay"].values[:3].tolist()
+            found[load][quantity] = BoundedValue(value, low, high)
+            own = data.attrs["notes"].splitlines()
             notes += [f"{quantity} at load {load:.6g}: {note}" for note in own]
     checks: list[Check] = []
     for check in kind.verify(system, track(loads, "loads"), options):

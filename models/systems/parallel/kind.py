@@ -12,9 +12,9 @@ from .anarchy_report import anarchy
 from .curve import check_goals
 from .formulations import FORMULATIONS
 from .limits import no_limits
+from .prices import GOALS
 from .report import report
 from .scenario import read
-from .simulation import simulated_delays
 from .system import ParallelServers
 from .verify import checks
 
@@ -62,7 +62,7 @@ KINDS = (
         max_load_name="total rate",
         check_options=check_options,
         verify=checks,
-        simulate=simulated_delays,
+        splits={goal: f"{goal} mean delay" for goal in GOALS},
         report=report,
         anarchy=anarchy,
     ),

@@ -81,22 +81,9 @@ def _given(scenario: Written, load: float, text: str) -> Evaluation:
     The replicas of a row have equal parts of its weight.
     """
     rows: Rows = scenario.rows
+    weights = rows.weights("--weights-in", text)
     try:
-        weights = np.array([float(word) for word in text.split(",")])
-    except ValueError:
-        remedy = f"give one a row, such as {','.join('1' for _ in rows.names[:3])}"
-        raise InputError(
-            "--weights-in", text, "is not a list of numbers with commas between", remedy
-        ) from None
-    if weights.size != len(rows.names):
-        problem = f"has {counted(weights.size, 'number')} for {len(rows.names)} rows of servers"
-        raise InputError(
-            "--weights-in", text, problem, f"give one for each of {', '.join(rows.names)}"
-        )
-    try:
-        found = scenario.system.evaluate(
-            load, weights=np.repeat(weights / rows.replicas, rows.replicas)
-        )
+        found = scenario.system.evaluate(load, weights=weights)
     except InputError as error:
         place = error.field.removeprefix("weights") if rows.single else ""
         raise InputError(f"--weights-in{place}", text, error.problem, error.remedy) from None

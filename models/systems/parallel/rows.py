@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ....reference.errors import Array
+from ....reference.errors import Array, InputError
+from ....reference.plural import counted
 from ...frontend.servers import Server
 from ...latency import Latency
 from .evaluation import Evaluation
@@ -51,6 +52,35 @@ class Rows:
     def single(self) -> bool:
         """Whether every row is one server."""
         return bool(np.all(self.replicas == 1))
+
+    def weights(self, option: str, text: str) -> Array:
+        """Return the weight of each server, shape (n,), from a text with one for each row.
+
+        The replicas of a row have equal parts of its weight.
+
+        Parameters
+        ----------
+        option : str
+            Name of the option of the command, for messages.
+        text : str
+            The text, such as ``50,30,20``.
+
+        Raises
+        ------
+        InputError
+            On another text, and on another number of weights.
+        """
+        try:
+            weights = np.array([float(word) for word in text.split(",")])
+        except ValueError:
+            remedy = f"give one a row, such as {','.join('1' for _ in self.names[:3])}"
+            problem = "is not a list of numbers with commas between"
+            raise InputError(option, text, problem, remedy) from None
+        if weights.size != len(self.names):
+            problem = f"has {counted(weights.size, 'number')} for {len(self.names)} rows of servers"
+            remedy = f"give one for each of {', '.join(self.names)}"
+            raise InputError(option, text, problem, remedy)
+        return np.repeat(weights / self.replicas, self.replicas)
 
     def total(self, numbers: Array) -> Array:
         """Return the sum over each row of one number a server: from shape (..., n) to (..., G)."""

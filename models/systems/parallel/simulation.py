@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from ....reference.errors import Array, InputError
 from ....reference.parallel import optimum_equilibrium as exact
 from ....reference.parallel.decisions.percentile import percentile_of, server_percentiles
 from ....reference.validation import as_fraction, as_integer, as_seed
-from ...core.ratio import BoundedValue
-from ...simulation.answer import PERCENTILES, answer, beside, for_verify, too_short
+from ...simulation.answer import PERCENTILES, answer, beside, split_of, too_short
 from ...simulation.families import known_laws, stations_of
 from ...simulation.processes import simulated
 from ...simulation.run import shortfall
@@ -52,6 +51,7 @@ class SimulatedSplit(SplitTasks):
         flow: npt.ArrayLike | None = None,
         share: npt.ArrayLike | None = None,
         weights: npt.ArrayLike | None = None,
+        split: str | None = None,
         jobs: int = 1_000_000,
         seed: int = 0,
         service: Service | str | Sequence[Any] | npt.ArrayLike | None = None,
@@ -68,8 +68,10 @@ class SimulatedSplit(SplitTasks):
         load : float
             Total load, jobs per unit of time, 0 < load < total rate.
         flow, share, weights : array_like, shape (n,), optional
-            The split, given in one of the ways of `ParallelServers.evaluate`; by default that of
-            least mean delay. Each job goes to server i with the probability of its share.
+            The split, given in one of the ways of `ParallelServers.evaluate`. Each job goes to
+            server i with the probability of its share.
+        split : {"optimum", "equilibrium"}, optional
+            The split where none of these is given; by default the optimum.
         jobs : int, default 1000000
             Number of jobs, divided over the servers by their shares; a used server has at least 800
             of them, or all where there are fewer.
@@ -125,22 +127,22 @@ class SimulatedSplit(SplitTasks):
         """
         load = self.check_load(load)
         given = dict(zip(WAYS, (flow, share, weights), strict=True))
-        if all(value is None for value in given.values()):
-            split = exact.optimum(self.bank, load).flow
-        else:
-            split = flow_of(self, load, given)  # type: ignore[arg-type]
+        goal = split_of(split, GOALS, given)
+        flows: Array = (
+            getattr(exact, goal)(self.bank, load).flow if goal else flow_of(self, load, given)  # type: ignore[arg-type]
+        )
         count = as_integer("jobs", jobs, "a number of jobs", most=MOST_JOBS)
         level = as_fraction("level", level, "the intervals", ends=False)
         seed = as_seed(seed)
-        for i in np.flatnonzero(self.bank.spare_capacity(split) <= 0)[:1]:
+        for i in np.flatnonzero(self.bank.spare_capacity(flows) <= 0)[:1]:
             problem = f"is the load of {self.names[i]}, whose rate is {self.bank.rate[i]:g}"
             remedy = "give less: at its rate a queue grows without end"
-            raise InputError(f"flow[{i}]", float(split[i]), problem, remedy)
+            raise InputError(f"flow[{i}]", float(flows[i]), problem, remedy)
         stations = stations_of(self.bank, service)
-        parts = split / math.fsum(split.tolist())
+        parts = flows / math.fsum(flows.tolist())
         each = [_jobs_of(part, count) for part in parts.tolist()]
-        runs = simulated(stations, split.tolist(), each, seed, processes)
-        return _answer(self, load, split, parts, stations, runs, seed, level)
+        runs = simulated(stations, flows.tolist(), each, seed, processes)
+        return _answer(self, load, flows, parts, stations, runs, seed, level)
 
 
 def _jobs_of(share: float, jobs: int) -> int:
@@ -270,22 +272,3 @@ def _notes(
         and abs((new := station.service.cv) - own.service.cv) > 1e-9
     ]
     return notes + other[:NOTES]
-
-
-def simulated_delays(
-    system: SimulatedSplit, load: float, jobs: int, seed: int
-) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
-    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
-
-    Parameters
-    ----------
-    system : ParallelServers
-    load : float
-        Total load.
-    jobs, seed : int
-        As for `SimulatedSplit.simulate`.
-    """
-    for goal in GOALS:
-        split = getattr(exact, goal)(system.bank, load).flow
-        found = system.simulate(load, flow=split, jobs=jobs, seed=seed)
-        yield for_verify(f"{goal} mean delay", found)

@@ -11,6 +11,7 @@ from ...core.options import FormulationOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.curve import check_goals
 from ..parallel.limits import no_limits
+from ..parallel.prices import GOALS
 from .anarchy_report import anarchy
 from .groups import Groups
 from .listed import Routes
@@ -18,7 +19,6 @@ from .network import Network
 from .network_scenario import read as read_network
 from .report import report
 from .scenario import read as read_stations
-from .simulation import simulated_delays
 from .system import RouteSystem
 from .verify import checks
 
@@ -43,7 +43,7 @@ _kind = partial(
     SystemKind,
     check_options=check_options,
     verify=checks,
-    simulate=simulated_delays,
+    splits={goal: f"{goal} mean delay" for goal in GOALS},
     report=report,
     anarchy=anarchy,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
@@ -13,15 +12,14 @@ import numpy.typing as npt
 from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, RouteFlow
 from ....reference.validation import as_positive
-from ...core.ratio import BoundedValue
-from ...simulation.answer import beside, for_verify
+from ...simulation.answer import beside, split_of
 from ...simulation.families import stations_of
 from ...simulation.jobs import Discipline, Index, JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, check_run, dataset, delays, mean_of, record
 from ...simulation.service import Deterministic, Exponential, Service
 from ...simulation.station import SHARING, Station
-from ...simulation.statistics import LEVEL, Estimate
+from ...simulation.statistics import Estimate
 from ..parallel.prices import GOALS
 from .flows import link_ends_of, travelled
 from .tasks import RouteTasks
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 
     Flows = RouteSolution | RouteEvaluation
 
-FAMILIES = "MM1, MD1, MG1, MG1PS and Constant, without batches and priorities"
+FAMILIES = "MM1, MD1, MG1, MMc, MG1PS and Constant, without batches and priorities"
 
 
 class SimulatedRoutes(RouteTasks):
@@ -54,6 +52,7 @@ class SimulatedRoutes(RouteTasks):
         share: Any = None,
         by_origin: Any = None,
         station_flow: Any = None,
+        split: str | None = None,
         tolerance: float = 1e-6,
         jobs: int = 1_000_000,
         seed: int = 0,
@@ -62,14 +61,16 @@ class SimulatedRoutes(RouteTasks):
     ) -> xr.Dataset:
         """Simulate jobs on their routes, and return their delays beside the closed forms.
 
-        Departures from one station are the arrivals at the next. `MM1`, `MD1` and `MG1` are queues,
-        first come, first served, which a route with work 2 passes twice; an `MM1` at which a route
-        has a work that is no whole number is processor sharing, as `MG1PS` is.
+        Departures from one station are the arrivals at the next. `MM1`, `MD1`, `MG1` and `MMc` are
+        queues, first come, first served, which a route with work 2 passes twice; an `MM1` or `MMc`
+        at which a route has a work that is no whole number is processor sharing, as `MG1PS` is.
 
         Parameters
         ----------
         load, flow, share, by_origin, station_flow, tolerance
-            As for `RouteSystem.evaluate`; without flows the optimum is simulated.
+            As for `RouteSystem.evaluate`.
+        split : {"optimum", "equilibrium"}, optional
+            The flows where none are given; by default the optimum.
         jobs : int, default 1,000,000
             Number of jobs that are counted, after a warm-up.
         seed : int, default 0
@@ -100,7 +101,7 @@ class SimulatedRoutes(RouteTasks):
         Notes
         -----
         The closed form takes the arrivals at each station as a Poisson stream, as they are behind
-        M/M/1 queues and processor sharing (F. P. Kelly, *Reversibility and Stochastic Networks*).
+        M/M/c queues and processor sharing (F. P. Kelly, *Reversibility and Stochastic Networks*).
         Behind other queues it is an approximation.
 
         Examples
@@ -118,45 +119,25 @@ class SimulatedRoutes(RouteTasks):
         system, run = cast("RouteSystem", self), check_run(jobs, seed, level)
         tolerance = as_positive("tolerance", tolerance, "give a relative error such as 1e-6")
         servers = servers_of(system, service)
-        return _simulated(system, _flows(system, load, given, tolerance), servers, run)
-
-
-def _simulated(
-    system: RouteSystem, flows: Flows, servers: Servers, run: tuple[int, int, float]
-) -> xr.Dataset:
-    """Return the simulation of flows on routes."""
-    used = flows.route_flow.used()
-    network = network_of(system, used, servers)
-    found = record(network, _kinds(used.columns, network), *run[:2])
-    return _answer(system, flows, servers, network, found, run)
-
-
-def simulated_delays(
-    system: RouteSystem, load: float, jobs: int, seed: int
-) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
-    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
-
-    Parameters
-    ----------
-    system : RouteSystem
-    load : float
-        Total load, jobs per unit of time.
-    jobs, seed : int
-        As for `sojourn.models.systems.routes.RouteSystem.simulate`.
-    """
-    run, servers = check_run(jobs, seed, LEVEL), servers_of(system, None)
-    for goal in GOALS:
-        found = _simulated(system, getattr(system, goal)(load), servers, run)
-        yield for_verify(f"{goal} mean delay", found)
+        flows = _flows(system, load, given, split, tolerance)
+        used = flows.route_flow.used()
+        network = network_of(system, used, servers)
+        found = record(network, _kinds(used.columns, network), *run[:2])
+        return _answer(system, flows, servers, network, found, run)
 
 
 def _flows(
-    system: RouteSystem, load: float | None, given: dict[str, Any], tolerance: float
+    system: RouteSystem,
+    load: float | None,
+    given: dict[str, Any],
+    split: str | None,
+    tolerance: float,
 ) -> Flows:
-    """Return given flows or the optimum; InputError where a station is overloaded."""
+    """Return given flows or those of a split; InputError where a station is overloaded."""
     named = {name: value for name, value in given.items() if value is not None}
-    if not named:
-        return system.optimum(load)
+    if goal := split_of(split, GOALS, named):
+        solution: RouteSolution = getattr(system, goal)(load)
+        return solution
     flows = system.evaluate(load, **named, tolerance=tolerance)
     if flows.overloaded:
         problem = f"lets the queue of {' and '.join(flows.overloaded)} grow without bound"
@@ -197,7 +178,7 @@ def servers_of(system: RouteSystem, service: Any) -> Servers:
     for name, station, own, parts in each:
         discipline = _discipline(f"stations[{name!r}]", own, divided=parts)
         law = Deterministic() if discipline == "delay" else station.service
-        nodes.append(Node(name, discipline, law))
+        nodes.append(Node(name, discipline, law, station.servers))
     mean, delay, base = np.array([(1.0 / s.rate, s.delay, s.base) for s in found]).T
     # a station of infinite rate is its delay, which jobs pass as a work
     fixed = mean == 0.0
@@ -209,7 +190,6 @@ def _discipline(field: str, station: Station, *, divided: bool) -> Discipline:
     more = {
         "batches": station.batch > 1.0,
         "a priority": station.base > 0.0 and station.base_priority != "equal",
-        "several servers": station.servers > 1,
         "set-ups": station.setup > 0.0,
         "vacations": station.vacation > 0.0,
         "a second station in one": station.then is not None,
@@ -217,14 +197,17 @@ def _discipline(field: str, station: Station, *, divided: bool) -> Discipline:
     for what, has in more.items():
         if has:
             problem = "is simulated for ParallelServers alone"
-            raise InputError(field, what, problem, f"on routes use {FAMILIES}")
+            remedy = f"on routes use {FAMILIES}"
+            if station.then is not None:
+                remedy = "list its stations one after the other on the routes"
+            raise InputError(field, what, problem, remedy)
     if not np.isfinite(station.rate):
         return "delay"
     if station.discipline == SHARING:
         return "sharing"
     if divided and station.service != Exponential():
         problem = "is passed with a work that is no whole number of visits"
-        raise InputError(field, station.service, problem, "use MM1 or MG1PS, or whole numbers")
+        raise InputError(field, station.service, problem, "use MM1, MMc or MG1PS, or whole numbers")
     return "sharing" if divided else "queue"
 
 

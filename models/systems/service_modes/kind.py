@@ -11,16 +11,15 @@ import numpy.typing as npt
 from ...core.options import FormulationOptions, PolishOptions, check_solve_options
 from ...frontend.kinds import SystemKind
 from ..parallel.kind import check_options
+from ..parallel.prices import GOALS
 from ..routes.kind import check_options as check_route_options
 from .dual_mode import DualMode
 from .modes_report import report as report_modes
 from .report import anarchy, report
 from .scenario import read_dual_mode, read_tunable_mode
 from .shared import SharedModes
-from .shared.simulation import simulated_delays
 from .shared_report import anarchy as anarchy_shared
 from .shared_report import report as report_shared
-from .simulation import simulated_delay
 from .stages_scenario import read_stages
 from .system import MultiMode
 from .tunable import TunableMode
@@ -50,7 +49,7 @@ KINDS = (
         read_dual_mode,
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
-        simulate=simulated_delay,
+        splits={"optimum": "best delay"},
         report=report,
         anarchy=anarchy,
     ),
@@ -61,6 +60,7 @@ KINDS = (
         questions=("optimum",),
         check_options=check_tunable_options,
         verify=tunable_checks,
+        splits={"optimum": "tunable delay"},
     ),
     SystemKind(
         "stages",
@@ -69,7 +69,7 @@ KINDS = (
         tables=("modes", "service_modes"),
         check_options=partial(check_solve_options, known=CurveOptions),
         verify=checks,
-        simulate=simulated_delay,
+        splits={"optimum": "best delay"},
         report=report_modes,
         anarchy=anarchy,
     ),
@@ -79,7 +79,7 @@ KINDS = (
         None,  # files of the kinds "stages" and "dual_mode" with a discipline
         check_options=check_route_options,
         verify=shared_checks,
-        simulate=simulated_delays,
+        splits={goal: f"{goal} mean delay" for goal in GOALS},
         report=report_shared,
         anarchy=anarchy_shared,
     ),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ....reference.errors import InputError
-from ...core.ratio import BoundedValue
-from ...simulation.answer import beside, for_verify
+from ...simulation.answer import beside, split_of
 from ...simulation.jobs import JobClass, Node
 from ...simulation.network import Network
 from ...simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     Point = OperatingPoint | OperatingEvaluation
 
 OTHER_LAW = "the closed form is that of exponential works"
+OPTIMUM = ("optimum",)
 NONE = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -41,6 +40,7 @@ class SimulatedModes(ModeSystem):
         p: npt.ArrayLike | None = None,
         share: npt.ArrayLike | None = None,
         *,
+        split: str | None = None,
         jobs: int = 1_000_000,
         seed: int = 0,
         service: Service | str | npt.ArrayLike | None = None,
@@ -56,10 +56,11 @@ class SimulatedModes(ModeSystem):
         load : float
             Jobs per unit of time, above 0 and below `max_load`.
         p : float or array_like, shape (M,), optional
-            Part of the jobs in each mode, as for `MultiMode.evaluate`; by default the best
-            assignment.
+            Part of the jobs in each mode, as for `MultiMode.evaluate`.
         share : array_like, shape (S, M), optional
             Part of each stage for each mode; by default the best partition.
+        split : {"optimum"}, optional
+            The best assignment, which is simulated where no `p` is given.
         jobs : int, default 1,000,000
             Number of jobs that are counted, after a warm-up.
         seed : int, default 0
@@ -100,44 +101,35 @@ class SimulatedModes(ModeSystem):
         >>> bool(found.sel(number="low") < system.evaluate(2.0, p=0.6).mean_delay)
         True
         """
-        return simulate(cast("MultiMode", self), load, (p, share), (jobs, seed, level), service)
+        return simulate(
+            cast("MultiMode", self), load, (p, share, split), (jobs, seed, level), service
+        )
 
 
 def simulate(
     system: MultiMode,
     load: float,
-    split: tuple[npt.ArrayLike | None, npt.ArrayLike | None],
+    given: tuple[npt.ArrayLike | None, npt.ArrayLike | None, str | None],
     run: tuple[int, int, float],
     service: Service | str | npt.ArrayLike | None,
 ) -> xr.Dataset:
     """Return the simulation of a system; see `SimulatedModes.simulate`."""
     run, law = check_run(*run), as_service("exponential" if service is None else service, 1.0)
-    point = _point(system, load, *split)
+    point = _point(system, load, *given)
     network, modes, places = _network(system, point, law)
     found = record(network, [np.arange(modes.size)], *run[:2])
     return _answer(system, point, modes, places, found, run, law)
 
 
-def simulated_delay(
-    system: MultiMode, load: float, jobs: int, seed: int
-) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
-    """Yield the simulated delay of the best assignment, for `sojourn.models.verify`.
-
-    Parameters
-    ----------
-    system : MultiMode
-    load : float
-        Jobs per unit of time.
-    jobs, seed : int
-        As for `SimulatedModes.simulate`.
-    """
-    yield for_verify("best delay", system.simulate(load, jobs=jobs, seed=seed))
-
-
 def _point(
-    system: MultiMode, load: float, p: npt.ArrayLike | None, share: npt.ArrayLike | None
+    system: MultiMode,
+    load: float,
+    p: npt.ArrayLike | None,
+    share: npt.ArrayLike | None,
+    split: str | None,
 ) -> Point:
     """Return the given operating point, or the best one; InputError where a queue has no end."""
+    split_of(split, OPTIMUM, {"p": p, "share": share})
     if p is None:
         if share is not None:
             remedy = "give p= too, or neither for the best"

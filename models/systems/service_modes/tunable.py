@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ....reference import service_modes as exact
+from ....reference.errors import InputError
 from ....reference.validation import as_float, as_fraction, check_text
 from ...core.options import FormulationOptions
 from ...core.system import System, planned
 from ...latency import MM1
+from ...simulation.answer import split_of
+from ...simulation.service import Service
 from ..parallel.solution import Solution
 from ..parallel.system import ParallelServers
 from ..parallel.tasks import curve_plan
@@ -167,6 +170,70 @@ class TunableMode(System):
             least_delay=split.optimum_delay,
             ratio=split.ratio,
         )
+
+    def simulate(
+        self,
+        load: float,
+        f: float | None = None,
+        *,
+        split: str | None = None,
+        jobs: int = 1_000_000,
+        seed: int = 0,
+        service: Service | str | npt.ArrayLike | None = None,
+        level: float = 0.99,
+    ) -> xr.Dataset:
+        """Simulate jobs that pass both servers, and return their delays beside the closed forms.
+
+        Each server is a queue, first come, first served; a server without work is not passed.
+
+        Parameters
+        ----------
+        load : float
+            Jobs per unit of time, above 0 and below `max_load`.
+        f : float, optional
+            Part of each job's work done locally, from 0 to 1.
+        split : {"optimum"}, optional
+            The best part, which is simulated where no `f` is given.
+        jobs, seed, service, level
+            As for `sojourn.models.MultiMode.simulate`.
+
+        Returns
+        -------
+        xarray.Dataset
+            As from `sojourn.models.MultiMode.simulate`, without the dimension of modes; the
+            attribute ``f`` is the part.
+
+        Raises
+        ------
+        LoadError, InputError
+            As `evaluate`, and where a server is overloaded.
+
+        Examples
+        --------
+        >>> from sojourn.models import TunableMode
+        >>> found = TunableMode(mu0=1.0, K=4.0).simulate(load=3.0, f=0.25, jobs=50_000)
+        >>> found.mean_delay.sel(number="closed form").round(6).item()
+        1.428571
+        >>> bool(found.mean_delay.sel(number="low") < 1.428571)
+        True
+        """
+        from .system import MultiMode  # whose subclass `DualMode` refers to this class
+
+        load = self.check_load(load)
+        split_of(split, ("optimum",), {"f": f})
+        part = self.exact.best_fraction(load) if f is None else as_fraction("f", f, "the work")
+        judged = self.evaluate(load, float(part))
+        if judged.overloaded:
+            problem = f"lets the queue of {' and '.join(judged.overloaded)} grow without bound"
+            raise InputError("f", part, problem, f"give {judged.least_f:.6g}, the best, or so")
+        work = np.array([[part / self.exact.mu0], [(1 - part) / (self.exact.K * self.exact.mu0)]])
+        used = np.flatnonzero(work[:, 0])
+        names = [self.servers.names[i] for i in used]
+        series = MultiMode.from_work(work[used], stages=names, time_unit=self.time_unit)
+        every = {"jobs": jobs, "seed": seed, "service": service, "level": level}
+        data = series.simulate(load, [1.0], np.ones((used.size, 1)), **every)  # type: ignore[arg-type]
+        data = data.isel(mode=0, drop=True).drop_vars(["mode_delay", "share"])
+        return data.reindex(stage=self.servers.names).assign_attrs(f=float(part))
 
     def _curve_plan(
         self,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from sojourn.models.simulation.arrivals import Arrivals, Sizes, Stream
-from sojourn.models.simulation.chain import Chain, InOrder, Shared
 from sojourn.models.simulation.multi import ManyServers, Pausing
 from sojourn.models.simulation.priority import Priorities
+from sojourn.models.simulation.run import Task
 from sojourn.models.simulation.service import Deterministic, Gamma
 from sojourn.models.simulation.single import Lindley
-from sojourn.models.simulation.station import SHARING, Station
+from sojourn.models.simulation.station import Station
 
 
 def drawn(seed, n, used=0.9):
@@ -142,66 +142,20 @@ def test_vacations_of_one_length():
         assert t == pytest.approx(free - now)
 
 
-def shared(times, works):
-    """Return when jobs leave a server that works on all at once, event by event."""
-    left, now, out, k = {}, 0.0, {}, 0
-    while k < len(times) or left:
-        until = times[k] if k < len(times) else np.inf
-        if left:
-            first = min(left, key=left.get)
-            step = left[first] * len(left)
-            if now + step <= until:
-                now += step
-                part = left[first]
-                left = {j: w - part for j, w in left.items() if j != first}
-                out[first] = now
-                continue
-            left = {j: w - (until - now) / len(left) for j, w in left.items()}
-        now = until
-        left[k] = works[k]
-        k += 1
-    return np.array([out[j] for j in range(len(times))])
+def test_stations_in_series():
+    """Constant times: a job waits at the slower station alone, and a third has two servers.
 
-
-@pytest.mark.parametrize("kind", ["one", "three", "sharing"])
-def test_stages_of_a_chain(kind):
-    gap, work = drawn(7, 300, used=0.8)
-    times = np.cumsum(gap)
-    if kind == "sharing":
-        stage, true = Shared(), shared(times, work)
-    else:
-        stage, true, free = InOrder(1 if kind == "one" else 3), [], [0.0] * 3
-        for t, s in zip(times, work, strict=True):
-            if kind == "one":
-                free = [max(free[0], t) + s]
-                true.append(free[0])
-            else:
-                true.append(max(heapq.heappop(free), t) + s)
-                heapq.heappush(free, true[-1])
-        true = np.array(true)
-    left, stamps, start = [], [], 0.0
-    for at in pieces(300, 7):
-        end = times[at][-1] - start
-        out, stamp = stage.feed(times[at] - start, times[at] - start, work[at], end)
-        assert np.all(out <= end)
-        left.append(out + start)
-        stamps.append(stamp + start)
-        start += end
-    left, stamps = np.concatenate(left), np.concatenate(stamps)
-    done = np.flatnonzero(true <= times[-1])
-    order = done[np.argsort(true[done])]
-    np.testing.assert_allclose(left, true[order], atol=1e-9)
-    np.testing.assert_allclose(stamps, times[order], atol=1e-9)
-
-
-def test_chain_of_two():
-    """Constant times: a job waits at the slower station alone."""
-    second = Station(2.0, Deterministic())
-    chain = Chain(Station(4.0, Deterministic(), then=second))
-    gap = np.full(50, 0.4)
-    times, busy = chain.chunk(np.random.default_rng(0), gap, np.full(50, 0.25), 1)
-    np.testing.assert_allclose(times, 0.75 + 0.1 * np.arange(times.size), atol=1e-9)
-    assert busy == pytest.approx(0.5 * 49)
+    They are fast enough for jobs that come 0.8 apart.
+    """
+    third = Station(0.625, Deterministic(), servers=2)
+    middle = Station(1.25, Deterministic(), then=third)
+    task = Task(Station(4.0, Deterministic(), then=middle), 0.8, 3000, np.random.SeedSequence(0))
+    found, again = task.run(), task.run()
+    assert found.jobs == 3000
+    wait = 0.8 * 0.64 / (2 * 0.36)  # of M/D/1 at the slower station
+    assert found.mean().value == pytest.approx(0.25 + 0.8 + wait + 1.6, rel=0.05)
+    assert found.utilisation().value == pytest.approx(0.64, rel=0.05)
+    assert again.mean() == found.mean()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +170,3 @@ def test_sizes_of_batches(mean, cv):
     assert parts @ (sizes.values - mean) ** 2 == pytest.approx((cv * mean) ** 2)
     found = sizes.draw(np.random.default_rng(1), 100_000)
     assert found.mean() == pytest.approx(mean, rel=0.05)
-
-
-def test_sharing_station_is_a_chain():
-    assert isinstance(Chain(Station(1.0, discipline=SHARING)).stages[0][1], Shared)

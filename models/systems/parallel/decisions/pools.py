@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -175,14 +175,7 @@ class Pools:
         >>> found.servers, found.cost, round(found.mean_wait, 6), found.certified
         (array([ 8,  6, 11]), 62.5, 0.080183, True)
         """
-        n = len(self)
-        loads = as_floats("load", load)
-        if loads.shape not in ((n,), ()) or (n > 1 and not loads.ndim):
-            problem = f"is not one load for each of {n} pools"
-            raise InputError("load", loads.tolist(), problem, f"give {n} numbers")
-        pools = as_pools(self.bank.each, loads)
-        if not pools.load.any():
-            raise InputError("load", loads.tolist(), "has no jobs", "give a load above 0")
+        pools = self._loaded(load)
         targets = targets_of(subject_to)
         bounded = [
             bound_of(t, pools, self.bank.delay) for t in targets if not isinstance(t, ServerBudget)
@@ -237,6 +230,78 @@ class Pools:
             "max_servers": max_servers,
         }
         return pools_curve(self, load, totals, options)
+
+    def simulate(
+        self,
+        load: npt.ArrayLike,
+        servers: npt.ArrayLike,
+        *,
+        jobs: int = 1_000_000,
+        seed: int = 0,
+        service: Any = None,
+        processes: int = 1,
+        level: float = 0.99,
+    ) -> xr.Dataset:
+        """Simulate pools of given numbers of servers, and return their times beside closed forms.
+
+        Parameters
+        ----------
+        load : array_like, shape (n,)
+            Load of each pool, jobs per unit of time.
+        servers : array_like of int, shape (n,)
+            Number of servers of each pool, such as ``servers`` of `Pools.staff`.
+        jobs, seed, service, processes, level
+            As for `sojourn.models.ParallelServers.simulate`.
+
+        Returns
+        -------
+        xarray.Dataset
+            As from `sojourn.models.ParallelServers.simulate`, over ``pool``: pools without a load
+            are left out.
+
+        Raises
+        ------
+        InputError
+            As `Pools.staff`, and where a pool has too few servers for its load.
+
+        Examples
+        --------
+        >>> pools = Pools(MMc(rate=[3.0, 10.0]))
+        >>> found = pools.simulate([20.0, 50.0], servers=[9, 7], jobs=200_000)
+        >>> found.utilisation.sel(number="closed form").values.round(4)
+        array([0.7407, 0.7143])
+        """
+        from ..system import ParallelServers  # which has answers of this folder
+
+        pools, counts = self._loaded(load), as_counts("servers", servers, len(self))
+        for i in np.flatnonzero((pools.load > 0) & (counts < pools.least))[:1]:
+            problem = f"is less than the {pools.least[i]} servers that the load of the pool needs"
+            remedy = f"give {pools.least[i]} or more"
+            raise InputError(f"servers[{i}]", int(counts[i]), problem, remedy)
+        used = np.flatnonzero(pools.load)
+        bank = MMc(self.bank.each[used], counts[used], self.bank.delay[used])
+        names = [self.names[i] for i in used]
+        found = ParallelServers(bank, names=names, time_unit=self.time_unit).simulate(
+            math.fsum(pools.load.tolist()),
+            flow=pools.load[used],
+            jobs=jobs,
+            seed=seed,
+            service=service,
+            processes=processes,
+            level=level,
+        )
+        return found.rename(server="pool", server_percentile="pool_percentile")
+
+    def _loaded(self, load: npt.ArrayLike) -> LoadedPools:
+        """Return the pools with their loads; InputError on others than one load a pool."""
+        n, loads = len(self), as_floats("load", load)
+        if loads.shape not in ((n,), ()) or (n > 1 and not loads.ndim):
+            problem = f"is not one load for each of {n} pools"
+            raise InputError("load", loads.tolist(), problem, f"give {n} numbers")
+        pools = as_pools(self.bank.each, loads)
+        if not pools.load.any():
+            raise InputError("load", loads.tolist(), "has no jobs", "give a load above 0")
+        return pools
 
     def _bounds(
         self, price: npt.ArrayLike, least: npt.ArrayLike, most: npt.ArrayLike | None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .....reference.errors import Array, InputError
-from ....core.ratio import BoundedValue
-from ....simulation.answer import beside, for_verify
+from ....simulation.answer import beside, split_of
 from ....simulation.jobs import Index, JobClass, Node
 from ....simulation.network import Network
 from ....simulation.record import Record, Variables, check_run, dataset, delays, mean_of, record
@@ -37,6 +35,7 @@ class SimulatedSharedModes(SharedStages):
         flow: Any = None,
         share: Any = None,
         station_flow: Any = None,
+        split: str | None = None,
         jobs: int = 1_000_000,
         seed: int = 0,
         service: Service | str | npt.ArrayLike | None = None,
@@ -52,7 +51,9 @@ class SimulatedSharedModes(SharedStages):
         load : float
             Jobs per unit of time, above 0 and below `max_load`.
         p, flow, share, station_flow
-            As for `evaluate`; without them the optimum is simulated.
+            As for `evaluate`.
+        split : {"optimum", "equilibrium"}, optional
+            The assignment where none of these is given; by default the optimum.
         jobs : int, default 1,000,000
             Number of jobs that are counted, after a warm-up.
         seed : int, default 0
@@ -93,36 +94,19 @@ class SimulatedSharedModes(SharedStages):
         system, run = cast("SharedModes", self), check_run(jobs, seed, level)
         law = as_service("exponential" if service is None else service, 1.0)
         given = {"p": p, "flow": flow, "share": share, "station_flow": station_flow}
-        point = _point(system, load, {k: v for k, v in given.items() if v is not None})
+        point = _point(system, load, {k: v for k, v in given.items() if v is not None}, split)
         network, modes = network_of(system, point.load, point.assignment, law)
         found = record(network, [np.arange(modes.size)], *run[:2])
         return _answer(system, point, network, modes, found, run)
 
 
-def simulated_delays(
-    system: SharedModes, load: float, jobs: int, seed: int
-) -> Iterator[tuple[str, BoundedValue, tuple[str, ...]]]:
-    """Yield the simulated mean delays of optimum and equilibrium, for `sojourn.models.verify`.
-
-    Parameters
-    ----------
-    system : SharedModes
-    load : float
-        Jobs per unit of time.
-    jobs, seed : int
-        As for `SimulatedSharedModes.simulate`.
-    """
-    for goal in GOALS:
-        p = getattr(system, goal)(load).assignment
-        yield for_verify(f"{goal} mean delay", system.simulate(load, p, jobs=jobs, seed=seed))
-
-
 def _point(
-    system: SharedModes, load: float | None, given: dict[str, Any]
+    system: SharedModes, load: float | None, given: dict[str, Any], split: str | None
 ) -> SharedSolution | SharedEvaluation:
-    """Return the given assignment, or the optimum; InputError where a stage is overloaded."""
-    if not given:
-        return system.optimum(load)
+    """Return the given assignment or that of a split; InputError where a stage is overloaded."""
+    if goal := split_of(split, GOALS, given):
+        solution: SharedSolution = getattr(system, goal)(load)
+        return solution
     point = system.evaluate(load, **given)
     if point.overloaded:
         problem = f"lets the queue of {' and '.join(point.overloaded)} grow without bound"

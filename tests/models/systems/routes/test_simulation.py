@@ -14,12 +14,16 @@ from sojourn.models import (
     Groups,
     InputError,
     Measured,
+    MM1Vacations,
     MMc,
     Network,
     Polynomial,
     Routes,
+    Tandem,
+    load_scenario,
 )
 from sojourn.models.simulation.answer import covered
+from sojourn.models.systems.routes.simulation import servers_of
 
 STATIONS = {"radio": MM1(20.0), "edge": MG1(12.0, cv=2.0), "wan": Constant(0.3), "cloud": MM1(50)}
 WAYS = {"near": [("radio", "edge"), ("radio", "wan", "cloud")], "far": [("wan", "cloud")]}
@@ -76,6 +80,28 @@ def test_work_that_is_no_whole_number_is_processor_sharing():
         assert all(covered(data)[name].all() for name in NUMBERS)
 
 
+def test_several_servers_on_routes():
+    """Departures from M/M/c are a Poisson stream; a work of 1.5 is shared, with the same mean."""
+    ways = {"x": [("a", "b"), {"b": 2.0}], "y": [{"c": 1.5, "a": 1.0}]}
+    system = Routes({"a": MMc(3.0, 4), "b": MM1(20.0), "c": MMc(4.0, 3)}, ways, {"x": 8, "y": 6})
+    data = system.simulate(share=[[0.5, 0.5], [1.0]], jobs=60_000, level=0.9999, seed=2)
+    assert all(covered(data)[name].all() for name in NUMBERS)
+    assert data.attrs["notes"] == ""
+    np.testing.assert_allclose(closed(data, "utilisation"), [10 / 12, 12 / 20, 9 / 12])
+    disciplines = [node.discipline for node in servers_of(system, None).nodes]
+    assert disciplines == ["queue", "queue", "sharing"]
+
+
+def test_the_built_in_chain():
+    """Its closed forms are approximations behind the queues of other than exponential times."""
+    chain = load_scenario("chain")
+    data = chain.system.simulate(chain.load, jobs=20_000, seed=1)
+    assert "the closed form is an approximation" in data.attrs["notes"]
+    mean = float(data.mean_delay.sel(number="simulated"))
+    assert mean == pytest.approx(float(closed(data, "mean_delay")), rel=0.1)
+    assert (data.utilisation.sel(number="high") < 1).all()
+
+
 def test_two_visits_to_one_station():
     """A station listed twice is passed twice, in the order of the route."""
     again = Routes({"a": MM1(10.0), "b": MM1(9.0)}, {"x": [("a", "b", "a")]}, {"x": 3.0})
@@ -113,14 +139,15 @@ REFUSED = {
     "measured": Measured([[0.0, 2.0, 4.0]], [[1.0, 1.5, 3.0]]),
     "batches": MM1(10.0, batch=3.0),
     "a priority": MM1(10.0, base=1.0, base_priority="preemptive"),
-    "several servers": MMc(10.0, 2),
+    "two stations in one": Tandem(MM1(10.0), MM1(9.0)),
+    "vacations": MM1Vacations(10.0, 0.1, 1.0),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_families_without_a_queue_are_refused(name):
     for ask in (alone(REFUSED[name]).simulate, alone(REFUSED[name]).play):
-        with pytest.raises(InputError, match=r"stations\[.*; .*(use|simulate) "):
+        with pytest.raises(InputError, match=r"stations\[.*; .*(use|simulate|list) "):
             ask()
 
 
