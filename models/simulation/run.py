@@ -16,7 +16,7 @@ from .station import FCFS, Station
 from .statistics import BATCHES, Statistics
 
 CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
-CHUNKS = 50  # least number of chunks of a run, but for short ones
+CHUNKS = 50  # least number of chunks of a run of all batches, but for short ones
 LEAST = 16  # jobs of a chunk, in short runs
 FORGET = 10.0  # relaxation times after which the empty start is forgotten
 ENOUGH = 10.0 * BATCHES  # relaxation times in a run whose batches are nearly independent
@@ -41,6 +41,9 @@ class Task:
         Seed of the random numbers.
     capacity : int
         Largest number of batches.
+    scale : float
+        Factor of the flow in the run, near 1. The random numbers, and how many, are those of the
+        flow alone: the difference of two runs of one seed shows what the factor does.
     """
 
     station: Station
@@ -48,6 +51,7 @@ class Task:
     jobs: int
     seed: np.random.SeedSequence
     capacity: int = BATCHES
+    scale: float = 1.0
 
     def run(self) -> Statistics:
         """Return the record of the jobs."""
@@ -58,8 +62,13 @@ class Task:
         if alone and 1 < station.servers <= MANY:
             return _side_by_side(self, ManyServers)
         if alone and station.servers == 1:
-            return _in_order(self, _Priorities(station, self.flow))
-        return _in_order(self, _Chain(station, self.flow))
+            return _in_order(self, _Priorities(station, self.arriving))
+        return _in_order(self, _Chain(station, self.arriving))
+
+    @property
+    def arriving(self) -> float:
+        """Jobs per unit of time in the run."""
+        return self.flow * self.scale
 
     @property
     def warm_up(self) -> int:
@@ -112,8 +121,8 @@ class _Chain:
 def _in_order(task: Task, kernel: _Priorities | _Chain) -> Statistics:
     """Return the record of one long run."""
     rng, record = np.random.default_rng(task.seed), Statistics(task.capacity)
-    size = min(max(task.jobs // CHUNKS, LEAST), CHUNK)
-    per_job = 1.0 / kernel.stream.own  # base jobs among them
+    size = min(max(task.jobs * BATCHES // (CHUNKS * task.capacity), LEAST), CHUNK)
+    per_job = 1.0 / Stream(task.station, task.flow).own  # base jobs among them
     for start in range(0, task.warm_up, size):
         kernel.chunk(rng, math.ceil(min(size, task.warm_up - start) * per_job))
     for start in range(0, task.jobs, size):
@@ -127,7 +136,7 @@ def _side_by_side(task: Task, kind: type[Replicated]) -> Statistics:
     room = PLACES // task.station.servers
     wished = min(task.jobs / (4.0 * warm_up), room) / GROUPS
     count = GROUPS * int(min(max(wished, 1.0), SIDE_BY_SIDE))
-    kernel = kind(task.station, task.flow, count)
+    kernel = kind(task.station, task.arriving, count)
     records = [Statistics(capacity=2) for _ in range(GROUPS)]  # each ends as one batch
     size, jobs = max(CHUNK // count, 1), math.ceil(task.jobs / count)
     for start in range(0, warm_up, size):
