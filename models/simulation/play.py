@@ -1,9 +1,9 @@
 """Users who choose again and again by the delays that they observe, in simulated rounds.
 
 In each round jobs are simulated at the present shares, each station from empty, and recorded after
-a warm-up. Then users go over to what is faster; see `sojourn.models.simulation.users`. How delays
+a warm-up. Then users go over to what is faster; see `sojourn.models.simulation.users`. How times
 rise with the load is observed as well: some rounds are simulated a second time, with the same
-random numbers and 2 % more jobs per unit of time. A few jobs try each alternative at random, fewer
+random numbers and 2 % more jobs per unit of time. A few users stay at each alternative, fewer
 and fewer, so that there is something to observe everywhere. No formula of a delay is used, but for
 the length of the warm-up.
 
@@ -26,19 +26,18 @@ from ..core.variables import variable
 from .jobs import Index
 from .network import Network
 from .record import relaxations
-from .users import LEAST, Users
+from .users import TRIES, Users
 
 if TYPE_CHECKING:
     import xarray as xr
 
 FEWEST = 100  # jobs of a round
-TRIES = 0.05  # part of the jobs that try alternatives at random in the first round
 MORE = 0.02  # relative rise of the load in a second run of a round
 EARLY, SELDOM = 16, 8  # rounds that are all run twice, and later every such one
 BATCHES = 8  # of the rounds of the last half, each of several times the memory of the users
 LEVEL = 0.99  # of the error
 UNSETTLED = 0.05  # error from which it is said
-RELAXED = 10.0  # relaxation times of the slowest station in a warm-up
+RELAXED = 5.0  # relaxation times of the slowest station in a warm-up
 
 
 class Observed(NamedTuple):
@@ -48,18 +47,21 @@ class Observed(NamedTuple):
     ----------
     total, count : ndarray, shape (R,)
         Sum of the delays and number of the jobs of each alternative.
+    time : ndarray, shape (A,)
+        Mean time at each station for one unit of what jobs bring there, NaN where no job was.
     shortfall : ndarray, shape (A,)
         Factor by which the round is too short for each station to forget that it was empty.
     """
 
     total: Array
     count: Array
+    time: Array
     shortfall: Array
 
     @property
     def delay(self) -> Array:
         """Mean delay of each alternative, NaN where no job took it."""
-        return _ratio(self.total, self.count)
+        return ratio(self.total, self.count)
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,10 @@ class Game:
     def flow(self, share: Array) -> Array:
         """Return the flows of the alternatives, shape (..., R)."""
         return np.asarray(share * self.load[self.group])
+
+    def share(self, flow: Array) -> Array:
+        """Return the shares of flows of the alternatives, shape (..., R)."""
+        return np.asarray(flow / self.load[self.group])
 
     def at_stations(self, share: Array) -> Array:
         """Return what stations get, over what the busiest one gets at the equilibrium."""
@@ -149,20 +155,18 @@ def play(
     """
     rounds = as_integer("rounds", rounds, "a number of rounds")
     jobs = as_integer("jobs", jobs, "a number of jobs", FEWEST)
-    users = Users(game.group, start)
-    shares, found = np.empty((2, rounds, game.group.size)), list[Observed]()
+    users = Users(game.group, game.load, game.use, start)
+    shares, found = np.empty((rounds, game.group.size)), list[Observed]()
     for n, own in enumerate(np.random.SeedSequence(as_seed(seed)).spawn(rounds)):
-        tries = TRIES / np.sqrt(1.0 + n)
-        shares[:, n] = users.share, (1.0 - tries) * users.share + tries * users.even
-        flow = game.flow(shares[1, n])
+        flow = users.flow
+        shares[n] = game.share(flow)
         found.append(game.observe(flow, 1.0, jobs, _copy(own)))
-        delay = found[n].delay
         if n < EARLY or n % SELDOM == 0:
             risen = game.observe(flow, 1.0 + MORE, jobs, _copy(own))
-            users.learn((risen.delay - delay) / MORE)
-        users.move(delay)
-    share, error = _settled(game, users, shares[0], found)
-    data = _trajectory(game, shares[1], found, time_unit)
+            users.learn((risen.time - found[n].time) / MORE)
+        users.move(found[n].delay)
+    share, error = _settled(game, users, shares, found)
+    data = _trajectory(game, shares, found, time_unit)
     data["final_share"] = variable(share, "average share of the last half", "share", (game.over,))
     distance = game.distance(share)
     data["final_distance"] = variable(distance, "distance of the average share", "part", ())
@@ -187,13 +191,14 @@ def _settled(
         return share, np.inf
     total = np.sum([seen.total for seen in found[last]], axis=0)
     count = np.sum([seen.count for seen in found[last]], axis=0)
-    to_go = users.moved(share, _ratio(total, count)) - share
+    to_go = game.share(users.moved(game.flow(share), ratio(total, count))) - share
     means = [game.at_stations(part.mean(axis=0)) for part in np.array_split(shares[last], BATCHES)]
     used = game.use.any(axis=0).sum()  # the largest of so many
     student = stdtrit(BATCHES - 1, 1.0 - 0.5 * (1.0 - LEVEL) / used)
     half = student * np.std(means, axis=0, ddof=1) / np.sqrt(BATCHES)
-    # those that no alternative loses, and that others lack
-    kept = LEAST * (game.at_stations(users.even) + game.at_stations(share))
+    # those whom no alternative loses, and whom others lack
+    kept = game.at_stations(game.share(users.tries)) + TRIES / len(shares) * game.at_stations(share)
+    kept *= 2.0  # as long as the rounds were half as many
     return share, float((half + np.abs(game.at_stations(to_go)) + kept).max())
 
 
@@ -216,7 +221,7 @@ def _notes(
     return notes
 
 
-def _ratio(total: Array, count: Array) -> Array:
+def ratio(total: Array, count: Array) -> Array:
     """Return quotients, NaN where there is nothing to divide by."""
     found = np.full(total.shape, np.nan)
     np.divide(total, count, out=found, where=count > 0)
@@ -249,7 +254,12 @@ def _trajectory(game: Game, shares: Array, found: list[Observed], time_unit: str
 
 
 def observed(
-    of: Callable[[Array], Network], flow: Array, scale: float, jobs: int, seed: np.random.SeedSequence
+    of: Callable[[Array], Network],
+    use: Array,
+    flow: Array,
+    scale: float,
+    jobs: int,
+    seed: np.random.SeedSequence,
 ) -> Observed:
     """Return what the jobs of a network observe; background jobs are left out.
 
@@ -258,6 +268,8 @@ def observed(
     of : callable
         From flows of the alternatives to a network with a class of jobs for each that has any, in
         their order, and after these background jobs.
+    use : ndarray, shape (R, A)
+        See `Game`.
     flow, scale, jobs, seed
         See `Game.observe`.
     """
@@ -266,9 +278,14 @@ def observed(
     slow = RELAXED * relaxations(known)
     warm = int(min(slow.max(), jobs))
     total, count = np.zeros(flow.size), np.zeros(flow.size)
+    spent, brought = np.zeros(len(known.nodes)), np.zeros(len(known.nodes))
     for chunk in network.run(warm + jobs, warm + jobs, seed):
         late = (chunk.number >= warm) & (chunk.kind < used.size)
         kind = used[chunk.kind[late]]
         total += np.bincount(kind, chunk.delay[late], minlength=flow.size)
         count += np.bincount(kind, minlength=flow.size)
-    return Observed(total, count, slow / jobs)
+        spent += [visits.delay.sum() for visits in chunk.visits]
+        brought += [visits.delay.size for visits in chunk.visits]
+    visits, _ = Network(known.nodes, known.classes[: used.size]).flows()
+    time = ratio(spent, brought) * ratio(visits, flow @ use)
+    return Observed(total, count, time, slow / jobs)

@@ -1,23 +1,27 @@
-"""Users who leave what is slow for what is fast, by observed delays and how these rise with load.
+"""Users who move by observed delays, and by how these rise with what stations get.
 
-In a round, the users of alternative r become x_r exp(a (C - c_r) / e_r) with the observed mean
-delay c_r, the step a, and a level C for each group at which as many users come as go. e_r is what
-the delay rises by when the load of all rises, per relative rise: to first order a step a = 1
-then evens out the delays of alternatives that share nothing. Where they share stations, with
-delays of increasing slopes H and x >= 0, diag(e_r / x_r) - H is positive semidefinite: it is half
-the form sum_rq H_rq x_r x_q (u_r/x_r - u_q/x_q)^2. So steps up to 1 go down the convex potential of
-the game near x, and no step needs to know who shares what (D. P. Bertsekas, E. M. Gafni,
-*Projection methods for variational inequalities*, Math. Program. Study 17, 1982).
+From a round users know the mean delay c_r of each alternative, and at each station how much the
+time of a job rises when the load of all rises, which over what the station gets is the slope D_s.
+With the use A of the stations the delays are to first order those of a game with the potential
 
-Where e_r is below what c_r changes by from round to round by chance, that is taken instead. Steps
-that fall like n^(-2/3), and the average over the later rounds, get out of the observations what is
-in them (B. T. Polyak, A. B. Juditsky, *Acceleration of stochastic approximation by averaging*, SIAM
-J. Control Optim. 30, 1992).
+    sum_r c_r d_r + 1/(2 a) (|sqrt(D) A^T d|^2 + sum_r l_r d_r^2 / x_r)
+
+of the changes d of the flows x. Users move to the equilibrium of that game, a quadratic program,
+within a factor of 2.7: a step of Newton's method for the equilibrium (N. H. Josephy, *Newton's
+method for generalized equations*, 1979), of length a = 1 at first. l_r is what the delay of r,
+relative to its group, changes by from round to round by chance: users do not react to noise with
+more than their own number.
+
+Steps that fall like n^(-2/3), and the average over the later rounds, get out of the observations
+what is in them (B. T. Polyak, A. B. Juditsky, *Acceleration of stochastic approximation by
+averaging*, SIAM J. Control Optim. 30, 1992).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csc_array, csc_matrix
 
 from ...reference.errors import Array
 from .jobs import Index
@@ -25,9 +29,9 @@ from .jobs import Index
 SLOW = 10.0  # rounds in which the steps are about 1
 POWER = 2.0 / 3.0  # of the round by which the steps fall
 FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
-FARTHEST = 1.0  # largest change of the logarithm of a share in a round
-LEAST = 1e-3  # share that an alternative keeps, over an even one
-HALVINGS = 60  # of the level
+FARTHEST = 1.0  # largest change of the logarithm of a flow in a round
+TRIES = 0.05  # flow that each alternative keeps, over an even one, times the number of the round
+LEAST = 1e-9  # smallest curvature, relative to the largest: the program has one answer
 
 
 class Users:
@@ -37,57 +41,88 @@ class Users:
     ----------
     group : ndarray of int, shape (R,)
         Group of each alternative.
-    share : ndarray, shape (R,)
+    load : ndarray, shape (G,)
+        Load of each group.
+    use : ndarray, shape (R, A)
+        What a job of each alternative brings to each station.
+    share : ndarray, shape (R,), optional
         Shares of the alternatives in the first round, with the sum 1 in each group; by default
         even ones.
     """
 
-    def __init__(self, group: Index, share: Array | None = None) -> None:
-        self.group, self.rounds = group, 0
-        self.even = np.asarray(1.0 / np.bincount(group)[group])
-        self.share = self.even if share is None else share
-        self.groups = int(group.max()) + 1
-        self.rise, self.learnt = np.zeros(group.size), np.zeros(group.size)
-        self.chance, self.compared = np.zeros(group.size), np.zeros(group.size)
+    def __init__(self, group: Index, load: Array, use: Array, share: Array | None = None) -> None:
+        self.group, self.load, self.use, self.rounds = group, load, use, 0
+        self.even = np.asarray((load / np.bincount(group))[group])
+        self.flow = self.even if share is None else np.asarray(share * load[group])
+        self.slope, self.learnt = np.zeros((2, use.shape[1]))
+        self.chance, self.compared = np.zeros((2, group.size))
         self.before = np.full(group.size, np.nan)
 
+    @property
+    def tries(self) -> Array:
+        """Flows that the alternatives keep, shape (R,)."""
+        return TRIES / (1.0 + self.rounds) * self.even
+
     def learn(self, rise: Array) -> None:
-        """Take observed rises of the delays, NaN where nothing was observed."""
-        _follow(self.rise, self.learnt, rise)
+        """Take the rises of the times at the stations, shape (A,), NaN where no job was."""
+        got = self.flow @ self.use
+        slope = np.full(rise.shape, np.nan)
+        np.divide(np.maximum(rise, 0.0), got, out=slope, where=got > 0)
+        _follow(self.slope, self.learnt, slope)
 
     def move(self, delay: Array) -> None:
         """Let users move by the delays of a round, NaN where nothing was observed."""
-        _follow(self.chance, self.compared, 0.5 * (delay - self.before) ** 2)
-        self.before = np.where(np.isfinite(delay), delay, self.before)
-        self.rounds += 1
-        step = (1.0 + self.rounds / SLOW) ** -POWER
-        share = np.maximum(self.moved(self.share, delay, step), LEAST * self.even)
-        self.share = share / np.bincount(self.group, share)[self.group]
-
-    def moved(self, share: Array, delay: Array, step: float = 1.0) -> Array:
-        """Return the shares after a step; those of which nothing was observed stay."""
         seen = np.isfinite(delay)
-        known, group = delay[seen], self.group[seen]
-        scale = np.maximum(self.rise, np.sqrt(self.chance))[seen]
-        scale = np.maximum(scale, np.finfo(float).eps * np.abs(known) + np.finfo(float).tiny)
-        low, high = np.full(self.groups, np.inf), np.full(self.groups, -np.inf)
-        np.minimum.at(low, group, known)
-        np.maximum.at(high, group, known)
-        empty = low > high
-        low[empty] = high[empty] = 0.0
-        before = np.bincount(group, share[seen], self.groups)
-        for _ in range(HALVINGS):
-            level = 0.5 * (low + high)
-            off = np.clip((level[group] - known) / scale, -FARTHEST, FARTHEST)
-            after = share[seen] * np.exp(step * off)
-            more = np.bincount(group, after, self.groups) > before
-            low, high = np.where(more, low, level), np.where(more, level, high)
-        out = share.copy()
-        out[seen] = after
-        return out
+        of, flow = self.group[seen], self.flow[seen]
+        mean = np.bincount(of, flow * delay[seen], self.load.size)
+        mean /= np.maximum(np.bincount(of, flow, self.load.size), np.finfo(float).tiny)
+        off = delay - mean[self.group]
+        _follow(self.chance, self.compared, 0.5 * (off - self.before) ** 2)
+        self.before = np.where(seen, off, self.before)
+        self.rounds += 1
+        flow = self.moved(self.flow, delay, (1.0 + self.rounds / SLOW) ** -POWER)
+        flow = np.maximum(flow, self.tries)
+        self.flow = flow * (self.load / np.bincount(self.group, flow))[self.group]
+
+    def moved(self, flow: Array, delay: Array, step: float = 1.0) -> Array:
+        """Return the flows after a step; those of which nothing was observed stay."""
+        seen = np.isfinite(delay) & (flow > 0)
+        root, of = np.sqrt(flow[seen]), self.group[seen]
+        bend = (root[:, None] * self.use[seen]) * np.sqrt(self.slope)
+        curve = bend @ bend.T + np.diag(np.sqrt(self.chance[seen]))
+        curve += np.diag(np.full(root.size, LEAST * curve.max() + np.finfo(float).tiny))
+        # the smallest delay of a group changes nothing, and leaves no digits away
+        least = np.full(self.load.size, np.inf)
+        np.minimum.at(least, of, delay[seen])
+        change = _equilibrium(curve, step * root * (delay[seen] - least[of]), of, root)
+        out = flow.copy()
+        out[seen] += root * change
+        return np.maximum(out, 0.0)
 
 
-def _follow(value: Array, count: Array, found: Array) -> None:
+def _equilibrium(curve: Array, cost: Array, group: Index, root: Array) -> Array:
+    """Return v that minimises v^T curve v / 2 + cost^T v, with sums root^T v of 0 in each group."""
+    import clarabel  # the import takes time
+
+    n, scale = root.size, float(curve.max())
+    rows, of = np.unique(group, return_inverse=True)
+    sums = csc_array((root / root.max(), (of, np.arange(n))), shape=(rows.size, n)).toarray()
+    eye = np.eye(n)
+    ends = np.concatenate([np.expm1(FARTHEST) * root, -np.expm1(-FARTHEST) * root])
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    solver = clarabel.DefaultSolver(
+        csc_matrix(np.triu(curve / scale)),
+        cost / scale,
+        csc_matrix(np.concatenate([sums, eye, -eye])),
+        np.concatenate([np.zeros(rows.size), ends]),
+        [clarabel.ZeroConeT(rows.size), clarabel.NonnegativeConeT(2 * n)],
+        settings,
+    )
+    return np.asarray(solver.solve().x)
+
+
+def _follow(value: Array, count: Array, found: npt.NDArray[np.float64]) -> None:
     """Take new observations into averages that forget older ones step by step."""
     seen = np.isfinite(found)
     value[seen] += (1.0 + count[seen]) ** -FORGET * (found[seen] - value[seen])

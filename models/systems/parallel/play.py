@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...simulation.families import stations_of
-from ...simulation.play import RELAXED, Game, Observed, play
+from ...simulation.play import RELAXED, Game, Observed, play, ratio
 from ...simulation.run import Task
 from ...simulation.station import Station
 from .evaluation import WAYS, flow_of
@@ -107,7 +107,7 @@ def _observed(
 ) -> Observed:
     """Return what the jobs of each server observe; see `Game.observe`."""
     total, count, slow = (np.zeros(flow.size) for _ in range(3))
-    each = np.rint(jobs * flow / flow.sum()).astype(int).tolist()
+    each = np.random.default_rng(seed).multinomial(jobs, flow / flow.sum()).tolist()
     for i, (station, own) in enumerate(zip(stations, seed.spawn(flow.size), strict=True)):
         if each[i]:
             found = Task(station, float(flow[i]), each[i], own, BATCH, scale).run()
@@ -115,4 +115,4 @@ def _observed(
             total[i] = sum(b.total for b in found.batches) + station.delay * found.jobs
             # a relaxation time is one job or more, and one that is alone forgets nothing
             slow[i] = RELAXED * (station.relaxation(float(flow[i])) - 1.0) / each[i]
-    return Observed(total, count, slow)
+    return Observed(total, count, ratio(total, count), slow)

@@ -98,7 +98,7 @@ class PlayedRoutes(SimulatedRoutes):
             load=loads,
             stations=tuple(system.stations),
             use=columns.dense,
-            observe=partial(observed, network),
+            observe=partial(observed, network, columns.dense),
             equilibrium=_shares(columns, best.route_flow, loads),
             equilibrium_delay=best.mean_delay,
         )

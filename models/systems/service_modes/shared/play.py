@@ -92,7 +92,7 @@ class PlayedSharedModes(SimulatedSharedModes):
             load=np.array([best.load]),
             stations=self.stages,
             use=self.rates.time.T,
-            observe=partial(observed, network),
+            observe=partial(observed, network, self.rates.time.T),
             equilibrium=best.assignment,
             equilibrium_delay=best.mean_delay,
         )
