@@ -185,19 +185,22 @@ def _settled(
     """Return the average share of the last half of the rounds, and a bound of its distance."""
     from scipy.special import stdtrit
 
-    last = slice(len(shares) // 2, None)
+    rounds = len(shares)
+    last = slice(rounds // 2, None)
     share = shares[last].mean(axis=0)
     if len(shares[last]) < BATCHES:
         return share, np.inf
-    total = np.sum([seen.total for seen in found[last]], axis=0)
-    count = np.sum([seen.count for seen in found[last]], axis=0)
-    to_go = game.share(users.moved(game.flow(share), ratio(total, count))) - share
+    late = found[min(EARLY, rounds // 2) :]
+    total = np.sum([seen.total for seen in late], axis=0)
+    count = np.sum([seen.count for seen in late], axis=0)
+    seen = np.sum([seen.count > 0 for seen in late], axis=0)
+    to_go = game.share(users.to_go(game.flow(share), ratio(total, count), seen))
     means = [game.at_stations(part.mean(axis=0)) for part in np.array_split(shares[last], BATCHES)]
     used = game.use.any(axis=0).sum()  # the largest of so many
     student = stdtrit(BATCHES - 1, 1.0 - 0.5 * (1.0 - LEVEL) / used)
     half = student * np.std(means, axis=0, ddof=1) / np.sqrt(BATCHES)
     # those whom no alternative loses, and whom others lack
-    kept = game.at_stations(game.share(users.tries)) + TRIES / len(shares) * game.at_stations(share)
+    kept = game.at_stations(game.share(users.tries)) + TRIES / rounds * game.at_stations(share)
     kept *= 2.0  # as long as the rounds were half as many
     return share, float((half + np.abs(game.at_stations(to_go)) + kept).max())
 

@@ -19,6 +19,8 @@ averaging*, SIAM J. Control Optim. 30, 1992).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csc_array, csc_matrix
@@ -30,6 +32,7 @@ SLOW = 10.0  # rounds in which the steps are about 1
 POWER = 2.0 / 3.0  # of the round by which the steps fall
 FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
 FARTHEST = 1.0  # largest change of the logarithm of a flow in a round
+HOPE = 2.0  # standard errors by which an alternative that users left may be faster
 TRIES = 0.05  # flow that each alternative keeps, over an even one, times the number of the round
 LEAST = 1e-9  # smallest curvature, relative to the largest: the program has one answer
 
@@ -52,11 +55,17 @@ class Users:
 
     def __init__(self, group: Index, load: Array, use: Array, share: Array | None = None) -> None:
         self.group, self.load, self.use, self.rounds = group, load, use, 0
+        self.learnt = 0
         self.even = np.asarray((load / np.bincount(group))[group])
         self.flow = self.even if share is None else np.asarray(share * load[group])
-        self.slope, self.learnt = np.zeros((2, use.shape[1]))
+        self.rises, self.squares = np.zeros((2, use.shape[1]))
         self.chance, self.compared = np.zeros((2, group.size))
         self.before = np.full(group.size, np.nan)
+
+    @property
+    def slope(self) -> Array:
+        """Slope of the time at each station over what it gets, shape (A,)."""
+        return self.rises / np.maximum(self.squares, np.finfo(float).tiny)
 
     @property
     def tries(self) -> Array:
@@ -64,11 +73,15 @@ class Users:
         return TRIES / (1.0 + self.rounds) * self.even
 
     def learn(self, rise: Array) -> None:
-        """Take the rises of the times at the stations, shape (A,), NaN where no job was."""
-        got = self.flow @ self.use
-        slope = np.full(rise.shape, np.nan)
-        np.divide(np.maximum(rise, 0.0), got, out=slope, where=got > 0)
-        _follow(self.slope, self.learnt, slope)
+        """Take the rises of the times at the stations, shape (A,), NaN where no job was.
+
+        Slopes are by least squares, in which a rise that few jobs showed counts little.
+        """
+        got, seen = self.flow @ self.use, np.isfinite(rise)
+        kept = 1.0 - (1.0 + self.learnt) ** -FORGET
+        self.squares = kept * self.squares + np.where(seen, got, 0.0) ** 2
+        self.rises = kept * self.rises + got * np.where(seen, np.maximum(rise, 0.0), 0.0)
+        self.learnt += 1
 
     def move(self, delay: Array) -> None:
         """Let users move by the delays of a round, NaN where nothing was observed."""
@@ -84,31 +97,54 @@ class Users:
         flow = np.maximum(flow, self.tries)
         self.flow = flow * (self.load / np.bincount(self.group, flow))[self.group]
 
-    def moved(self, flow: Array, delay: Array, step: float = 1.0) -> Array:
-        """Return the flows after a step; those of which nothing was observed stay."""
+    def to_go(self, flow: Array, delay: Array, rounds: Array) -> Array:
+        """Return how users would move from average flows by average delays, shape (R,).
+
+        Alternatives that users have left may be faster than they were to the few who stayed.
+
+        Parameters
+        ----------
+        flow, delay : ndarray, shape (R,)
+            Averages, NaN where no delay was observed.
+        rounds : ndarray, shape (R,)
+            Number of rounds in which it was.
+        """
+        left = flow <= 3.0 * self.tries
+        error = np.sqrt(self.chance / np.maximum(rounds, 1))
+        return self.moved(flow, np.where(left, delay - HOPE * error, delay), sure=left) - flow
+
+    def moved(self, flow: Array, delay: Array, step: float = 1.0, sure: Any = False) -> Array:
+        """Return the flows after a step; those of which nothing was observed stay.
+
+        Where users are `sure` of the delays, they move as far as these say.
+        """
         seen = np.isfinite(delay) & (flow > 0)
         root, of = np.sqrt(flow[seen]), self.group[seen]
         bend = (root[:, None] * self.use[seen]) * np.sqrt(self.slope)
-        curve = bend @ bend.T + np.diag(np.sqrt(self.chance[seen]))
+        curve = bend @ bend.T + np.diag(np.sqrt(np.where(sure, 0.0, self.chance)[seen]))
         curve += np.diag(np.full(root.size, LEAST * curve.max() + np.finfo(float).tiny))
         # the smallest delay of a group changes nothing, and leaves no digits away
         least = np.full(self.load.size, np.inf)
         np.minimum.at(least, of, delay[seen])
-        change = _equilibrium(curve, step * root * (delay[seen] - least[of]), of, root)
+        most = np.where(sure, self.load[self.group], np.expm1(FARTHEST) * flow)[seen] / root
+        change = _equilibrium(curve, step * root * (delay[seen] - least[of]), of, root, most)
         out = flow.copy()
         out[seen] += root * change
         return np.maximum(out, 0.0)
 
 
-def _equilibrium(curve: Array, cost: Array, group: Index, root: Array) -> Array:
-    """Return v that minimises v^T curve v / 2 + cost^T v, with sums root^T v of 0 in each group."""
+def _equilibrium(curve: Array, cost: Array, group: Index, root: Array, most: Array) -> Array:
+    """Return v up to `most` with the least v^T curve v / 2 + cost^T v.
+
+    In each group the sum of root v is 0.
+    """
     import clarabel  # the import takes time
 
     n, scale = root.size, float(curve.max())
     rows, of = np.unique(group, return_inverse=True)
     sums = csc_array((root / root.max(), (of, np.arange(n))), shape=(rows.size, n)).toarray()
     eye = np.eye(n)
-    ends = np.concatenate([np.expm1(FARTHEST) * root, -np.expm1(-FARTHEST) * root])
+    ends = np.concatenate([most, -np.expm1(-FARTHEST) * root])
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     solver = clarabel.DefaultSolver(
