@@ -179,9 +179,7 @@ def _copy(seed: np.random.SeedSequence) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
 
 
-def _settled(
-    game: Game, users: Users, shares: Array, found: list[Observed]
-) -> tuple[Array, float]:
+def _settled(game: Game, users: Users, shares: Array, found: list[Observed]) -> tuple[Array, float]:
     """Return the average share of the last half of the rounds, and a bound of its distance."""
     from scipy.special import stdtrit
 
@@ -205,9 +203,7 @@ def _settled(
     return share, float((half + np.abs(game.at_stations(to_go)) + kept).max())
 
 
-def _notes(
-    game: Game, rounds: int, jobs: int, error: float, found: list[Observed]
-) -> list[str]:
+def _notes(game: Game, rounds: int, jobs: int, error: float, found: list[Observed]) -> list[str]:
     """Return what a reader of the answer has to know."""
     factor = np.median([seen.shortfall for seen in found[rounds // 2 :]], axis=0)
     worst, notes = int(factor.argmax()), []

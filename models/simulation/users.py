@@ -155,7 +155,8 @@ def _equilibrium(curve: Array, cost: Array, group: Index, root: Array, most: Arr
         [clarabel.ZeroConeT(rows.size), clarabel.NonnegativeConeT(2 * n)],
         settings,
     )
-    return np.asarray(solver.solve().x)
+    # whatever a solver says, nobody moves farther
+    return np.clip(np.nan_to_num(solver.solve().x), -ends[n:], most)
 
 
 def _follow(value: Array, count: Array, found: npt.NDArray[np.float64]) -> None:
