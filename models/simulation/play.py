@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 FEWEST = 100  # jobs of a round
 MORE = 0.02  # relative rise of the load in a second run of a round
 EARLY, SELDOM = 16, 8  # rounds that are all run twice, and later every such one
-BATCHES = 8  # of the rounds of the last half, each of several times the memory of the users
+BATCHES = 8  # of the rounds of the last half
+SHORTEST = 6  # rounds of a batch: longer than the memory of the users
 LEVEL = 0.99  # of the error
 UNSETTLED = 0.05  # error from which it is said
 RELAXED = 5.0  # relaxation times of the slowest station in a warm-up
@@ -186,17 +187,18 @@ def _settled(game: Game, users: Users, shares: Array, found: list[Observed]) -> 
     rounds = len(shares)
     last = slice(rounds // 2, None)
     share = shares[last].mean(axis=0)
-    if len(shares[last]) < BATCHES:
+    batches = min(BATCHES, len(shares[last]) // SHORTEST)
+    if batches < 2:
         return share, np.inf
     late = found[min(EARLY, rounds // 2) :]
     total = np.sum([seen.total for seen in late], axis=0)
     count = np.sum([seen.count for seen in late], axis=0)
     seen = np.sum([seen.count > 0 for seen in late], axis=0)
     to_go = game.share(users.to_go(game.flow(share), ratio(total, count), seen))
-    means = [game.at_stations(part.mean(axis=0)) for part in np.array_split(shares[last], BATCHES)]
+    means = [game.at_stations(part.mean(axis=0)) for part in np.array_split(shares[last], batches)]
     used = game.use.any(axis=0).sum()  # the largest of so many
-    student = stdtrit(BATCHES - 1, 1.0 - 0.5 * (1.0 - LEVEL) / used)
-    half = student * np.std(means, axis=0, ddof=1) / np.sqrt(BATCHES)
+    student = stdtrit(batches - 1, 1.0 - 0.5 * (1.0 - LEVEL) / used)
+    half = student * np.std(means, axis=0, ddof=1) / np.sqrt(batches)
     # those whom no alternative loses, and whom others lack
     kept = game.at_stations(game.share(users.tries)) + TRIES / rounds * game.at_stations(share)
     kept *= 2.0  # as long as the rounds were half as many

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from .station import FCFS, Station
 from .statistics import BATCHES, Statistics
 
 CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
+LARGEST = 1 << 20  # jobs at once where most are base jobs
 CHUNKS = 50  # least number of chunks of a run of all batches, but for short ones
 LEAST = 16  # jobs of a chunk, in short runs
 FORGET = 10.0  # relaxation times after which the empty start is forgotten
@@ -123,11 +125,20 @@ def _in_order(task: Task, kernel: _Priorities | _Chain) -> Statistics:
     rng, record = np.random.default_rng(task.seed), Statistics(task.capacity)
     size = min(max(task.jobs * BATCHES // (CHUNKS * task.capacity), LEAST), CHUNK)
     per_job = 1.0 / Stream(task.station, task.flow).own  # base jobs among them
-    for start in range(0, task.warm_up, size):
-        kernel.chunk(rng, math.ceil(min(size, task.warm_up - start) * per_job))
-    for start in range(0, task.jobs, size):
-        record.add(*kernel.chunk(rng, math.ceil(min(size, task.jobs - start) * per_job)))
+    for count in _chunks(task.warm_up, size, per_job):
+        kernel.chunk(rng, count)
+    for count in _chunks(task.jobs, size, per_job):
+        record.add(*kernel.chunk(rng, count))
     return record
+
+
+def _chunks(jobs: int, size: int, per_job: float) -> Iterator[int]:
+    """Yield the numbers of jobs of chunks, base jobs among them, of which few fill no memory."""
+    for start in range(0, jobs, size):
+        rest = math.ceil(min(size, jobs - start) * per_job)
+        while rest > 0:
+            yield min(rest, LARGEST)
+            rest -= LARGEST
 
 
 def _side_by_side(task: Task, kind: type[Replicated]) -> Statistics:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csc_array, csc_matrix
+from scipy.sparse import block_array, csc_array, csc_matrix, diags_array, eye_array
 
 from ...reference.errors import Array
 from .jobs import Index
@@ -121,42 +121,47 @@ class Users:
         seen = np.isfinite(delay) & (flow > 0)
         root, of = np.sqrt(flow[seen]), self.group[seen]
         bend = (root[:, None] * self.use[seen]) * np.sqrt(self.slope)
-        curve = bend @ bend.T + np.diag(np.sqrt(np.where(sure, 0.0, self.chance)[seen]))
-        curve += np.diag(np.full(root.size, LEAST * curve.max() + np.finfo(float).tiny))
-        # the smallest delay of a group changes nothing, and leaves no digits away
+        own = np.sqrt(np.where(sure, 0.0, self.chance)[seen])
+        own += LEAST * max(own.max(), (bend**2).sum(axis=1).max()) + np.finfo(float).tiny
+        # the least delay of a group changes nothing, and leaves no digits away
         least = np.full(self.load.size, np.inf)
         np.minimum.at(least, of, delay[seen])
         most = np.where(sure, self.load[self.group], np.expm1(FARTHEST) * flow)[seen] / root
-        change = _equilibrium(curve, step * root * (delay[seen] - least[of]), of, root, most)
+        change = _equilibrium(own, bend, step * root * (delay[seen] - least[of]), of, root, most)
         out = flow.copy()
         out[seen] += root * change
         return np.maximum(out, 0.0)
 
 
-def _equilibrium(curve: Array, cost: Array, group: Index, root: Array, most: Array) -> Array:
-    """Return v up to `most` with the least v^T curve v / 2 + cost^T v.
+def _equilibrium(
+    own: Array, bend: Array, cost: Array, group: Index, root: Array, most: Array
+) -> Array:
+    """Return v up to `most` with the least (own v^2 + |bend^T v|^2) / 2 + cost^T v.
 
-    In each group the sum of root v is 0.
+    In each group the sum of root v is 0. The vector bend^T v has variables of its own, so that what
+    is sparse stays sparse.
     """
     import clarabel  # the import takes time
 
-    n, scale = root.size, float(curve.max())
+    n, stations = bend.shape
+    scale = max(float(own.max()), float((bend**2).sum(axis=1).max()))
     rows, of = np.unique(group, return_inverse=True)
-    sums = csc_array((root / root.max(), (of, np.arange(n))), shape=(rows.size, n)).toarray()
-    eye = np.eye(n)
-    ends = np.concatenate([most, -np.expm1(-FARTHEST) * root])
+    sums = csc_array((root / root.max(), (of, np.arange(n))), shape=(rows.size, n))
+    far = -np.expm1(-FARTHEST) * root
+    bounds = [[csc_array(bend.T / np.sqrt(scale)), -eye_array(stations)], [sums, None]]
+    bounds += [[eye_array(n), None], [-eye_array(n), None]]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     solver = clarabel.DefaultSolver(
-        csc_matrix(np.triu(curve / scale)),
-        cost / scale,
-        csc_matrix(np.concatenate([sums, eye, -eye])),
-        np.concatenate([np.zeros(rows.size), ends]),
-        [clarabel.ZeroConeT(rows.size), clarabel.NonnegativeConeT(2 * n)],
+        csc_matrix(diags_array(np.concatenate([own / scale, np.ones(stations)]))),
+        np.concatenate([cost / scale, np.zeros(stations)]),
+        csc_matrix(block_array(bounds)),
+        np.concatenate([np.zeros(stations + rows.size), most, far]),
+        [clarabel.ZeroConeT(stations + rows.size), clarabel.NonnegativeConeT(2 * n)],
         settings,
     )
     # whatever a solver says, nobody moves farther
-    return np.clip(np.nan_to_num(solver.solve().x), -ends[n:], most)
+    return np.clip(np.nan_to_num(solver.solve().x)[:n], -far, most)
 
 
 def _follow(value: Array, count: Array, found: npt.NDArray[np.float64]) -> None:

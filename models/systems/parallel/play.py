@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.validation import as_integer
 from ...simulation.families import stations_of
 from ...simulation.play import RELAXED, Game, Observed, play, ratio
 from ...simulation.run import Task
 from ...simulation.station import Station
 from .evaluation import WAYS, flow_of
-from .simulation import SimulatedSplit
+from .simulation import SimulatedSplit, check_base
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,6 +84,7 @@ class PlayedSplit(SimulatedSplit):
         given = dict(zip(WAYS, (None, share, None), strict=True))
         start = None if share is None else flow_of(self, load, given) / load  # type: ignore[arg-type]
         best, n = exact.equilibrium(self.bank, load), len(stations)
+        check_base(self.names, stations, np.full(n, load / n), as_integer("jobs", jobs, "a number"))
 
         game = Game(
             over="server",

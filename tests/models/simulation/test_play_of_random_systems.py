@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chunks import chunks
 
-from sojourn.models import MG1, MM1, MG1PS, Groups, MMc, Network, ParallelServers, SharedModes
+from sojourn.models import MG1, MG1PS, MM1, Groups, MMc, Network, ParallelServers, SharedModes
 
 RUN = {"rounds": 120, "jobs": 5_000}
 LINKS = [("s", "v"), ("s", "w"), ("v", "w"), ("v", "t"), ("w", "t"), ("w", "v"), ("s", "t")]
@@ -41,7 +41,9 @@ def routes(rng):
     elif kind == 1:
         shape = rng.integers(2, 4), rng.integers(2, 7)
         delay = rng.uniform(0, 1, shape) * rng.choice([0, 0.1, 1])
-        system = Groups(MM1(rng.uniform(2, 20, shape[1])), rng.uniform(1, 5, shape[0]), delay=delay)
+        system = Groups(
+            MM1(rng.uniform(2, 20, shape[1])), load=rng.uniform(1, 5, shape[0]), delay=delay
+        )
     else:
         links = LINKS[: rng.integers(5, 8)]
         delay = rng.uniform(0, 0.3, len(links)) * rng.integers(2)
