@@ -46,7 +46,7 @@ class Observed(NamedTuple):
 
     Attributes
     ----------
-    total, count : ndarray, shape (R,)
+    total, jobs : ndarray, shape (R,)
         Sum of the delays and number of the jobs of each alternative.
     time : ndarray, shape (A,)
         Mean time at each station for one unit of what jobs bring there, NaN where no job was.
@@ -55,14 +55,14 @@ class Observed(NamedTuple):
     """
 
     total: Array
-    count: Array
+    jobs: Array
     time: Array
     shortfall: Array
 
     @property
     def delay(self) -> Array:
         """Mean delay of each alternative, NaN where no job took it."""
-        return ratio(self.total, self.count)
+        return ratio(self.total, self.jobs)
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,8 @@ def _settled(game: Game, users: Users, shares: Array, found: list[Observed]) -> 
         return share, np.inf
     late = found[min(EARLY, rounds // 2) :]
     total = np.sum([seen.total for seen in late], axis=0)
-    count = np.sum([seen.count for seen in late], axis=0)
-    seen = np.sum([seen.count > 0 for seen in late], axis=0)
+    count = np.sum([seen.jobs for seen in late], axis=0)
+    seen = np.sum([seen.jobs > 0 for seen in late], axis=0)
     to_go = game.share(users.to_go(game.flow(share), ratio(total, count), seen))
     means = [game.at_stations(part.mean(axis=0)) for part in np.array_split(shares[last], batches)]
     used = game.use.any(axis=0).sum()  # the largest of so many
@@ -237,7 +237,7 @@ def _trajectory(game: Game, shares: Array, found: list[Observed], time_unit: str
     share, delay = f"share of each {game.over}", f"observed delay of each {game.over}"
     known, best = game.equilibrium, game.equilibrium_delay
     delays = [seen.delay for seen in found]
-    mean = [seen.total.sum() / seen.count.sum() for seen in found]
+    mean = [seen.total.sum() / seen.jobs.sum() for seen in found]
     distance = game.distance(shares)
     data = {
         "share": variable(shares, share, "part", each),

@@ -87,8 +87,8 @@ class Users:
         """Let users move by the delays of a round, NaN where nothing was observed."""
         seen = np.isfinite(delay)
         of, flow = self.group[seen], self.flow[seen]
-        mean = np.bincount(of, flow * delay[seen], self.load.size)
-        mean /= np.maximum(np.bincount(of, flow, self.load.size), np.finfo(float).tiny)
+        total = np.bincount(of, flow * delay[seen], self.load.size)
+        mean = total / np.maximum(np.bincount(of, flow, self.load.size), np.finfo(float).tiny)
         off = delay - mean[self.group]
         _follow(self.chance, self.compared, 0.5 * (off - self.before) ** 2)
         self.before = np.where(seen, off, self.before)
@@ -161,7 +161,7 @@ def _equilibrium(
         settings,
     )
     # whatever a solver says, nobody moves farther
-    return np.clip(np.nan_to_num(solver.solve().x)[:n], -far, most)
+    return np.asarray(np.clip(np.nan_to_num(solver.solve().x)[:n], -far, most))
 
 
 def _follow(value: Array, count: Array, found: npt.NDArray[np.float64]) -> None:
