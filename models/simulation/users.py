@@ -34,7 +34,7 @@ FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
 FARTHEST = 1.0  # largest change of the logarithm of a flow in a round
 HOPE = 2.0  # standard errors by which an alternative that users left may be faster
 TRIES = 0.05  # flow that each alternative keeps, over an even one, times the number of the round
-LEAST = 1e-9  # smallest curvature, relative to the largest: the program has one answer
+LEAST = 1e-6  # smallest curvature, relative to the largest: the program has one answer
 
 
 class Users:
@@ -88,14 +88,15 @@ class Users:
         seen = np.isfinite(delay)
         of, flow = self.group[seen], self.flow[seen]
         total = np.bincount(of, flow * delay[seen], self.load.size)
-        mean = total / np.maximum(np.bincount(of, flow, self.load.size), np.finfo(float).tiny)
+        number = np.bincount(of, flow, self.load.size)
+        mean = np.asarray(total / np.maximum(number, np.finfo(float).tiny))
         off = delay - mean[self.group]
         _follow(self.chance, self.compared, 0.5 * (off - self.before) ** 2)
         self.before = np.where(seen, off, self.before)
         self.rounds += 1
         flow = self.moved(self.flow, delay, (1.0 + self.rounds / SLOW) ** -POWER)
         flow = np.maximum(flow, self.tries)
-        self.flow = flow * (self.load / np.bincount(self.group, flow))[self.group]
+        self.flow = np.asarray(flow * (self.load / np.bincount(self.group, flow))[self.group])
 
     def to_go(self, flow: Array, delay: Array, rounds: Array) -> Array:
         """Return how users would move from average flows by average delays, shape (R,).
@@ -144,24 +145,27 @@ def _equilibrium(
     import clarabel  # the import takes time
 
     n, stations = bend.shape
-    scale = max(float(own.max()), float((bend**2).sum(axis=1).max()))
+    scale, unit = max(float(own.max()), float((bend**2).sum(axis=1).max())), float(root.max())
     rows, of = np.unique(group, return_inverse=True)
-    sums = csc_array((root / root.max(), (of, np.arange(n))), shape=(rows.size, n))
-    far = -np.expm1(-FARTHEST) * root
+    sums = csc_array((root / unit, (of, np.arange(n))), shape=(rows.size, n))
+    far, most = -np.expm1(-FARTHEST) * root / unit, most / unit
     bounds = [[csc_array(bend.T / np.sqrt(scale)), -eye_array(stations)], [sums, None]]
     bounds += [[eye_array(n), None], [-eye_array(n), None]]
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     solver = clarabel.DefaultSolver(
         csc_matrix(diags_array(np.concatenate([own / scale, np.ones(stations)]))),
-        np.concatenate([cost / scale, np.zeros(stations)]),
+        np.concatenate([cost / (scale * unit), np.zeros(stations)]),
         csc_matrix(block_array(bounds)),
         np.concatenate([np.zeros(stations + rows.size), most, far]),
         [clarabel.ZeroConeT(stations + rows.size), clarabel.NonnegativeConeT(2 * n)],
         settings,
     )
+    found = solver.solve()
+    if found.status not in (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved):
+        return np.zeros(n)  # a round without a move costs little
     # whatever a solver says, nobody moves farther
-    return np.asarray(np.clip(np.nan_to_num(solver.solve().x)[:n], -far, most))
+    return np.asarray(unit * np.clip(found.x[:n], -far, most))
 
 
 def _follow(value: Array, count: Array, found: npt.NDArray[np.float64]) -> None:
