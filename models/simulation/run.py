@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from .station import FCFS, SHARING, Station
 from .statistics import BATCHES, Statistics
 
 CHUNK = 1 << 14  # largest number of jobs at once: their arrays stay in the cache of a core
-CHUNKS = 50  # least number of chunks of a run, but for short ones
+LARGEST = 1 << 20  # jobs at once where most are base jobs
+CHUNKS = 50  # least number of chunks of a run of all batches, but for short ones
 LEAST = 16  # jobs of a chunk, in short runs
 FORGET = 10.0  # relaxation times after which the empty start is forgotten
 ENOUGH = 10.0 * BATCHES  # relaxation times in a run whose batches are nearly independent
@@ -42,6 +44,9 @@ class Task:
         Seed of the random numbers.
     capacity : int
         Largest number of batches.
+    scale : float
+        Factor of the flow in the run, near 1. The random numbers, and how many, are those of the
+        flow alone: the difference of two runs of one seed shows what the factor does.
     """
 
     station: Station
@@ -49,6 +54,7 @@ class Task:
     jobs: int
     seed: np.random.SeedSequence
     capacity: int = BATCHES
+    scale: float = 1.0
 
     def run(self) -> Statistics:
         """Return the record of the jobs."""
@@ -61,6 +67,11 @@ class Task:
         if alone and station.servers == 1:
             return _in_order(self)
         return _in_series(self)
+
+    @property
+    def arriving(self) -> float:
+        """Jobs per unit of time in the run."""
+        return self.flow * self.scale
 
     @property
     def warm_up(self) -> int:
@@ -84,22 +95,32 @@ def shortfall(station: Station, flow: float, jobs: int) -> float:
 
 def _size(task: Task) -> int:
     """Return the number of jobs of a chunk of one long run."""
-    return min(max(task.jobs // CHUNKS, LEAST), CHUNK)
+    return min(max(task.jobs * BATCHES // (CHUNKS * task.capacity), LEAST), CHUNK)
 
 
 def _in_order(task: Task) -> Statistics:
     """Return the record of one server, with base jobs and batches."""
     station, size = task.station, _size(task)
-    stream, kernel = Stream(station, task.flow), Priorities(station.base_priority)
+    stream, kernel = Stream(station, task.arriving), Priorities(station.base_priority)
     rng, record = np.random.default_rng(task.seed), Statistics(task.capacity)
-    per_job = 1.0 / stream.own  # base jobs among them
+    # base jobs among them, those of the flow without its factor
+    per_job = 1.0 / Stream(station, task.flow).own
     for jobs, counted in ((task.warm_up, False), (task.jobs, True)):
-        for start in range(0, jobs, size):
-            drawn = stream.draw(rng, math.ceil(min(size, jobs - start) * per_job))
+        for count in _chunks(jobs, size, per_job):
+            drawn = stream.draw(rng, count)
             times = kernel.sojourns(drawn)
             if counted:
                 record.add(times, float(drawn.work.sum()), float(drawn.gap.sum()))
     return record
+
+
+def _chunks(jobs: int, size: int, per_job: float) -> Iterator[int]:
+    """Yield the numbers of jobs of chunks, base jobs among them, of which few fill no memory."""
+    for start in range(0, jobs, size):
+        rest = math.ceil(min(size, jobs - start) * per_job)
+        while rest > 0:
+            yield min(rest, LARGEST)
+            rest -= LARGEST
 
 
 def _in_series(task: Task) -> Statistics:
@@ -109,7 +130,7 @@ def _in_series(task: Task) -> Statistics:
         Node("", "sharing" if s.discipline == SHARING else "queue", s.service, s.servers)
         for s in stations
     )
-    way = JobClass(task.flow, tuple(range(len(nodes))), tuple(1.0 / s.rate for s in stations))
+    way = JobClass(task.arriving, tuple(range(len(nodes))), tuple(1.0 / s.rate for s in stations))
     busiest = int(np.argmax([s.own_utilisation(task.flow) for s in stations]))
     record, size = Statistics(task.capacity), _size(task)
     warm_up = size * math.ceil(task.warm_up / size)
@@ -130,7 +151,7 @@ def _side_by_side(task: Task, kind: type[Replicated]) -> Statistics:
     room = PLACES // task.station.servers
     wished = min(task.jobs / (4.0 * warm_up), room) / GROUPS
     count = GROUPS * int(min(max(wished, 1.0), SIDE_BY_SIDE))
-    kernel = kind(task.station, task.flow, count)
+    kernel = kind(task.station, task.arriving, count)
     records = [Statistics(capacity=2) for _ in range(GROUPS)]  # each ends as one batch
     size, jobs = max(CHUNK // count, 1), math.ceil(task.jobs / count)
     for start in range(0, warm_up, size):

@@ -301,6 +301,11 @@ def _inverse(mixed: Sequence[Law], p: float) -> float:
     high = max(delay + edges[-1] for (edges, _), _, delay in mixed)
     if p <= 0.0:
         return float(low)
+    if len(mixed) == 1:  # without a search
+        (edges, law), _, delay = mixed[0]
+        k = max(int(np.searchsorted(law, p)), 1)
+        part = (p - law[k - 1]) / (law[k] - law[k - 1])
+        return float(delay + edges[k - 1] + part * (edges[k] - edges[k - 1]))
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
         if not low < middle < high:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,15 +10,19 @@ import numpy.typing as npt
 
 from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
+from ....reference.validation import as_integer
 from ...simulation.families import stations_of
-from ...simulation.play import Game, Observed, play
+from ...simulation.play import RELAXED, Game, Observed, play, ratio
 from ...simulation.run import Task
 from ...simulation.station import Station
 from .evaluation import WAYS, flow_of
-from .simulation import SimulatedSplit
+from .simulation import SimulatedSplit, check_base
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+BATCH = 2  # largest number of batches of a run, of which the sum alone counts
 
 
 class PlayedSplit(SimulatedSplit):
@@ -34,8 +39,8 @@ class PlayedSplit(SimulatedSplit):
     ) -> xr.Dataset:
         """Let users choose servers by the delays that they observe, and return how the split moves.
 
-        Each round is simulated; then a small part of the users goes over to the server that was
-        fastest. The shares tend to the equilibrium, of which the rounds use no formula.
+        Each round is simulated; then users go over to servers that were faster. The shares tend to
+        the equilibrium, of which the rounds use no formula.
 
         Parameters
         ----------
@@ -53,10 +58,8 @@ class PlayedSplit(SimulatedSplit):
         Returns
         -------
         xarray.Dataset
-            Over ``round``: the ``share`` of each server and its observed ``delay``, the
-            observed ``mean_delay``, and the ``distance`` from the computed equilibrium, which is
-            beside it: ``equilibrium_share`` and ``equilibrium_delay``. `sojourn.models.frontend`
-            draws it by ``trajectory_plot.plot_trajectory``.
+            The trajectory of the servers, the equilibrium beside it, and what the users found, with
+            its error; see `sojourn.models.simulation.play.play`.
 
         Raises
         ------
@@ -81,17 +84,16 @@ class PlayedSplit(SimulatedSplit):
         given = dict(zip(WAYS, (None, share, None), strict=True))
         start = None if share is None else flow_of(self, load, given) / load  # type: ignore[arg-type]
         best, n = exact.equilibrium(self.bank, load), len(stations)
-
-        def observe(flow: Array, jobs: int, seed: np.random.SeedSequence) -> Observed:
-            return _observed(stations, flow, jobs, seed)
+        check_base(self.names, stations, np.full(n, load / n), as_integer("jobs", jobs, "a number"))
 
         game = Game(
             over="server",
             names=self.names,
             group=np.zeros(n, dtype=np.intp),
             load=np.array([load]),
+            stations=self.names,
             use=np.eye(n),
-            observe=observe,
+            observe=partial(_observed, stations),
             equilibrium=best.flow / load,
             equilibrium_delay=float(best.flow @ self.bank.latency(best.flow)) / load,
         )
@@ -99,14 +101,20 @@ class PlayedSplit(SimulatedSplit):
 
 
 def _observed(
-    stations: tuple[Station, ...], flow: Array, jobs: int, seed: np.random.SeedSequence
+    stations: tuple[Station, ...],
+    flow: Array,
+    scale: float,
+    jobs: int,
+    seed: np.random.SeedSequence,
 ) -> Observed:
-    """Return the sum of the latencies and the number of the jobs of each server."""
-    total, count = np.zeros(flow.size), np.zeros(flow.size)
-    each = np.rint(jobs * flow / flow.sum()).astype(int).tolist()
+    """Return what the jobs of each server observe; see `Game.observe`."""
+    total, count, slow = (np.zeros(flow.size) for _ in range(3))
+    each = np.random.default_rng(seed).multinomial(jobs, flow / flow.sum()).tolist()
     for i, (station, own) in enumerate(zip(stations, seed.spawn(flow.size), strict=True)):
         if each[i]:
-            found = Task(station, float(flow[i]), each[i], own).run()
+            found = Task(station, float(flow[i]), each[i], own, BATCH, scale).run()
             count[i] = found.jobs
             total[i] = sum(b.total for b in found.batches) + station.delay * found.jobs
-    return total, count
+            # a relaxation time is one job or more, and one that is alone forgets nothing
+            slow[i] = RELAXED * (station.relaxation(float(flow[i])) - 1.0) / each[i]
+    return Observed(total, count, ratio(total, count), slow)

@@ -139,10 +139,30 @@ class SimulatedSplit(SplitTasks):
             remedy = "give less: at its rate a queue grows without end"
             raise InputError(f"flow[{i}]", float(flows[i]), problem, remedy)
         stations = stations_of(self.bank, service)
+        check_base(self.names, stations, flows, count)
         parts = flows / math.fsum(flows.tolist())
         each = [_jobs_of(part, count) for part in parts.tolist()]
         runs = simulated(stations, flows.tolist(), each, seed, processes)
         return _answer(self, load, flows, parts, stations, runs, seed, level)
+
+
+def check_base(names: Sequence[str], stations: Sequence[Station], flow: Array, jobs: int) -> None:
+    """Raise InputError where a run has more base jobs than a simulation can have.
+
+    Parameters
+    ----------
+    names, stations : sequence, length n
+    flow : ndarray, shape (n,)
+        Jobs per unit of time at each server.
+    jobs : int
+        Number of jobs of all servers.
+    """
+    share = flow / math.fsum(flow.tolist())
+    for name, station, x, part in zip(names, stations, flow, share, strict=True):
+        base = station.base / x * _jobs_of(part, jobs) if x > 0 else 0.0
+        if base > MOST_JOBS:
+            problem = f"come with {base:.3g} base jobs of {name}, more than can be simulated"
+            raise InputError("jobs", jobs, problem, "give fewer jobs, or a larger load")
 
 
 def _jobs_of(share: float, jobs: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -9,7 +10,8 @@ from scipy.sparse import csr_array
 
 from ....reference.errors import Array, InputError
 from ....reference.routes import Columns, GraphRoutes, RouteFlow
-from ...simulation.play import Game, Observed, observed, play
+from ...simulation.network import Network
+from ...simulation.play import Game, observed, play
 from .given_flows import given_flow
 from .inputs import as_table
 from .simulation import SimulatedRoutes, names_of, network_of, servers_of
@@ -36,9 +38,8 @@ class PlayedRoutes(SimulatedRoutes):
     ) -> xr.Dataset:
         """Let users choose routes by the delays that they observe, and return how the flows move.
 
-        Each round is simulated; then a small part of the users of each group goes over to the route
-        that was fastest. The flows of the stations tend to those of the equilibrium, of which the
-        rounds use no formula.
+        Each round is simulated; then users of each group go over to routes that were faster. The
+        flows of the stations tend to those of the equilibrium, of which the rounds use no formula.
 
         Parameters
         ----------
@@ -57,10 +58,8 @@ class PlayedRoutes(SimulatedRoutes):
         Returns
         -------
         xarray.Dataset
-            Over ``round``: the ``share`` of each route and its observed ``delay``, the
-            observed ``mean_delay``, and the ``distance`` from the computed equilibrium, which is
-            beside it: ``equilibrium_share`` and ``equilibrium_delay``. `sojourn.models.frontend`
-            draws it by ``trajectory_plot.plot_trajectory``.
+            The trajectory of the routes, the equilibrium beside it, and what the users found, with
+            its error; see `sojourn.models.simulation.play.play`.
 
         Raises
         ------
@@ -88,20 +87,18 @@ class PlayedRoutes(SimulatedRoutes):
         best = system.equilibrium(load)
         loads = best.group_load
 
-        def observe(flow: Array, jobs: int, seed: np.random.SeedSequence) -> Observed:
+        def network(flow: Array) -> Network:
             used = np.flatnonzero(flow > 0)
-            total, count = np.zeros(flow.size), np.zeros(flow.size)
-            network = network_of(system, RouteFlow(columns.only(used), flow[used]), servers)
-            total[used], count[used] = observed(network, jobs, seed)
-            return total, count
+            return network_of(system, RouteFlow(columns.only(used), flow[used]), servers)
 
         game = Game(
             over="route",
             names=names_of(system, columns),
             group=columns.group,
             load=loads,
+            stations=tuple(system.stations),
             use=columns.dense,
-            observe=observe,
+            observe=partial(observed, network, columns.dense),
             equilibrium=_shares(columns, best.route_flow, loads),
             equilibrium_delay=best.mean_delay,
         )

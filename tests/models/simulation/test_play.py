@@ -102,22 +102,32 @@ def test_any_family_of_servers_plays():
     assert data.distance[-10:].max() < 0.15
 
 
-def test_choices_of_each_group():
+def test_distance_is_of_what_stations_get():
     game = Game(
         over="route",
         names=tuple("abcd"),
         group=np.array([0, 0, 1, 1]),
         load=np.array([2.0, 3.0]),
+        stations=tuple("xyz"),
         use=np.eye(4)[:, :3],
         observe=lambda *_: None,
         equilibrium=np.array([0.5, 0.5, 1.0, 0.0]),
         equilibrium_delay=1.0,
     )
-    assert game.even.tolist() == [0.5, 0.5, 0.5, 0.5]
-    assert game.fastest(np.array([2.0, 1.0, 0.5, np.inf])).tolist() == [0.0, 1.0, 1.0, 0.0]
-    assert game.flow(game.even).tolist() == [1.0, 1.0, 1.5, 1.5]
-    assert game.distance(game.even) == pytest.approx(0.5)
+    even = np.full(4, 0.5)
+    assert game.flow(even).tolist() == [1.0, 1.0, 1.5, 1.5]
+    assert game.share(game.flow(even)).tolist() == even.tolist()
+    assert game.distance(even) == pytest.approx(0.5)
     assert game.distance(game.equilibrium) == 0.0
+
+
+def test_too_short_rounds_are_said():
+    """At 99.99 % a queue forgets in 4e8 jobs that it was empty."""
+    data = ParallelServers(MM1([10.0, 5.0])).play(14.9985, rounds=30, jobs=1_000)
+    assert "rounds are too short: server" in data.notes
+    few = ParallelServers(MM1([10.0, 5.0])).play(5.0, rounds=3, jobs=1_000)
+    assert few.final_error == np.inf
+    assert "have not settled: after 3 rounds" in few.notes
 
 
 def test_networks_with_too_many_routes():

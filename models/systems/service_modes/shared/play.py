@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .....reference.errors import Array
 from .....reference.service_modes.stability import as_assignment
-from ....simulation.play import Game, Observed, observed, play
+from ....simulation.network import Network
+from ....simulation.play import Game, observed, play
 from ....simulation.service import Exponential
 from .simulation import SimulatedSharedModes, network_of
 
@@ -32,8 +34,8 @@ class PlayedSharedModes(SimulatedSharedModes):
     ) -> xr.Dataset:
         """Let users choose modes by the delays that they observe; return how the jobs move.
 
-        Each round is simulated; then a small part of the users goes over to the mode that was
-        fastest. The shares tend to the equilibrium, of which the rounds use no formula.
+        Each round is simulated; then users go over to modes that were faster. The shares tend to
+        the equilibrium, of which the rounds use no formula.
 
         Parameters
         ----------
@@ -52,10 +54,8 @@ class PlayedSharedModes(SimulatedSharedModes):
         Returns
         -------
         xarray.Dataset
-            Over ``round``: the ``share`` of each mode and its observed ``delay``, the
-            observed ``mean_delay``, and the ``distance`` from the computed equilibrium, which is
-            beside it: ``equilibrium_share`` and ``equilibrium_delay``. `sojourn.models.frontend`
-            draws it by ``trajectory_plot.plot_trajectory``.
+            The trajectory of the modes, the equilibrium beside it, and what the users found, with
+            its error; see `sojourn.models.simulation.play.play`.
 
         Raises
         ------
@@ -82,19 +82,17 @@ class PlayedSharedModes(SimulatedSharedModes):
         best = system.equilibrium(load)
         start = None if share is None else as_assignment(self.rates, share)
 
-        def observe(flow: Array, jobs: int, seed: np.random.SeedSequence) -> Observed:
-            network, modes = network_of(system, 1.0, flow, Exponential())
-            total, count = np.zeros(flow.size), np.zeros(flow.size)
-            total[modes], count[modes] = observed(network, jobs, seed)
-            return total, count
+        def network(flow: Array) -> Network:
+            return network_of(system, 1.0, flow, Exponential())[0]
 
         game = Game(
             over="mode",
             names=self.modes,
             group=np.zeros(len(self.modes), dtype=np.intp),
             load=np.array([best.load]),
+            stations=self.stages,
             use=self.rates.time.T,
-            observe=observe,
+            observe=partial(observed, network, self.rates.time.T),
             equilibrium=best.assignment,
             equilibrium_delay=best.mean_delay,
         )

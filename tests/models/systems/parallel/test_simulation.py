@@ -350,3 +350,29 @@ def test_a_station_of_many_servers_of_which_a_heap_finds_the_first():
     low, high = found.latency.sel(number=["low", "high"]).values[0]
     assert low < bank.latency([4900.0])[0] < high
     assert Station(1.0, Exponential(), servers=5000).servers > run.MANY
+
+
+@pytest.mark.parametrize("priority", ["equal", "preemptive", "non-preemptive", "last"])
+def test_few_jobs_beside_many_base_jobs_fill_no_memory(priority):
+    """500 jobs come with 1.9e6 base jobs; a load of 1e-12 would come with more than are counted."""
+    system = ParallelServers(MM1([10.0], base=[9.5], base_priority=[priority]))
+    tracemalloc.start()
+    found = system.simulate(0.0025, jobs=500)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 250e6
+    low, high, known = found.mean_delay.values[1:]
+    assert priority != "last" or low < known < high
+    for ask in (system.simulate, system.play):
+        with pytest.raises(InputError, match="base jobs of server 1, more than can be simulated"):
+            ask(1e-12)
+
+
+def test_factor_of_the_flow_changes_nothing_else():
+    """The same random numbers: the mean delay of M/M/1 rises by rho/(1 - rho) per rise of load."""
+    for station in (Station(1.0), Station(1.0, base=0.2), Station(1.0, servers=2)):
+        runs = [
+            Task(station, 0.5, 100_000, np.random.SeedSequence(3), 2, scale).run().mean().value
+            for scale in (1.0, 1.001)
+        ]
+        assert 0.0 < (runs[1] / runs[0] - 1) / 1e-3 < 3.0
