@@ -87,9 +87,7 @@ class Compiled:
 
     def __init__(self, problem: cp.Problem, solver: str, options: Mapping[str, Any]) -> None:
         chosen = dict(options)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data, chain, inverse = problem.get_problem_data(solver, solver_opts=chosen)
+        data, chain, inverse = _problem_data(problem, solver, chosen)
         self.problem, self.solver = problem, solver
         try:
             self.places = positions(chain, inverse, data)
@@ -136,6 +134,77 @@ class Compiled:
     def changes(self, values: Sequence[tuple[cp.Parameter, Array]]) -> ParameterUpdates:
         """Return the data of the cone programs at K values of every parameter."""
         return self._map.changes(values)
+
+
+def _problem_data(
+    problem: cp.Problem, solver: str, options: dict[str, Any]
+) -> tuple[dict[str, Any], Any, Any]:
+    """Return CVXPY's data of a problem for a solver, the chain of reductions, and their records."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data, chain, inverse = problem.get_problem_data(solver, solver_opts=options)
+    return data, chain, inverse
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A problem in the data format of one solver: x'Px/2 + q'x + constant, with b - Ax in cones.
+
+    Attributes
+    ----------
+    P : scipy.sparse matrix of shape (n, n), or None
+        None for a linear objective.
+    q : ndarray, shape (n,)
+    A : scipy.sparse matrix, shape (m, n)
+    b : ndarray, shape (m,)
+    dims : cvxpy ConeDims
+        Sizes of the cones, in the order of the rows of A.
+    constant : float
+    places : Positions
+        Positions of variables and linear constraints.
+    """
+
+    P: Any
+    q: Array
+    A: Any
+    b: Array
+    dims: Any
+    constant: float
+    places: Positions
+
+    def rows(self, constraint: cp.Constraint) -> npt.NDArray[np.intp]:
+        """Return the rows of a linear constraint, flattened column by column."""
+        return self.places.constraints[constraint.id]
+
+
+def reduced(problem: cp.Problem, solver: str) -> Reduced:
+    """Return a problem in the data format of a solver.
+
+    Parameters
+    ----------
+    problem : cvxpy.Problem
+        Its parameters must have values.
+    solver : str
+        CVXPY's name of a conic solver.
+
+    Raises
+    ------
+    UnsupportedCvxpyError
+        Where the installed CVXPY lacks the private names that are used here.
+    """
+    data, chain, inverse = _problem_data(problem, solver, {})
+    try:
+        return Reduced(
+            data.get(words.P),
+            np.asarray(data[words.C], dtype=float),
+            data[words.A],
+            np.asarray(data[words.B], dtype=float),
+            data["dims"],
+            float(inverse[-1][words.OFFSET]),
+            positions(chain, inverse, data),
+        )
+    except (AttributeError, ImportError, LookupError, TypeError) as error:
+        raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
 
 
 class AffineParameterMap:

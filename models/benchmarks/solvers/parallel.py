@@ -69,9 +69,7 @@ def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[
     }
 
 
-def instance(
-    system: ParallelServers, goal: Goal, formulation: str, part: float
-) -> ProblemInstance:
+def instance(system: ParallelServers, goal: Goal, formulation: str, part: float) -> ProblemInstance:
     """Return the instance at a part of the total rate.
 
     The min-max formulation is written for the servers that the closed form uses.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import cvxpy as cp
@@ -95,11 +96,17 @@ class ProblemInstance:
     judge : callable
         Function from the values of the `Written.variables`, all finite, to their `Accuracy`; it
         needs no program.
+    optimum : float
+        Optimum of the program's objective, as it is written; its unit is the program's own.
+    best : mapping of str to ndarray
+        Values of the `Written.variables` at the true answer; empty where they are not known.
     """
 
     truth: Truth
     write: Callable[[], Written]
     judge: Callable[[Mapping[str, Array]], Accuracy]
+    optimum: float = math.nan
+    best: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

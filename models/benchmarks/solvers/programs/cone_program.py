@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from .....reference.errors import Array
@@ -39,9 +42,39 @@ class Cones:
     @property
     def rows(self) -> int:
         """Number of rows of all cones."""
-        triangles = sum(k * (k + 1) // 2 for k in self.semidefinite)
-        few = self.zero + self.nonnegative + sum(self.second_order)
-        return few + triangles + 3 * (self.exponential + len(self.power))
+        return self.parts()["power"].stop
+
+    @property
+    def triangles(self) -> tuple[int, ...]:
+        """Numbers of rows of the semidefinite cones."""
+        return tuple(k * (k + 1) // 2 for k in self.semidefinite)
+
+    def parts(self) -> dict[str, slice]:
+        """Return the rows of each kind of cone, by the names of the attributes."""
+        sizes = {
+            "zero": self.zero,
+            "nonnegative": self.nonnegative,
+            "second_order": sum(self.second_order),
+            "semidefinite": sum(self.triangles),
+            "exponential": 3 * self.exponential,
+            "power": 3 * len(self.power),
+        }
+        start, parts = 0, {}
+        for name, size in sizes.items():
+            parts[name] = slice(start, start + size)
+            start += size
+        return parts
+
+
+@cache
+def triangle(k: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
+    """Return the row i, the column j <= i and the factor of each entry of a semidefinite cone.
+
+    The entries are those of the lower triangle of a matrix of order k, column after column; the
+    factor is 1 on the diagonal and sqrt(2) off it.
+    """
+    columns, rows = np.triu_indices(k)
+    return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +117,10 @@ class ConeProgram:
     maximise: bool = False
     build_seconds: float = 0.0
     compile_seconds: float = 0.0
+
+    def objective(self, x: Array) -> float:
+        """Return x'Px / 2 + q'x + constant, the objective as it is minimised here."""
+        return float(x @ (self.P @ x) / 2 + self.q @ x + self.constant)
 
     def values(self, x: Array) -> dict[str, Array]:
         """Return the values of the variables of the answer at x, shape (n,), by name."""

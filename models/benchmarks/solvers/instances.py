@@ -1,0 +1,216 @@
+"""Instances of the benchmark by their keys, and the keys of chosen axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ....reference.errors import Array
+from ....reference.validation import (
+    LARGEST,
+    SMALLEST,
+    as_integer,
+    as_seed,
+    check_choice,
+    check_list,
+    check_within,
+)
+from ..report import timed
+from .problem import Accuracy, Axes, InstanceKey, Problem, ProblemInstance
+from .problems import PROBLEMS
+from .programs.cone_program import ConeProgram
+from .programs.from_cvxpy import cone_program
+
+LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
+"""Default parts of the largest load."""
+LEAST_SIZE = 2
+NO_ANSWER = Accuracy(math.inf, math.inf, math.inf, math.inf)
+KEPT = 8
+"""Number of systems that are kept for their next instance."""
+
+
+def problem_of(name: str, field: str = "problem") -> Problem:
+    """Return the problem of a name; InputError on an unknown one."""
+    by_name = {problem.name: problem for problem in PROBLEMS}
+    return by_name[check_choice(field, name, by_name, "is not a problem of the benchmark")]
+
+
+def instance_of(key: InstanceKey) -> ProblemInstance:
+    """Return the instance of a key.
+
+    Raises
+    ------
+    InputError
+        On a problem or a formulation that does not exist, or a number out of range.
+    """
+    check_key(key)
+    return problem_of(key.problem).instance(system_of(key), key.formulation, key.load)
+
+
+def check_key(key: InstanceKey) -> None:
+    """Raise InputError unless there is an instance of a key."""
+    problem = problem_of(key.problem)
+    _check_size("n", key.n, problem.largest)
+    _check_spread(("rate_spread", key.rate_spread), ("delay_spread", key.delay_spread))
+    _check_load("load", key.load)
+    choices = problem.formulations(system_of(key))
+    check_choice("formulation", key.formulation, choices, f"is not one of {key.problem} here")
+
+
+def accuracy_at(instance: ProblemInstance, program: ConeProgram, x: Array) -> Accuracy:
+    """Return the accuracy of an answer x to the cone program of an instance, shape (n,).
+
+    It is infinite where x, the error or the violation is not finite.
+    """
+    if not np.isfinite(x).all():
+        return NO_ANSWER
+    with np.errstate(all="ignore"):
+        accuracy = instance.judge(program.values(x))
+    return NO_ANSWER if math.isnan(accuracy.error + accuracy.violation) else accuracy
+
+
+def program_of(key: InstanceKey, instance: ProblemInstance | None = None) -> ConeProgram:
+    """Return the cone program of a key, with the times to write and to reduce it.
+
+    Parameters
+    ----------
+    key : InstanceKey
+    instance : ProblemInstance, optional
+        That of the key, where it is at hand.
+
+    Raises
+    ------
+    InputError
+        As `instance_of`.
+    """
+    instance = instance_of(key) if instance is None else instance
+    written, seconds = timed(instance.write)
+    return cone_program(key.name, written, instance.optimum, seconds)
+
+
+def system_of(key: InstanceKey) -> Any:
+    """Return the system of a key; the last few are kept."""
+    return _system(key.problem, key.axes, as_seed(key.seed))
+
+
+@lru_cache(KEPT)
+def _system(name: str, axes: Axes, seed: int) -> Any:
+    return problem_of(name).system(axes, seed)
+
+
+def keys(
+    problems: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+    loads: Sequence[float] = LOADS,
+    spreads: Sequence[tuple[float, float]] | None = None,
+    formulations: Sequence[str] | None = None,
+    seed: int = 0,
+) -> list[InstanceKey]:
+    """Return the keys of all instances on chosen axes.
+
+    Parameters
+    ----------
+    problems : sequence of str, optional
+        Names of problems; by default all.
+    sizes : sequence of int, optional
+        By default each problem's own. Sizes above the largest of a problem are left out.
+    loads : sequence of float
+        Parts of the largest load, between 0 and 1.
+    spreads : sequence of (float, float), optional
+        Pairs of `Axes.rate_spread` and `Axes.delay_spread`; by default each problem's own.
+    formulations : sequence of str, optional
+        Names of formulations; by default all. A problem or a size without one of them has no keys
+        of it.
+    seed : int, default 0
+        Seed of the random systems.
+
+    Returns
+    -------
+    list of InstanceKey
+        In the order of the problems, sizes, spreads, formulations and loads.
+
+    Raises
+    ------
+    InputError
+        On an unknown name and on a number out of range, before any program is written.
+
+    Examples
+    --------
+    >>> from sojourn.models.benchmarks.solvers.instances import keys
+    >>> [key.name for key in keys(["partition"], sizes=[3], loads=[0.5, 0.9])]
+    ['partition.socp.n3.load0.5.r100.d0.s0', 'partition.socp.n3.load0.9.r100.d0.s0']
+    """
+    _check(problems, sizes, loads, spreads, as_seed(seed))
+    chosen = PROBLEMS if problems is None else [problem_of(name) for name in problems]
+    found = list(_keys(chosen, sizes, loads, spreads, seed))
+    if formulations is None:
+        return found
+    offered = dict.fromkeys(key.formulation for key in found)
+    for i, name in enumerate(check_list("formulations", formulations)):
+        check_choice(f"formulations[{i}]", name, offered, "is not one of these problems")
+    return [key for key in found if key.formulation in formulations]
+
+
+def _keys(
+    problems: Sequence[Problem],
+    sizes: Sequence[int] | None,
+    loads: Sequence[float],
+    spreads: Sequence[tuple[float, float]] | None,
+    seed: int,
+) -> Iterator[InstanceKey]:
+    for problem in problems:
+        for n in problem.sizes if sizes is None else sizes:
+            if n > problem.largest:
+                continue
+            for rates, delays in problem.spreads if spreads is None else spreads:
+                system = _system(problem.name, Axes(int(n), float(rates), float(delays)), seed)
+                for formulation in problem.formulations(system):
+                    for load in loads:
+                        yield InstanceKey(
+                            problem.name,
+                            formulation,
+                            int(n),
+                            float(load),
+                            float(rates),
+                            float(delays),
+                            seed,
+                        )
+
+
+def _check(
+    problems: Sequence[str] | None,
+    sizes: Sequence[int] | None,
+    loads: Sequence[float],
+    spreads: Sequence[tuple[float, float]] | None,
+    seed: int,
+) -> None:
+    """Raise InputError on arguments of `keys` that are out of range or unknown."""
+    for i, name in enumerate(() if problems is None else check_list("problems", problems)):
+        problem_of(name, f"problems[{i}]")
+    for i, size in enumerate(() if sizes is None else check_list("sizes", sizes)):
+        _check_size(f"sizes[{i}]", size)
+    for i, load in enumerate(check_list("loads", loads)):
+        _check_load(f"loads[{i}]", load)
+    for i, pair in enumerate(() if spreads is None else check_list("spreads", spreads)):
+        rates, delays = check_list(f"spreads[{i}]", pair)
+        _check_spread((f"spreads[{i}][0]", rates), (f"spreads[{i}][1]", delays))
+
+
+def _check_size(field: str, size: object, largest: int = 1_000_000) -> None:
+    as_integer(field, size, "a size of a system", LEAST_SIZE, largest)
+
+
+def _check_load(field: str, load: object) -> None:
+    problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
+    check_within(field, load, SMALLEST, math.nextafter(1, 0), problem, remedy)
+
+
+def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> None:
+    remedy = "give 1 for equal rates, or more"
+    check_within(*rates, 1.0, LARGEST, "is not a ratio of the largest rate", remedy)
+    remedy = "give 0 for no delay, or a number of mean service times"
+    check_within(*delays, 0.0, LARGEST, "is not a delay", remedy)

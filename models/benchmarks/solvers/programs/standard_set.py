@@ -1,0 +1,164 @@
+"""The standard set: about 200 instances over all problems, sizes and severities, by one rule.
+
+Run this file as a module to renew the digest after an intended change of the problems:
+``python -m sojourn.models.benchmarks.solvers.programs.standard_set``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import numbers
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..instances import keys, system_of
+from ..problem import InstanceKey
+
+VERSION = "2026.1"
+DIGEST = ""
+"""Digest of the instances of this version."""
+TARGET = 200
+"""Number of instances that the set comes near to."""
+LOADS = (0.6, 0.999, 1 - 1e-6, 0.95, 0.3, 0.9999)
+"""Parts of the largest load, in the order in which the set takes them up."""
+DIGITS = 9
+"""Digits of a number in a digest: powers differ in their last digit between processors."""
+
+
+class StandardSet:
+    """Instances that results of different solvers, machines and years have in common.
+
+    In each round every formulation of every problem adds its next instance: sizes in turn, loads in
+    turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
+
+    Attributes
+    ----------
+    version : str
+        Version of the rule and of the problems.
+    pinned : str
+        The digest that the instances of this version have.
+    """
+
+    version = VERSION
+    pinned = DIGEST
+
+    @cached_property
+    def keys(self) -> tuple[InstanceKey, ...]:
+        """The instances."""
+        rows = [list(_in_turn(i, group)) for i, group in enumerate(_by_formulation())]
+        chosen: list[InstanceKey] = []
+        for turn in range(max(map(len, rows))):
+            added = [row[turn] for row in rows if turn < len(row)]
+            if abs(len(chosen) + len(added) - TARGET) >= abs(len(chosen) - TARGET):
+                break
+            chosen += added
+        return tuple(sorted(chosen, key=in_order))
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the keys and of the numbers of the systems as drawn here."""
+        return digest_of(self.keys)
+
+
+def _by_formulation() -> Iterator[list[InstanceKey]]:
+    """Yield the keys of each formulation of each problem."""
+    found = sorted(keys(loads=LOADS), key=lambda key: (key.problem, key.formulation))
+    for _, group in groupby(found, lambda key: (key.problem, key.formulation)):
+        yield list(group)
+
+
+def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
+    """Yield the keys of a formulation so that the first ones differ in system and in load.
+
+    Step t has system t and load t + t // lcm, each counted from the start again at its end; the
+    `shift` lets formulations begin with different systems and loads.
+    """
+    systems = list(dict.fromkeys(key.axes for key in group))
+    by_place = {(key.axes, key.load): key for key in group}
+    lcm = int(np.lcm(len(systems), len(LOADS)))
+    for t in range(len(systems) * len(LOADS)):
+        # the largest system first: it is what a set with few rounds needs most
+        axes = systems[-1 - (t + shift) % len(systems)]
+        yield by_place[axes, LOADS[(t + t // lcm + shift) % len(LOADS)]]
+
+
+def in_order(key: InstanceKey) -> tuple[Any, ...]:
+    """Return what instances of a set are sorted by."""
+    return (key.problem, key.formulation, key.axes, key.load, key.seed)
+
+
+def digest_of(instances: Iterable[InstanceKey]) -> str:
+    """Return the SHA-256 digest of keys and of the numbers of their systems, to 9 digits."""
+    sha = hashlib.sha256()
+    for key in instances:
+        for text in (*_texts(key), _digest_of_system(key._replace(formulation="", load=0.0))):
+            sha.update(text.encode() + b"\n")
+    return sha.hexdigest()
+
+
+@lru_cache(1024)
+def _digest_of_system(key: InstanceKey) -> str:
+    """Return the digest of the system of a key."""
+    sha = hashlib.sha256()
+    for text in _texts(system_of(key)):
+        sha.update(text.encode() + b"\n")
+    return sha.hexdigest()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the numbers, words and structure of a system as texts.
+
+    Raises
+    ------
+    TypeError
+        On a part without numbers, such as a function.
+    """
+    if value is None or isinstance(value, str | bool | np.bool_):
+        yield repr(value)
+    elif isinstance(value, numbers.Real):
+        yield f"{float(value):.{DIGITS}g}"
+    elif isinstance(value, np.ndarray):
+        yield f"array {value.shape}"
+        for entry in value.ravel().tolist():
+            yield from _texts(entry)
+    elif isinstance(value, Mapping):
+        yield f"mapping {len(value)}"
+        for name, entry in value.items():
+            yield from _texts(name)
+            yield from _texts(entry)
+    elif isinstance(value, list | tuple | range):
+        yield f"sequence {len(value)}"
+        for entry in value:
+            yield from _texts(entry)
+    elif isinstance(value, set | frozenset):
+        yield from _texts(sorted(value))
+    elif callable(value):
+        raise TypeError(f"{type(value).__name__} has no numbers for a digest")
+    else:
+        yield type(value).__name__
+        yield from _texts(value.__getstate__())
+
+
+STANDARD_SET = StandardSet()
+"""The set of this version."""
+
+
+def renew() -> str:
+    """Write the digest of the instances as they are drawn now into this file, and return it."""
+    file, digest = Path(__file__), STANDARD_SET.digest
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        re.sub(r'^DIGEST = ".*"$', f'DIGEST = "{digest}"', text, flags=re.MULTILINE),
+        encoding="utf-8",
+    )
+    return digest
+
+
+if __name__ == "__main__":
+    renew()
