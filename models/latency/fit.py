@@ -61,8 +61,8 @@ def fit(load: Array, latency: Array, pieces: int, field: str) -> Fit:
     """
     largest, median = load.max(), np.median(latency)
     x, y = load / largest, latency / median
-    knots = _knots(x, pieces)
-    intercept, slope, *bends = _robust(_basis(x, knots), y, field)
+    knots = knots_of(x, pieces)
+    intercept, slope, *bends = _robust(basis_of(x, knots), y, field)
     width, bend = np.diff(knots), np.array([*bends, 0.0])
     slopes = slope + np.concatenate([[0.0], np.cumsum(bend[:-1] * width)])
     rises = width * (slopes[:-1] + 0.5 * bend[:-1] * width)
@@ -72,7 +72,7 @@ def fit(load: Array, latency: Array, pieces: int, field: str) -> Fit:
     return Fit(knots * largest, values * median, slopes * slope_unit, bend * bend_unit)
 
 
-def _knots(x: Array, pieces: int) -> Array:
+def knots_of(x: Array, pieces: int) -> Array:
     """Return knots from 0 to 1, at quantiles of the loads in between.
 
     There are no more coefficients (pieces + 2) than different loads.
@@ -85,7 +85,7 @@ def _knots(x: Array, pieces: int) -> Array:
     return np.array([*knots, 1.0])
 
 
-def _basis(x: Array, knots: Array) -> Array:
+def basis_of(x: Array, knots: Array) -> Array:
     """Return the values of 1, x and b_j(x) for all P pieces, shape (m, P + 2).
 
     A curve is increasing and convex where its coefficients of x and the b_j are not negative.
@@ -102,11 +102,47 @@ def _robust(basis: Array, y: Array, field: str) -> Array:
     scale = spread(y - basis @ first)
     if scale <= MIN_SPREAD:
         return first
+    return _coefficients(basis, y, huber_loss(scale), field)
 
-    def huber(residuals: cp.Expression) -> Any:
+
+def huber_loss(scale: float) -> Callable[[cp.Expression], Any]:
+    """Return the loss of Huber as a function of residuals whose spread is `scale`."""
+
+    def loss(residuals: cp.Expression) -> Any:
         return cp.sum(cp.huber(residuals / scale, HUBER_THRESHOLD))  # type: ignore[arg-type]
 
-    return _coefficients(basis, y, huber, field)
+    return loss
+
+
+def scales_of(basis: Array) -> tuple[Array, Array]:
+    """Return the largest value of each function of the basis, and the least of its term.
+
+    The term is the coefficient times that largest value; both have shape (P + 2,).
+    """
+    largest = basis.max(axis=0)
+    least = np.zeros(largest.size)
+    least[1] = MIN_SLOPE * largest[1]
+    return largest, least
+
+
+def fit_program(
+    basis: Array, y: Array, loss: Callable[[cp.Expression], cp.Expression]
+) -> tuple[cp.Problem, cp.Variable]:
+    """Return the program of the terms of least mean loss, shape (P + 2,), and its variable.
+
+    Parameters
+    ----------
+    basis : ndarray, shape (m, P + 2)
+        Values of the functions of `basis_of` at the m samples.
+    y : ndarray, shape (m,)
+        Latencies.
+    loss : callable
+        Convex function of the residuals: a sum over the samples.
+    """
+    largest, least = scales_of(basis)
+    terms = cp.Variable(largest.size)
+    objective = cp.Minimize(loss(y - (basis / largest) @ terms) / y.size)
+    return cp.Problem(objective, [terms >= least]), terms
 
 
 def _coefficients(
@@ -119,17 +155,12 @@ def _coefficients(
     InputError
         If no solver returns finite numbers.
     """
-    largest = basis.max(axis=0)  # scales each column to a maximum of 1
-    lower = np.zeros(largest.size)
-    lower[1] = MIN_SLOPE * largest[1]
-    scaled = cp.Variable(largest.size)
-    objective = cp.Minimize(loss(y - (basis / largest) @ scaled) / y.size)
-    problem = cp.Problem(objective, [scaled >= lower])
+    (largest, least), (problem, terms) = scales_of(basis), fit_program(basis, y, loss)
     names = [solver.name for solver in SOLVERS]
     for name in names:
-        value = _solve(problem, scaled, name)
+        value = _solve(problem, terms, name)
         if value is not None:
-            return np.asarray(np.where(value > lower + MIN_TERM, value, lower) / largest)
+            return np.asarray(np.where(value > least + MIN_TERM, value, least) / largest)
     problem_text = f"could not be fitted by {', '.join(names)}"
     remedy = "look at its samples, or give fewer pieces"
     raise InputError(field, counted(y.size, "sample"), problem_text, remedy)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ...systems.parallel.formulations import FORMULATIONS
 from ...systems.parallel.formulations import formulations as formulations_of
 from ...systems.parallel.prices import Goal
 from ...systems.parallel.system import ParallelServers
+from .accuracy import accuracy, for_any_values
 from .problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
 
 MAX_SERVERS: Mapping[str, int] = {"geo_mean": 64}
@@ -38,7 +39,11 @@ def draw_delays(axes: Axes, rng: np.random.Generator) -> Array:
 
 
 def parallel(
-    name: str, title: str, goal: Goal, draw: Callable[[Axes, np.random.Generator], Latency]
+    name: str,
+    title: str,
+    goal: Goal,
+    draw: Callable[[Axes, np.random.Generator], Latency],
+    **axes: Any,
 ) -> Problem:
     """Return the problem of splitting a load over a random bank of servers.
 
@@ -49,13 +54,18 @@ def parallel(
     goal : {"optimum", "equilibrium"}
     draw : callable
         Function from axes and a random generator to a bank.
+    **axes
+        Sizes and spreads of the `Problem`.
     """
     return Problem(
         name,
         title,
-        lambda axes, rng: ParallelServers(draw(axes, rng)),
+        lambda chosen, rng: ParallelServers(draw(chosen, rng)),
         lambda system: formulations(system, goal),
-        lambda system, formulation, part: instance(system, goal, formulation, part),
+        lambda system, formulation, part: instance(
+            system, goal, formulation, part * system.total_rate
+        ),
+        **axes,
     )
 
 
@@ -69,36 +79,49 @@ def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[
     }
 
 
-def instance(system: ParallelServers, goal: Goal, formulation: str, part: float) -> ProblemInstance:
-    """Return the instance at a part of the total rate.
+def instance(system: ParallelServers, goal: Goal, formulation: str, load: float) -> ProblemInstance:
+    """Return the instance at a load.
 
     The min-max formulation is written for the servers that the closed form uses.
     """
-    load = part * system.total_rate
     true = getattr(exact, goal)(system.bank, load)
+    truth = Truth(float(true.mean_delay), true.flow)
     used = np.flatnonzero(true.flow > 0) if formulation == "minmax" else np.arange(len(system))
     asked = ParallelServers(system.bank.take(used)) if used.size < len(system) else system
-    unit = asked.model(goal, load, formulation).unit
+    unit = asked._unit(load)
 
     def write() -> Written:
         model = asked.model(goal, load, formulation)
         return Written(model.problem, {"flow": model.variable})
 
+    @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         flow = np.zeros(len(system))
         flow[used] = values["flow"] / unit
-        return accuracy_of(system.bank, load, flow, Truth(float(true.mean_delay), true.flow), goal)
+        gap = certify(system.bank, load, flow, goal).gap
+        return accuracy_of(system.bank, load, flow, truth, gap)
 
-    return ProblemInstance(Truth(float(true.mean_delay), true.flow), write, judge)
+    optimum = objective(formulation, system.bank, true, unit)
+    return ProblemInstance(truth, write, judge, optimum, {"flow": true.flow[used] * unit})
+
+
+def objective(formulation: str, bank: Latency, true: exact.Split, unit: float) -> float:
+    """Return the optimum of the objective of a formulation, in its unit of time."""
+    if formulation == "beckmann":
+        return float(bank.potential(true.flow).sum())
+    if formulation == "minmax":
+        return float(true.multiplier) / unit
+    if formulation == "qp":
+        return float((true.flow * (true.flow / 2 - bank.rate)).sum()) * unit**2
+    if formulation == "geo_mean":
+        return float(np.exp(np.log(true.spare_capacity * unit).mean()))
+    return float(true.load * true.mean_delay)
 
 
 def accuracy_of(
-    bank: Latency, load: float, flow: Array, truth: Truth, goal: Goal = "optimum"
+    bank: Latency, load: float, flow: Array, truth: Truth, gap: float, *excesses: float
 ) -> Accuracy:
-    """Return the accuracy of flows, shape (n,), whose certificate is that of a goal."""
-    imbalance = abs(math.fsum([*flow, -load])) / load
-    negative, excess = float(-flow.min() / load), float((flow / bank.rate).max() - 1)
-    error = abs(float(mean_delay(bank, flow)) / truth.value - 1)
-    flow_error = float(abs(flow - truth.answer).max() / truth.answer.max())
-    gap = certify(bank, load, flow, goal).gap
-    return Accuracy(error, flow_error, max(imbalance, negative, excess), gap)
+    """Return the accuracy of flows, shape (n,), with further violations than those of a split."""
+    imbalance = abs(flow.sum() - load) / load
+    violations = (imbalance, -flow.min() / load, (flow / bank.rate).max() - 1.0, *excesses)
+    return accuracy(truth, float(mean_delay(bank, flow)), violations, flow, gap)

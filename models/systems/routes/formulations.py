@@ -271,7 +271,7 @@ def build(
             stations == columns.transposed @ variable,
         ]
     cone = cost.write(bank, stations, tangents)
-    objective = cp.Minimize((cp.sum(cone.value) + delay) / (load * _idle_delay(system)))
+    objective = cp.Minimize((cp.sum(cone.value) + delay) / (load * idle_delay(system)))
     problem = cp.Problem(objective, [*constraints, *cone.constraints])
     model = RouteModel(
         problem,
@@ -289,7 +289,7 @@ def build(
     return model
 
 
-def _idle_delay(system: RoutedSystem) -> float:
+def idle_delay(system: RoutedSystem) -> float:
     """Return the mean delay of an empty system; 1 where that is 0."""
     idle = system.bank.idle_latency
     least = system.routes.least_cost(np.where(np.isfinite(idle), idle, 0.0))

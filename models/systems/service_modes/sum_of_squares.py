@@ -62,8 +62,8 @@ def write(stages: int) -> Program:
     denominator = cp.Parameter(2 * d + 1, name="denominator")
     bound = cp.Variable(name="bound")
     gram0, gram1 = cp.Variable((d + 1, d + 1), PSD=True), cp.Variable((d, d), PSD=True)
-    squares = _gram0_map(d) @ cp.vec(gram0, order="C") + _gram1_map(d) @ cp.vec(gram1, order="C")
-    identity = numerator - bound * denominator == squares
+    sums = _gram0_map(d) @ cp.vec(gram0, order="C") + _gram1_map(d) @ cp.vec(gram1, order="C")
+    identity = numerator - bound * denominator == sums
     problem = cp.Problem(cp.Maximize(bound), [identity])
     return Program(problem, bound, numerator, denominator, gram0, gram1, identity)
 
@@ -162,16 +162,28 @@ def certified_bound(
     nonnegative and N/D >= g / (1 + e). The rounding error of the remainder is subtracted from r.
     """
     d, g = numerator.shape[-1] // 2, np.asarray(bound, dtype=float)[..., None]
-    squares = _flatten(_psd_part(gram0)) @ _gram0_map(d).T
-    squares = squares + _flatten(_psd_part(gram1)) @ _gram1_map(d).T
-    size = np.abs(numerator) + np.abs(g) * np.abs(denominator) + np.abs(squares)
-    remainder = numerator - g * denominator - squares - 8 * (2 * d + 1) * EPS * size
+    positive = squares(_psd_part(gram0), _psd_part(gram1))
+    size = np.abs(numerator) + np.abs(g) * np.abs(denominator) + np.abs(positive)
+    remainder = numerator - g * denominator - positive - 8 * (2 * d + 1) * EPS * size
     deficit = np.maximum(-remainder, 0.0)
     excess = np.minimum(
         _largest_ratio(deficit, numerator),
         _largest_ratio(deficit, _borrow_from_neighbours(numerator)),
     )
     return np.asarray(np.maximum(g[..., 0], 0.0) / (1 + excess))
+
+
+def squares(gram0: Array, gram1: Array) -> Array:
+    """Return the Bernstein coefficients of z' Q0 z + u (1 - u) z' Q1 z, shape (..., 2d + 1).
+
+    Parameters
+    ----------
+    gram0, gram1 : ndarray, shapes (..., d + 1, d + 1) and (..., d, d)
+        Q0 and Q1.
+    """
+    d = gram1.shape[-1]
+    found = _flatten(gram0) @ _gram0_map(d).T + _flatten(gram1) @ _gram1_map(d).T
+    return np.asarray(found)
 
 
 def _flatten(matrix: Array) -> Array:

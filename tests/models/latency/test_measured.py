@@ -86,8 +86,8 @@ def test_gross_errors_hardly_move_the_fit():
     moved = np.abs(column(dirty.latency, loads) / column(clean.latency, loads) - 1).max()
     assert moved < 0.03
     knots = dirty.starts[0] / dirty.last[0]
-    factors, _ = nnls(fitting._basis(load / dirty.last[0], knots), latency)
-    least_squares = fitting._basis(loads / dirty.last[0], knots) @ factors
+    factors, _ = nnls(fitting.basis_of(load / dirty.last[0], knots), latency)
+    least_squares = fitting.basis_of(loads / dirty.last[0], knots) @ factors
     assert np.abs(least_squares / column(clean.latency, loads) - 1).max() > 100 * moved
     np.testing.assert_allclose(column(dirty.latency, loads), 1 / (RATE - loads), rtol=0.06)
 

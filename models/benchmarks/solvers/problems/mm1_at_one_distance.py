@@ -18,5 +18,13 @@ def draw(axes: Axes, rng: np.random.Generator) -> MM1:
 
 
 PROBLEMS = (
-    parallel("mm1-at-one-distance", "M/M/1 equilibrium at one distance", "equilibrium", draw),
+    parallel(
+        "mm1-at-one-distance",
+        "M/M/1 equilibrium at one distance",
+        "equilibrium",
+        draw,
+        sizes=(3, 30),
+        largest=10_000,
+        spreads=((1e6, 5.0),),
+    ),
 )

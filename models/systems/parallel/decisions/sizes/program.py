@@ -62,8 +62,7 @@ def size_model(question: SizeProblem, flows: Array, rate: Array) -> SizeModel:
     """
     n, load = flows.shape[1], question.mean_load
     used = flows.max(axis=0) > 0
-    # in this unit spare capacities and times at servers are about 1
-    unit = float(np.exp(np.log((rate - flows.max(axis=0))[used]).mean()))
+    unit = program_unit(flows, rate)
     scaled = cp.Variable(n, nonneg=True)
     scaled.value = rate / unit
     low, high = question.low / unit, question.high / unit
@@ -95,6 +94,20 @@ def size_model(question: SizeProblem, flows: Array, rate: Array) -> SizeModel:
     goal = mean if question.minimise == "delay" else cost + worth * total
     aim = cp.Minimize(goal / float(goal.value))
     return SizeModel(cp.Problem(aim, [c for c in constraints if c.size]), unit * scaled, mean, cost)
+
+
+def program_unit(flows: Array, rate: Array) -> float:
+    """Return the unit of rates of a program: in it spare capacities and times are about 1.
+
+    Parameters
+    ----------
+    flows : ndarray, shape (m, n)
+        Flow of each server at each load.
+    rate : ndarray, shape (n,)
+        Rates above the flows.
+    """
+    most = flows.max(axis=0)
+    return float(np.exp(np.log((rate - most)[most > 0]).mean()))
 
 
 def _latency(
