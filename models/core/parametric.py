@@ -160,8 +160,8 @@ class Reduced:
     dims : cvxpy ConeDims
         Sizes of the cones, in the order of the rows of A.
     constant : float
-    places : Positions
-        Positions of variables and linear constraints.
+    constraints : mapping of int to ndarray of int
+        See `Positions.constraints`.
     """
 
     P: Any
@@ -170,11 +170,11 @@ class Reduced:
     b: Array
     dims: Any
     constant: float
-    places: Positions
+    constraints: Mapping[int, npt.NDArray[np.intp]]
 
     def rows(self, constraint: cp.Constraint) -> npt.NDArray[np.intp]:
         """Return the rows of a linear constraint, flattened column by column."""
-        return self.places.constraints[constraint.id]
+        return self.constraints[constraint.id]
 
 
 def reduced(problem: cp.Problem, solver: str) -> Reduced:
@@ -201,7 +201,7 @@ def reduced(problem: cp.Problem, solver: str) -> Reduced:
             np.asarray(data[words.B], dtype=float),
             data["dims"],
             float(inverse[-1][words.OFFSET]),
-            positions(chain, inverse, data),
+            _linear_rows(_of_positions(chain, inverse, data)),
         )
     except (AttributeError, ImportError, LookupError, TypeError) as error:
         raise UnsupportedCvxpyError(f"{type(error).__name__}: {error}") from error
@@ -296,10 +296,16 @@ class Positions:
 
 
 def positions(chain: Any, inverse: Any, data: Mapping[str, Any]) -> Positions:
-    """Return the positions of variables and linear constraints in a solver's vectors.
+    """Return the positions of variables and linear constraints in a solver's vectors."""
+    solution = _of_positions(chain, inverse, data)
+    variables = {key: np.asarray(p).astype(np.intp) for key, p in solution.primal_vars.items()}
+    return Positions(variables, _linear_rows(solution))
 
-    CVXPY's reductions are inverted for the vectors (0, 1, 2, ...): the value that a variable or a
-    dual variable gets is its position.
+
+def _of_positions(chain: Any, inverse: Any, data: Mapping[str, Any]) -> Solution:
+    """Return CVXPY's solution where the value of a variable or a dual variable is its position.
+
+    CVXPY's reductions are inverted for the vectors (0, 1, 2, ...).
     """
     primal = {inverse[-1][chain.solver.VAR_ID]: np.arange(float(data[words.C].size))}
     cones, start = data[words.PARAM_PROB].constraints, 0
@@ -313,11 +319,13 @@ def positions(chain: Any, inverse: Any, data: Mapping[str, Any]) -> Positions:
     solution = Solution(words.OPTIMAL, 0.0, primal, dual, {})
     for reduction, kept in zip(chain.reductions[-2::-1], inverse[-2::-1], strict=True):
         solution = reduction.invert(solution, kept)
-    return Positions(
-        {key: np.asarray(p).astype(np.intp) for key, p in solution.primal_vars.items()},
-        {
-            key: np.ravel(p, order="F").astype(np.intp)
-            for key, p in solution.dual_vars.items()
-            if np.isfinite(p).all()
-        },
-    )
+    return solution
+
+
+def _linear_rows(solution: Solution) -> dict[int, npt.NDArray[np.intp]]:
+    """Return the positions of linear constraints, flattened column by column, by their ids."""
+    return {
+        key: np.ravel(p, order="F").astype(np.intp)
+        for key, p in solution.dual_vars.items()
+        if np.isfinite(p).all()
+    }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ....reference.errors import Array
+from ....reference.errors import Array, InputError
 from ....reference.validation import (
     LARGEST,
     SMALLEST,
@@ -20,8 +20,8 @@ from ....reference.validation import (
     check_within,
 )
 from ..report import timed
+from . import problems as registry
 from .problem import Accuracy, Axes, InstanceKey, Problem, ProblemInstance
-from .problems import PROBLEMS
 from .programs.cone_program import ConeProgram
 from .programs.from_cvxpy import cone_program
 
@@ -35,7 +35,7 @@ KEPT = 8
 
 def problem_of(name: str, field: str = "problem") -> Problem:
     """Return the problem of a name; InputError on an unknown one."""
-    by_name = {problem.name: problem for problem in PROBLEMS}
+    by_name = {problem.name: problem for problem in registry.PROBLEMS}
     return by_name[check_choice(field, name, by_name, "is not a problem of the benchmark")]
 
 
@@ -145,7 +145,7 @@ def keys(
     ['partition.socp.n3.load0.5.r100.d0.s0', 'partition.socp.n3.load0.9.r100.d0.s0']
     """
     _check(problems, sizes, loads, spreads, as_seed(seed))
-    chosen = PROBLEMS if problems is None else [problem_of(name) for name in problems]
+    chosen = registry.PROBLEMS if problems is None else [problem_of(name) for name in problems]
     found = list(_keys(chosen, sizes, loads, spreads, seed))
     if formulations is None:
         return found
@@ -196,7 +196,11 @@ def _check(
     for i, load in enumerate(check_list("loads", loads)):
         _check_load(f"loads[{i}]", load)
     for i, pair in enumerate(() if spreads is None else check_list("spreads", spreads)):
-        rates, delays = check_list(f"spreads[{i}]", pair)
+        ends = check_list(f"spreads[{i}]", pair)
+        if len(ends) != 2:
+            remedy = "give the spread of rates and the spread of delays"
+            raise InputError(f"spreads[{i}]", pair, "is not a pair", remedy)
+        rates, delays = ends
         _check_spread((f"spreads[{i}][0]", rates), (f"spreads[{i}][1]", delays))
 
 

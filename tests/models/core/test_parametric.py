@@ -1,11 +1,13 @@
 """Compiled problems have the data that CVXPY computes, and the answers of new problems."""
 
+from types import SimpleNamespace
+
 import cvxpy as cp
 import numpy as np
 import pytest
 
 from sojourn.models import MM1, DualMode, MultiMode, ParallelServers
-from sojourn.models.core.parametric import Compiled
+from sojourn.models.core.parametric import Compiled, UnsupportedCvxpyError, reduced
 from sojourn.models.core.run import run
 from sojourn.models.core.solver_specs import spec
 from sojourn.models.systems.parallel.formulations import FORMULATIONS, build
@@ -177,3 +179,22 @@ def test_error_of_a_solver_becomes_the_status():
     assert not raw.status[1].startswith("optimal")
     assert np.isnan(raw.x[1]).all()
     assert np.isfinite(raw.x[2][compiled.places.variables[variable.id]]).all()
+
+
+def test_a_reduced_problem_has_the_rows_of_its_linear_constraints():
+    x, y = cp.Variable(2), cp.Variable((2, 2), symmetric=True)
+    equation, bound = y == np.array([[1.0, 2.0], [2.0, 3.0]]), x >= [4.0, 5.0]
+    objective = cp.Minimize(cp.sum_squares(x) + cp.trace(y) + 6)
+    form = reduced(cp.Problem(objective, [cp.norm(x) <= 9, bound, equation]), "SCS")
+    assert form.b[form.rows(equation)].tolist() == [1.0, 2.0, 2.0, 3.0]
+    assert form.b[form.rows(bound)].tolist() == [-4.0, -5.0]
+    assert form.constant == 6.0
+    assert form.dims.zero == 4
+
+
+def test_a_cvxpy_without_the_private_names_is_said_to_be_so(monkeypatch):
+    x = cp.Variable()
+    others = {name: value for name, value in vars(cp.settings).items() if name != "OFFSET"}
+    monkeypatch.setattr("sojourn.models.core.parametric.words", SimpleNamespace(**others))
+    with pytest.raises(UnsupportedCvxpyError, match=r"AttributeError: .*OFFSET"):
+        reduced(cp.Problem(cp.Minimize(x), [x >= 1]), "SCS")

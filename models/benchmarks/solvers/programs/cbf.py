@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from .....reference.errors import Array, InputError
 from .....reference.validation import as_path
 from ....studies.batch.files import os_errors_as_input, write_atomic
-from .cbf_reader import parse
+from .cbf_reader import Places, parse
 from .cone_program import ConeProgram, Cones, triangle
 from .npz import content_of, damaged
 
@@ -108,7 +108,7 @@ def _sections(program: ConeProgram) -> Iterator[list[object]]:
 
 
 def _optimum(program: ConeProgram) -> list[str]:
-    return [f"# optimum: {program.optimum!r}"] if math.isfinite(program.optimum) else []
+    return [f"# optimum: {float(program.optimum)!r}"] if math.isfinite(program.optimum) else []
 
 
 def _blocks(cones: Cones) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _coordinates(program: ConeProgram) -> Iterator[list[object]]:
         yield _numbered(matrix_name, np.array(inner), values[square] / factor[entry])
 
 
-def _places(cones: Cones) -> tuple[Array, Array, Array]:
+def _places(cones: Cones) -> tuple[Places, Places, Array]:
     """Return the places of rows in the file.
 
     Returns
@@ -164,7 +164,7 @@ def _places(cones: Cones) -> tuple[Array, Array, Array]:
     return numbers, np.hstack(places), np.concatenate(factors)
 
 
-def _numbered(name: str, places: Array, values: Array) -> list[object]:
+def _numbered(name: str, places: Places, values: Array) -> list[object]:
     """Return the lines of a section of values with their places, shape (places, values)."""
     if not values.size:
         return []

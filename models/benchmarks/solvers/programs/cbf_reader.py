@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
+from .....reference.errors import Array
 from .cone_program import ConeProgram, Cones, triangle
 
+Places = npt.NDArray[np.intp]
 ORDER = ("L=", "L+", "Q", "PSD", "EXP", "POW")
 """Names of the cones in the order of `Cones`."""
 COMMENTS = ("# name: ", "# optimum: ")
@@ -132,7 +135,9 @@ def _program(file: _File, name: str, optimum: float) -> ConeProgram:
     numbers = {kind: [blocks[i][1] for i in order if blocks[i][0] == kind] for kind in ORDER}
     q = np.zeros(file.n)
     for at, value in file.entries.get("OBJACOORD", []):
-        q[int(at)] += float(value)
+        q[_within(at, file.n)] += float(value)
+    if not (file.n and np.isfinite([*q, file.constant]).all()):
+        raise ValueError("it has no variables, or an objective that is not finite")
     sign = -1.0 if file.maximise else 1.0
     columns = sp.csc_array(A[places])
     columns.sort_indices()
@@ -156,7 +161,7 @@ def _program(file: _File, name: str, optimum: float) -> ConeProgram:
     )
 
 
-def _matrix(file: _File, rows: int, plain: int) -> tuple[sp.csr_array, np.ndarray]:
+def _matrix(file: _File, rows: int, plain: int) -> tuple[sp.csr_array, Array]:
     """Return A and b, the rows of the semidefinite cones after the `plain` other ones."""
     starts = plain + np.cumsum([0, *(k * (k + 1) // 2 for k in file.orders)])
     at: list[int] = []
@@ -170,13 +175,13 @@ def _matrix(file: _File, rows: int, plain: int) -> tuple[sp.csr_array, np.ndarra
     for row, value in file.entries.get("BCOORD", []):
         b[_within(row, plain)] += float(value)
     for index, column, i, j, value in file.entries.get("HCOORD", []):
-        row, factor = _entry(file, starts, int(index), int(i), int(j))
-        at.append(row)
+        place, factor = _entry(file, starts, int(index), int(i), int(j))
+        at.append(place)
         columns.append(_within(column, file.n))
         values.append(-float(value) * factor)
     for index, i, j, value in file.entries.get("DCOORD", []):
-        row, factor = _entry(file, starts, int(index), int(i), int(j))
-        b[row] += float(value) * factor
+        place, factor = _entry(file, starts, int(index), int(i), int(j))
+        b[place] += float(value) * factor
     if not all(map(math.isfinite, values)) or not np.isfinite(b).all():
         raise ValueError("it has a number that is not finite")
     return sp.csr_array((values, (at, columns)), shape=(rows, file.n)), b
@@ -189,7 +194,7 @@ def _within(number: str, size: int) -> int:
     return place
 
 
-def _entry(file: _File, starts: np.ndarray, index: int, i: int, j: int) -> tuple[int, float]:
+def _entry(file: _File, starts: Places, index: int, i: int, j: int) -> tuple[int, float]:
     """Return the row and the factor of an entry of a semidefinite cone."""
     i, j = max(i, j), min(i, j)
     k = file.orders[index]

@@ -42,7 +42,7 @@ class Cones:
     @property
     def rows(self) -> int:
         """Number of rows of all cones."""
-        return self.parts()["power"].stop
+        return int(self.parts()["power"].stop)
 
     @property
     def triangles(self) -> tuple[int, ...]:

@@ -2,9 +2,9 @@
 
 The distances from linear, second-order and semidefinite cones are exact. Those from exponential
 and power cones are distances to a point of the cone: upper bounds, equal to the distance up to the
-accuracy of a bisection (in exponential cones where the nearest ray has a ratio a / b to 700). The dual exponential and dual power cones are linear images of the cones
-themselves; the distance is that in the image, at least the distance and at most its product with e,
-or with 1 / min(p, 1 - p).
+accuracy of a bisection (in exponential cones where the nearest ray has a ratio a / b to 700). The
+dual exponential and dual power cones are linear images of the cones themselves; the distance is
+that in the image, at least the distance, and at most its product with e or 1 / min(p, 1 - p).
 """
 
 from __future__ import annotations

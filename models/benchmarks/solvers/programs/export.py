@@ -88,7 +88,8 @@ def export(
     -------
     dict
         The manifest of all instances in the folder, also written as ``manifest.json``: ``version``
-        and ``digest``, whether they are the ``standard`` set, and of each in ``instances`` its
+        and ``digest``, whether they are the ``standard`` set with the numbers of its version on
+        every machine, and of each in ``instances`` its
         ``key``, ``digest``, ``optimum`` of the objective (null where it is not known),
         ``true_value``, numbers of ``variables``, ``rows`` and ``entries`` of P and A, ``cones``,
         ``files`` with the SHA-256 of each, and ``refused`` formats with the reason.
@@ -139,17 +140,29 @@ def check(instance_file: Path, solution_file: Path) -> Checked:
 
     Examples
     --------
-    >>> import tempfile
+    An exported instance in the hands of an author, who calls SCS:
+
+    >>> import json, tempfile
     >>> from pathlib import Path
-    >>> import numpy as np
-    >>> import scs
+    >>> import numpy as np, scipy.sparse as sp, scs
     >>> from sojourn.models.benchmarks.solvers.instances import keys
     >>> from sojourn.models.benchmarks.solvers.programs.export import check, export
     >>> folder = Path(tempfile.mkdtemp())
     >>> (name,) = export(folder, keys(["partition"], sizes=[3], loads=[0.5]))["instances"]
-    >>> instance = np.load(folder / f"{name}.npz")
-    >>> instance["q"].size
-    12
+    >>> held = np.load(folder / f"{name}.npz")
+    >>> n, m, cones = held["q"].size, held["b"].size, json.loads(str(held["header"]))["cones"]
+    >>> A = sp.csc_matrix((held["A_data"], held["A_indices"], held["A_indptr"]), (m, n))
+    >>> answer = scs.solve(
+    ...     {"A": A, "b": held["b"], "c": held["q"]},
+    ...     {"z": cones["zero"], "l": cones["nonnegative"], "q": cones["second_order"]},
+    ...     verbose=False,
+    ...     eps_abs=1e-9,
+    ...     eps_rel=1e-9,
+    ... )
+    >>> np.savez(folder / "answer.npz", x=answer["x"], y=answer["y"])
+    >>> checked = check(folder / f"{name}.npz", folder / "answer.npz")
+    >>> checked.accuracy.error < 1e-6 and max(checked.residuals) < 1e-6
+    True
     """
     stored = npz.read(instance_file)
     if stored.key is None or stored.truth is None:
@@ -212,7 +225,7 @@ def _known(entry: Mapping[str, Any] | None) -> set[str]:
     """Return the formats of which an entry has the file or a reason for its absence."""
     if entry is None:
         return set()
-    return {name.rpartition(".")[2] for name in entry["files"]} | entry["refused"].keys()
+    return {name.rpartition(".")[2] for name in entry["files"]}.union(entry["refused"])
 
 
 def _write(place: Path, key: InstanceKey, formats: Sequence[str]) -> dict[str, Any]:
@@ -256,10 +269,11 @@ def _counted(program: ConeProgram) -> dict[str, Any]:
 def _save_manifest(place: Path, done: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest and return it."""
     listed = [InstanceKey(**entry["key"]) for entry in done.values()]
+    digest = digest_of(sorted(listed, key=in_order))
     manifest = {
         "version": VERSION,
-        "standard": {*listed} == {*STANDARD_SET.keys},
-        "digest": digest_of(sorted(listed, key=in_order)),
+        "standard": {*listed} == {*STANDARD_SET.keys} and digest == STANDARD_SET.pinned,
+        "digest": digest,
         "instances": dict(done),
     }
     with os_errors_as_input("folder", place):

@@ -6,6 +6,7 @@ of rows and layout of semidefinite cones are those of `ConeProgram`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -14,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from .....reference.errors import Array, InputError
+from .....reference.errors import InputError
 from ....core.parametric import Reduced, reduced
 from ..problem import Written
 from .cone_program import ConeProgram, Cones
 
 
 def cone_program(
-    name: str, written: Written, truth_value: float | None = None, build_seconds: float = 0.0
+    name: str, written: Written, optimum: float = math.nan, build_seconds: float = 0.0
 ) -> ConeProgram:
     """Return the cone program of a problem.
 
@@ -35,8 +36,8 @@ def cone_program(
         Name of the instance.
     written : Written
         The problem, with values of all its parameters, and the variables of the answer.
-    truth_value : float, optional
-        True optimum of the problem's own objective, as `ProblemInstance.optimum`.
+    optimum : float, default nan
+        `ProblemInstance.optimum`, the true optimum of the problem's own objective.
     build_seconds : float, default 0.0
         Time that it took to write the problem.
 
@@ -58,7 +59,6 @@ def cone_program(
     kept = np.ones(A.shape[0], dtype=bool)
     kept[np.concatenate([*places.values()])] = False
     maximise = isinstance(problem.objective, cp.Maximize)
-    optimum = np.nan if truth_value is None else float(truth_value)
     return ConeProgram(
         name=name,
         P=_columns(sp.csc_array((A.shape[1],) * 2) if form.P is None else form.P),

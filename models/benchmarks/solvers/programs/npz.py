@@ -169,20 +169,16 @@ def read(path: Path) -> StoredInstance:
         header = json.loads(str(arrays["header"][()]))
         if header["format"] != FORMAT or header["version"] != VERSION:
             found = f"{header['format']}, version {header['version']}"
-            raise ValueError(f"it holds {found}, not {FORMAT}, version {VERSION}")  # noqa: TRY301
+            raise ValueError(f"it holds {found}, not {FORMAT}, version {VERSION}")
         return _decoded(header, arrays)
     except Exception as error:  # a damaged header may raise anything
         raise damaged("path", as_path("path", path), error) from None
 
 
 def _decoded(header: Mapping[str, Any], arrays: Mapping[str, Any]) -> StoredInstance:
-    cones = Cones(
-        **{
-            field.name: tuple(value) if isinstance(value, list) else value
-            for field in fields(Cones)
-            for value in [header["cones"][field.name]]
-        }
-    )
+    sizes: dict[str, Any] = {field.name: header["cones"][field.name] for field in fields(Cones)}
+    listed = {name: tuple(size) for name, size in sizes.items() if isinstance(size, list)}
+    cones = Cones(**{**sizes, **listed})
     q, b = _vector(arrays, "q"), _vector(arrays, "b")
     n = q.size
     if cones.rows != b.size:

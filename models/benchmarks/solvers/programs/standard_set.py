@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from .. import problems as registry
 from ..instances import keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
-DIGEST = ""
+DIGEST = "c63bd5e7d3171cda515a76e56e820de8bd6174280ad6c3414de37edf81bb0a54"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
 LOADS = (0.6, 0.999, 1 - 1e-6, 0.95, 0.3, 0.9999)
 """Parts of the largest load, in the order in which the set takes them up."""
+LARGE = 3000
+"""Size that the set has beside the default sizes of a problem, unless its largest is below."""
+RATE_SPREADS = (10.0, 1e6)
 DIGITS = 9
 """Digits of a number in a digest: powers differ in their last digit between processors."""
 
@@ -34,8 +38,8 @@ DIGITS = 9
 class StandardSet:
     """Instances that results of different solvers, machines and years have in common.
 
-    In each round every formulation of every problem adds its next instance: sizes in turn, loads in
-    turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
+    In each round every formulation of every problem adds its next instance: systems in turn, loads
+    in turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
 
     Attributes
     ----------
@@ -66,9 +70,26 @@ class StandardSet:
         return digest_of(self.keys)
 
 
+def candidates() -> list[InstanceKey]:
+    """Return the instances that the set is chosen from.
+
+    They have the default sizes of a problem and a large one, and its largest delays.
+    """
+    return [
+        key
+        for problem in registry.PROBLEMS
+        for key in keys(
+            [problem.name],
+            sorted({*problem.sizes, *([LARGE] if problem.largest >= LARGE else [])}),
+            LOADS,
+            [(rates, max(delays for _, delays in problem.spreads)) for rates in RATE_SPREADS],
+        )
+    ]
+
+
 def _by_formulation() -> Iterator[list[InstanceKey]]:
-    """Yield the keys of each formulation of each problem."""
-    found = sorted(keys(loads=LOADS), key=lambda key: (key.problem, key.formulation))
+    """Yield the candidates of each formulation of each problem."""
+    found = sorted(candidates(), key=lambda key: (key.problem, key.formulation))
     for _, group in groupby(found, lambda key: (key.problem, key.formulation)):
         yield list(group)
 
@@ -76,8 +97,8 @@ def _by_formulation() -> Iterator[list[InstanceKey]]:
 def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
     """Yield the keys of a formulation so that the first ones differ in system and in load.
 
-    Step t has system t and load t + t // lcm, each counted from the start again at its end; the
-    `shift` lets formulations begin with different systems and loads.
+    Step t has system t and load t + t // lcm, each counted from the start again at its end. The
+    `shift` lets formulations begin with different systems, and pairs them with different loads.
     """
     systems = list(dict.fromkeys(key.axes for key in group))
     by_place = {(key.axes, key.load): key for key in group}
@@ -85,7 +106,7 @@ def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
     for t in range(len(systems) * len(LOADS)):
         # the largest system first: it is what a set with few rounds needs most
         axes = systems[-1 - (t + shift) % len(systems)]
-        yield by_place[axes, LOADS[(t + t // lcm + shift) % len(LOADS)]]
+        yield by_place[axes, LOADS[(t + t // lcm + 2 * shift) % len(LOADS)]]
 
 
 def in_order(key: InstanceKey) -> tuple[Any, ...]:
@@ -93,10 +114,10 @@ def in_order(key: InstanceKey) -> tuple[Any, ...]:
     return (key.problem, key.formulation, key.axes, key.load, key.seed)
 
 
-def digest_of(instances: Iterable[InstanceKey]) -> str:
+def digest_of(chosen: Iterable[InstanceKey]) -> str:
     """Return the SHA-256 digest of keys and of the numbers of their systems, to 9 digits."""
     sha = hashlib.sha256()
-    for key in instances:
+    for key in chosen:
         for text in (*_texts(key), _digest_of_system(key._replace(formulation="", load=0.0))):
             sha.update(text.encode() + b"\n")
     return sha.hexdigest()
@@ -125,6 +146,9 @@ def _texts(value: Any) -> Iterator[str]:
         yield f"{float(value):.{DIGITS}g}"
     elif isinstance(value, np.ndarray):
         yield f"array {value.shape}"
+        if value.dtype.kind == "f":
+            yield " ".join([f"{entry:.{DIGITS}g}" for entry in value.ravel().tolist()])
+            return
         for entry in value.ravel().tolist():
             yield from _texts(entry)
     elif isinstance(value, Mapping):

@@ -74,11 +74,13 @@ class _Rows:
         self.program, self.A, self.x = program, sp.csr_array(program.A), x
 
     def __getitem__(self, rows: slice) -> cp.Expression:
-        return self.program.b[rows] - self.A[rows] @ self.x
+        chosen: cp.Expression = self.program.b[rows] - self.A[rows] @ self.x
+        return chosen
 
     def mapped(self, matrix: sp.csr_array, rows: slice) -> cp.Expression:
         """Return a matrix times some rows."""
-        return matrix @ self.program.b[rows] - (matrix @ self.A[rows]) @ self.x
+        mapped: cp.Expression = matrix @ self.program.b[rows] - (matrix @ self.A[rows]) @ self.x
+        return mapped
 
     def thirds(self, rows: slice) -> list[cp.Expression]:
         """Return the first, second and third rows of cones of three rows."""
@@ -106,7 +108,8 @@ def _constraints(s: _Rows) -> Iterator[cp.Constraint]:
     if cones.exponential:
         yield cp.constraints.ExpCone(*s.thirds(parts["exponential"]))
     if cones.power:
-        yield cp.constraints.PowCone3D(*s.thirds(parts["power"]), np.array(cones.power))
+        a, b, c = s.thirds(parts["power"])
+        yield cp.constraints.PowCone3D(a, b, c, np.array(cones.power))
 
 
 def _second_order(s: _Rows, rows: slice, size: int) -> cp.Constraint:
@@ -137,9 +140,11 @@ def _half_square(P: sp.csc_array, x: cp.Variable, *, quadratic: bool) -> cp.Expr
     """Return x'Px / 2."""
     if not P.nnz:
         return 0.0
-    if quadratic:
-        return cp.quad_form(x, P, assume_PSD=True) / 2
-    return cp.sum_squares(factor(P) @ x) / 2
+    square: cp.Expression = (
+        cp.quad_form(x, P, assume_PSD=True) if quadratic else cp.sum_squares(factor(P) @ x)
+    )
+    half: cp.Expression = square / 2
+    return half
 
 
 def factor(P: sp.csc_array) -> sp.csr_array:

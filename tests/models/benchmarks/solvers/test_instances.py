@@ -1,0 +1,111 @@
+"""Keys of chosen axes, and the instances that they name."""
+
+import math
+
+import pytest
+
+from sojourn.models import InputError
+from sojourn.models.benchmarks.solvers.instances import (
+    LOADS,
+    accuracy_at,
+    instance_of,
+    keys,
+    problem_of,
+    program_of,
+    system_of,
+)
+from sojourn.models.benchmarks.solvers.problem import InstanceKey
+from sojourn.models.benchmarks.solvers.problems import PROBLEMS
+
+KEY = InstanceKey("mm1-optimum", "inv_pos", 3, 0.6, 10.0, 5.0)
+
+
+def test_all_axes_have_defaults():
+    found = keys()
+    assert {key.problem for key in found} == {problem.name for problem in PROBLEMS}
+    for problem in PROBLEMS:
+        own = [key for key in found if key.problem == problem.name]
+        assert {key.n for key in own} == {*problem.sizes}
+        assert {(key.rate_spread, key.delay_spread) for key in own} == {*problem.spreads}
+        assert {key.load for key in own} == {*LOADS}
+    assert len({*found}) == len(found)
+    assert len({key.name for key in found}) == len(found)
+
+
+def test_axes_are_chosen_and_sizes_above_the_largest_left_out():
+    found = keys(["assignment", "mm1-optimum"], [3, 40], [0.5], [(2, 0), (3.0, 1.0)], seed=7)
+    assert {key.n for key in found if key.problem == "assignment"} == {3}
+    assert {key.n for key in found if key.problem == "mm1-optimum"} == {3, 40}
+    assert {key[4:] for key in found} == {(2.0, 0.0, 7), (3.0, 1.0, 7)}
+    assert keys(["assignment"], [5000]) == []
+
+
+def test_formulations_are_chosen():
+    assert {key.formulation for key in keys(formulations=["qp", "sos"])} == {"qp", "sos"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"problems": ["mm1"]}, r"problems\[0\] = 'mm1': is not a problem of the benchmark"),
+        ({"problems": "mm1-optimum"}, r"problems = .*is not a list"),
+        ({"problems": []}, r"problems = \[\]: is not a list of one or more"),
+        ({"sizes": [3, 1]}, r"sizes\[1\] = 1: is not a size"),
+        ({"sizes": [3.0]}, r"sizes\[0\] = 3\.0: is not a size"),
+        ({"sizes": [True]}, r"sizes\[0\] = True"),
+        ({"loads": [0.5, 1.0]}, r"loads\[1\] = 1\.0: is not a part of the largest load"),
+        ({"loads": [0.0]}, r"loads\[0\] = 0\.0"),
+        ({"loads": [math.nan]}, r"loads\[0\] = nan"),
+        ({"loads": ["60 %"]}, r"loads\[0\] = '60 %'"),
+        ({"spreads": [(0.5, 1)]}, r"spreads\[0\]\[0\] = 0\.5: is not a ratio"),
+        ({"spreads": [(2, -1)]}, r"spreads\[0\]\[1\] = -1: is not a delay"),
+        ({"spreads": [(2, math.inf)]}, r"spreads\[0\]\[1\] = inf"),
+        ({"spreads": [3.0]}, r"spreads\[0\] = 3\.0"),
+        ({"spreads": [(1, 2, 3)]}, r"spreads\[0\] = \(1, 2, 3\): is not a pair"),
+        ({"formulations": ["lp"]}, r"formulations\[0\] = 'lp'"),
+        ({"problems": ["partition"], "formulations": ["qp"]}, r"formulations\[0\] = 'qp'"),
+        ({"seed": -1}, r"seed = -1"),
+    ],
+)
+def test_wrong_axes_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        keys(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"problem": "mm2"}, r"problem = 'mm2'"),
+        ({"formulation": "qp"}, r"formulation = 'qp': is not one of mm1-optimum here"),
+        ({"n": 0}, r"n = 0"),
+        ({"n": 2_000_000}, r"n = 2000000"),
+        ({"load": 1.5}, r"load = 1\.5"),
+        ({"rate_spread": 0.0}, r"rate_spread = 0\.0"),
+        ({"delay_spread": math.nan}, r"delay_spread = nan"),
+        ({"seed": 0.5}, r"seed = 0\.5"),
+    ],
+)
+def test_wrong_keys_are_named(change, message):
+    with pytest.raises(InputError, match=message):
+        instance_of(KEY._replace(**change))
+
+
+def test_an_instance_depends_on_its_key_alone():
+    values = [instance_of(KEY).truth.value]
+    for other in keys(sizes=[3], loads=[0.6]):
+        instance_of(other)
+    values.append(instance_of(KEY).truth.value)
+    assert values[0] == values[1]
+    for changed in ({"seed": 1}, {"n": 4}, {"rate_spread": 11.0}, {"delay_spread": 0.0}):
+        assert instance_of(KEY._replace(**changed)).truth.value != values[0]
+    assert system_of(KEY) is system_of(KEY)
+    assert problem_of(KEY.problem).name == KEY.problem
+
+
+def test_answers_without_numbers_are_infinitely_wrong():
+    instance, program = instance_of(KEY), program_of(KEY)
+    for bad in (math.nan, math.inf, -1e300):
+        accuracy = accuracy_at(instance, program, program.q * 0 + bad)
+        assert accuracy.error == math.inf
+        assert accuracy.violation > 1
+    assert program.build_seconds > 0
