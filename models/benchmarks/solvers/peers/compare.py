@@ -15,10 +15,8 @@ from .....reference.validation import check_choice
 from ....frontend.report import Report
 from ....frontend.tables import table
 from ...report import machine_line
+from ..instances import LOADS, instance_of, keys, problem_of, program_of, system_of
 from ..problem import InstanceKey
-from ..problems import PROBLEMS
-from ..programs.from_cvxpy import cone_program
-from ..programs.instances import instance_of, keys
 from ..row import Row
 from .quadratic import refusal
 from .verdicts import Verdict, disagreements, verdicts
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 SIZES = (3, 30, 300)
-LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 SETTINGS = ("low", "mid", "high")
 
 
@@ -78,7 +75,7 @@ def against_qpbenchmark(
     cases = {}
     for key in asked:
         instance = instance_of(key)
-        program = cone_program(key.name, instance.write(), instance.truth.value)
+        program = program_of(key, instance)
         if not refusal(program):
             cases[key.name] = (key, program, instance)
     results = peer.run([program for _, program, _ in cases.values()], solvers, settings)
@@ -96,13 +93,11 @@ def check_installed() -> None:
 
 def quadratic_keys(sizes: Sequence[int], loads: Sequence[float], seed: int) -> list[InstanceKey]:
     """Return the keys of all instances that are quadratic programs."""
-    found = []
-    for problem in PROBLEMS:
-        for key in keys([problem], sizes, loads, None, None, seed):
-            system = problem.system(key.axes, key.seed)
-            if "QP" in problem.formulations(system).get(key.formulation, ()):
-                found.append(key)
-    return found
+    return [
+        key
+        for key in keys(None, sizes, loads, seed=seed)
+        if "QP" in problem_of(key.problem).formulations(system_of(key))[key.formulation]
+    ]
 
 
 def report(found: Sequence[Verdict]) -> Report:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .....reference.errors import Array
+from ..instances import accuracy_at
 from ..problem import Accuracy, InstanceKey, ProblemInstance
 from ..programs.cone_program import ConeProgram
 from ..programs.residuals import Residuals, residuals
@@ -180,7 +181,7 @@ def judge(
     if x is None or not np.all(np.isfinite(x)):
         return NO_ANSWER
     x, y = np.asarray(x, dtype=float), _multipliers(program, answer.y, answer.z)
-    accuracy = instance.judge(program.values(x))
+    accuracy = accuracy_at(instance, program, x)
     if y is None:
         return residuals(program, x, None), NO_ANSWER[1], accuracy
     return residuals(program, x, y), absolute_residuals(program, x, y), accuracy
