@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 import sys
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from .frontend.command import (
     load_of,
     open_scenario,
 )
+from .frontend.modules import import_named
 from .frontend.process import UNCERTIFIED
 from .frontend.report import Report
 
@@ -69,7 +68,7 @@ def start(
     """Import the modules of ``--import`` before any command runs."""
     with redirect_stdout(sys.stderr):
         for name in modules or ():
-            _import(name)
+            import_named("--import", name)
 
 
 @app.command()
@@ -270,24 +269,3 @@ def bench(
         yield from run_benchmark(benchmark, BenchOptions(systems, limit, sizes, settings, path))
 
     finish(reports(), Path(), as_json=as_json)
-
-
-def _import(name: str) -> None:
-    """Import a module by its name, or a file by its path."""
-    from ..reference.errors import InputError
-
-    try:
-        if not name.endswith(".py"):
-            importlib.import_module(name)
-            return
-        # under a name that no other module has: queue.py must not replace Python's own
-        spec = importlib.util.spec_from_file_location(f"imported_{Path(name).stem}", name)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{name} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's module may raise anything
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
-        remedy = "give the name of a module that is installed, or a .py file"
-        raise InputError("--import", name, problem, remedy) from error

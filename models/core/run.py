@@ -34,7 +34,7 @@ def run(
     problem: cp.Problem,
     solver: str,
     options: Mapping[str, Any] | None = None,
-    effort: Effort = "tight",
+    effort: Effort | None = "tight",
 ) -> Run:
     """Solve a problem in place.
 
@@ -46,8 +46,9 @@ def run(
         CVXPY's name of an installed solver that supports the problem.
     options : mapping, optional
         Options under the solver's own names; they take precedence over the library's.
-    effort : {"tight", "quick", "retry"}
+    effort : {"tight", "quick", "retry"} or None
         Which of the library's options to use; see `sojourn.models.core.solver_specs.SolverSpec`.
+        None for no others than `options`.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def run(
     """
     for variable in problem.variables():
         variable.value = None
-    chosen = spec(solver).options(effort, options)
+    chosen = dict(options or {}) if effort is None else spec(solver).options(effort, options)
     started = compiled = time.perf_counter()
     try:
         with warnings.catch_warnings():

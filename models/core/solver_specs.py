@@ -36,6 +36,15 @@ class SolverSpec:
         The solver's defaults where CVXPY is given no options, by the names in `tight`.
     time_limit : str
         Name of its option for a time limit in seconds; empty where it has none.
+    tolerances : tuple of str
+        Names of the options that set its accuracy; empty where it has none that CVXPY passes on.
+    iterations : mapping
+        Options beside `tolerances` that leave the end of a run to them and to the limit of time,
+        not to a number of iterations.
+    one_thread : mapping
+        Options of a run with one thread, where environment variables do not limit it.
+    package : str
+        Name of its Python package, which has its version; empty for the name in lower case.
     """
 
     name: str
@@ -45,6 +54,22 @@ class SolverSpec:
     retry: Options = field(default_factory=dict)
     own: Options = field(default_factory=dict)
     time_limit: str = ""
+    tolerances: tuple[str, ...] = ()
+    iterations: Options = field(default_factory=dict)
+    one_thread: Options = field(default_factory=dict)
+    package: str = ""
+
+    def accuracy(self, tolerance: float) -> dict[str, Any]:
+        """Return the options of a run that ends at a tolerance.
+
+        Raises
+        ------
+        ValueError
+            Where the solver has no options for it.
+        """
+        if not self.tolerances:
+            raise ValueError(f"{self.name} has no option for a tolerance")
+        return {**dict.fromkeys(self.tolerances, tolerance), **self.iterations}
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
         """Return the options of a run.
@@ -61,38 +86,111 @@ class SolverSpec:
         return {**chosen[effort], **(given or {})}
 
 
+_CLARABEL = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
+_ECOS = ("abstol", "reltol", "feastol")
+_EPS = ("eps_abs", "eps_rel")
+_MANY = 10_000_000  # iterations of a first-order method
+_SOME = 1_000  # iterations of an interior-point method
+
 SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec(
         "CLARABEL",
         default=True,
         # accept "insufficient progress": the certificate decides on the answer
         quick={"accept_unknown": True},
-        tight={
-            "tol_gap_abs": 1e-11,
-            "tol_gap_rel": 1e-11,
-            "tol_feas": 1e-11,
-            "accept_unknown": True,
-        },
-        retry={"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8},
-        own={"tol_gap_abs": 1e-8, "tol_gap_rel": 1e-8, "tol_feas": 1e-8, "accept_unknown": False},
+        tight={**dict.fromkeys(_CLARABEL, 1e-11), "accept_unknown": True},
+        retry=dict.fromkeys(_CLARABEL, 1e-8),
+        own={**dict.fromkeys(_CLARABEL, 1e-8), "accept_unknown": False},
         time_limit="time_limit",
+        tolerances=_CLARABEL,
+        iterations={"max_iter": _SOME},
+        one_thread={"max_threads": 1},
     ),
     SolverSpec(
         "ECOS",
         default=True,
-        tight={"abstol": 1e-10, "reltol": 1e-10, "feastol": 1e-10, "max_iters": 200},
-        own={"abstol": 1e-8, "reltol": 1e-8, "feastol": 1e-8, "max_iters": 100},
+        tight={**dict.fromkeys(_ECOS, 1e-10), "max_iters": 200},
+        own={**dict.fromkeys(_ECOS, 1e-8), "max_iters": 100},
+        tolerances=_ECOS,
+        iterations={"max_iters": _SOME},
     ),
     SolverSpec(
         "SCS",
         default=True,
-        tight={"eps_abs": 1e-7, "eps_rel": 1e-7, "max_iters": 5000},
-        retry={"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 200_000},
-        own={"eps_abs": 1e-5, "eps_rel": 1e-5, "max_iters": 100_000},
+        tight={**dict.fromkeys(_EPS, 1e-7), "max_iters": 5000},
+        retry={**dict.fromkeys(_EPS, 1e-9), "max_iters": 200_000},
+        own={**dict.fromkeys(_EPS, 1e-5), "max_iters": 100_000},
         time_limit="time_limit_secs",
+        tolerances=_EPS,
+        iterations={"max_iters": _MANY},
     ),
-    SolverSpec("OSQP", time_limit="time_limit"),
-    SolverSpec("HIGHS", time_limit="time_limit"),
+    SolverSpec(
+        "OSQP",
+        time_limit="time_limit",
+        tolerances=_EPS,
+        iterations={"max_iter": _MANY},
+    ),
+    SolverSpec(
+        "HIGHS",
+        time_limit="time_limit",
+        tolerances=("primal_feasibility_tolerance", "dual_feasibility_tolerance"),
+        one_thread={"threads": 1},
+        package="highspy",
+    ),
+    SolverSpec("QOCO", tolerances=("abstol", "reltol"), iterations={"max_iters": _SOME}),
+    SolverSpec("CVXOPT", tolerances=_ECOS, iterations={"max_iters": _SOME}),
+    SolverSpec(
+        "SDPA",
+        tolerances=("epsilonStar", "epsilonDash"),
+        iterations={"maxIteration": _SOME},
+        one_thread={"numThreads": 1},
+        package="sdpa-python",
+    ),
+    SolverSpec(
+        "PIQP",
+        tolerances=(*_EPS, "eps_duality_gap_abs", "eps_duality_gap_rel"),
+        iterations={"max_iter": _SOME},
+    ),
+    SolverSpec(
+        "PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"
+    ),
+    SolverSpec(
+        "DAQP",
+        tolerances=("primal_tol", "dual_tol"),
+        iterations={"iter_limit": _MANY},
+    ),
+    SolverSpec(
+        "QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}
+    ),
+    SolverSpec("MOREAU", package="moreau"),
+    SolverSpec("SCIPY"),
+    SolverSpec("GLPK", package="cvxopt"),
+    SolverSpec(
+        "SCIP",
+        time_limit="limits/time",
+        tolerances=("numerics/feastol", "numerics/dualfeastol"),
+        package="PySCIPOpt",
+    ),
+    SolverSpec(
+        "MOSEK", tolerances=("eps",), one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}}
+    ),
+    SolverSpec(
+        "GUROBI",
+        time_limit="TimeLimit",
+        tolerances=("FeasibilityTol", "OptimalityTol", "BarConvTol", "BarQCPConvTol"),
+        one_thread={"Threads": 1},
+        package="gurobipy",
+    ),
+    SolverSpec(
+        "COPT",
+        time_limit="TimeLimit",
+        tolerances=("FeasTol", "DualTol", "RelGap"),
+        one_thread={"Threads": 1},
+        package="coptpy",
+    ),
+    SolverSpec("CBC", package="cylp"),
+    SolverSpec("GLOP", package="ortools"),
+    SolverSpec("PDLP", package="ortools"),
 )
 """The known solvers; the default ones first, in the order in which they are run."""
 

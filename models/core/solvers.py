@@ -98,7 +98,8 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
         ((k, e) for k, v in options.items() if (e := _error_on(first, {k: v})) is not None),
         (None, errors[first]),
     )
-    known = {*spec(first).tight, *spec(first).own, spec(first).time_limit}
+    record = spec(first)
+    known = {*record.tight, *record.own, *record.tolerances, record.time_limit}
     near = difflib.get_close_matches(str(key), sorted(known), 1)
     where = "solver_options" if key is None else f"solver_options[{key!r}]"
     value = dict(options) if key is None else options[key]

@@ -48,6 +48,6 @@ PROBLEMS = (
         instance,
         sizes=(2, 8),
         largest=16,
-        spreads=((100.0, 0.0),),
+        spreads=((1e6, 0.0),),
     ),
 )

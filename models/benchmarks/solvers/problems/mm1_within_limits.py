@@ -14,10 +14,9 @@ from .....reference.parallel.optimum_equilibrium import optimum
 from ....latency import MM1
 from ....systems.parallel.limits import Budget, MaxUtilisation, ServerPercentile
 from ....systems.parallel.system import ParallelServers
-from ..limited import Limits
-from ..limited import instance as limited_instance
 from ..parallel import draw_delays, draw_rates, formulations
 from ..problem import Axes, Problem, ProblemInstance
+from ..questions import Limits, within_limits
 
 P = 0.99  # share of the jobs within the times of the percentiles
 UNLIMITED = 3  # of so many servers one has no largest utilisation
@@ -81,7 +80,7 @@ def of_system(asked: Bounded | Priced) -> Mapping[str, frozenset[str]]:
 def within_bounds(asked: Bounded, formulation: str, part: float) -> ProblemInstance:
     """Return the instance at a part of the largest load within the limits."""
     limits = asked.limits
-    return limited_instance(asked.system, limits, formulation, part * float(limits.most.sum()))
+    return within_limits(asked.system, limits, formulation, part * float(limits.most.sum()))
 
 
 def within_budget(asked: Priced, formulation: str, part: float) -> ProblemInstance:
@@ -94,7 +93,7 @@ def within_budget(asked: Priced, formulation: str, part: float) -> ProblemInstan
     least = float(cheapest(np.zeros(rate.size), rate, price, load)[1])
     money = 0.5 * (least + float(price @ optimum(system.bank, load).flow))
     limits = Limits((Budget(price, money),), rate, price, money)
-    return limited_instance(system, limits, formulation, load)
+    return within_limits(system, limits, formulation, load)
 
 
 SIZES = (30, 300)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from .....reference.errors import Array
 from ..programs.cone_program import ConeProgram
+from ..settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +54,47 @@ class BenchmarkSolver(Protocol):
     def refusal(self, program: ConeProgram) -> str:
         """Return why the solver does not take a program, such as a cone; empty where it does."""
 
-    def options(self, settings: str, tolerance: float | None, seconds: float) -> dict[str, Any]:
-        """Return the options of named settings, of a tolerance, and with a limit of time."""
+    def settings_refusal(self, settings: Settings) -> str:
+        """Return why the solver is not run under some settings; empty where it is."""
+
+    def options(self, settings: Settings, seconds: float) -> dict[str, Any]:
+        """Return the options of settings that it does not refuse, with a limit of time."""
 
     def solve(self, program: ConeProgram, options: Mapping[str, Any]) -> Answer:
         """Solve a program; a failure of the solver is an answer, too."""
+
+
+def failed(error: BaseException, seconds: float) -> Answer:
+    """Return the answer of a solver that raised an error after some time.
+
+    Raises
+    ------
+    KeyboardInterrupt, SystemExit
+        Where the error is one of them.
+    """
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return Answer(text, solve_seconds=seconds)
+
+
+def refusal_of_user(name: str, settings: Settings) -> str:
+    """Return why a solver of the user is not run under some settings; empty where it is."""
+    if settings.name == "sojourn":
+        return "the library has no options for it"
+    if settings.given is not None and name not in settings.given:
+        return f"no options for it in {settings.name}.toml"
+    return ""
+
+
+def options_of_user(name: str, settings: Settings, seconds: float) -> dict[str, Any]:
+    """Return the options that a solver of the user gets."""
+    given = {} if settings.given is None else settings.given[name]
+    general = {"settings": settings.name, "tolerance": settings.tolerance, "time_limit": seconds}
+    return {**general, **given}
+
+
+def digest_of(paths: Iterable[str]) -> str:
+    """Return a version of files: their digest, which differs where their content does."""
+    content = b"".join(Path(path).read_bytes() for path in paths if Path(path).is_file())
+    return f"sha256 {hashlib.sha256(content).hexdigest()[:12]}"

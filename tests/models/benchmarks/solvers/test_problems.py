@@ -48,7 +48,7 @@ def rounding(load):
 
 
 @pytest.mark.parametrize(("name", "formulation"), FORMULATIONS)
-@pytest.mark.parametrize("n", [3, 12])
+@pytest.mark.parametrize("n", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_the_true_answer_is_right_at_any_load_and_spread(name, formulation, n):
     for load, spread in itertools.product(LOADS, SPREADS):
         instance = instance_of(name, formulation, n, load, spread)
