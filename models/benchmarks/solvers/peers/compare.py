@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import cvxpy as cp
 from rich.markup import escape
 
 from .....reference.errors import InputError
@@ -17,9 +17,11 @@ from ....frontend.tables import table
 from ...report import machine_line
 from ..instances import LOADS, instance_of, keys, problem_of, program_of, system_of
 from ..problem import InstanceKey
-from ..row import Row
+from ..programs.cone_program import ConeProgram
+from ..run.cvxpy_solver import CvxpySolver
+from ..run.solver import Answer
 from .quadratic import refusal
-from .verdicts import Verdict, disagreements, verdicts
+from .verdicts import Verdict, disagreements, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,10 +36,11 @@ def against_qpbenchmark(
     solvers: Sequence[str] | None = None,
     settings: Sequence[str] = SETTINGS,
     seed: int = 0,
-    own: Callable[[Sequence[InstanceKey], Sequence[str], Sequence[str]], Iterator[Row]]
-    | None = None,
 ) -> list[Verdict]:
     """Let qpbenchmark solve and judge the quadratic programs of this benchmark.
+
+    Solvers that CVXPY finds, too, run a second time through this benchmark, with qpbenchmark's
+    options.
 
     Parameters
     ----------
@@ -47,11 +50,9 @@ def against_qpbenchmark(
     solvers : sequence of str, optional
         qpbenchmark's names, such as ``piqp``; by default all that it finds.
     settings : sequence of {"low", "mid", "high"}
-        They ask for residuals of 1e-3, 1e-6 and 1e-9.
+        They ask for absolute residuals of 1e-3, 1e-6 and 1e-9.
     seed : int, default 0
         Seed of the random systems.
-    own : callable, optional
-        Run of this benchmark: a function from keys, solvers and settings to rows.
 
     Returns
     -------
@@ -71,17 +72,35 @@ def against_qpbenchmark(
         check_choice(f"solvers[{i}]", name, known, "is not a solver that qpbenchmark finds")
     for i, name in enumerate(settings):
         check_choice(f"settings[{i}]", name, SETTINGS, "is not a name of settings")
-    asked = quadratic_keys(sizes, loads, seed)
     cases = {}
-    for key in asked:
+    for key in quadratic_keys(sizes, loads, seed):
         instance = instance_of(key)
         program = program_of(key, instance)
         if not refusal(program):
-            cases[key.name] = (key, program, instance)
-    results = peer.run([program for _, program, _ in cases.values()], solvers, settings)
-    names = {name: peer.SETTINGS[name] for name in settings}
-    rows = own([key for key, _, _ in cases.values()], solvers or known, settings) if own else ()
-    return verdicts(results, cases, names, rows)
+            cases[key.name] = (program, instance)
+    results = peer.run([program for program, _ in cases.values()], solvers, settings)
+    short = {peer.SETTINGS[name]: name for name in settings}
+    found = []
+    for line in results.df.to_dict("records"):
+        program, instance = cases[line["problem"]]
+        asked, solver = line["settings"], line["solver"]
+        answer = results.answers[line["problem"], solver, asked]
+        own = own_answer(program, solver, results.test_set.solver_settings[asked][solver])
+        tolerance = results.test_set.tolerances[asked].primal
+        found.append(verdict(line, short[asked], tolerance, program, instance, answer, own))
+    return found
+
+
+def own_answer(program: ConeProgram, solver: str, options: Mapping[str, Any]) -> Answer | None:
+    """Return a solver's answer through CVXPY; None where CVXPY does not run it on the program."""
+    if solver.upper() not in cp.installed_solvers():
+        return None
+    here = CvxpySolver(solver.upper())
+    if here.refusal(program):
+        return None
+    # CVXPY would polish the answers of OSQP, which qpbenchmark does not
+    more = {"polishing": False} if solver == "osqp" else {}
+    return here.solve(program, {**options, **more})
 
 
 def check_installed() -> None:
@@ -115,15 +134,15 @@ def summary(found: Sequence[Verdict]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``solver``, ``settings``, ``cells``; ``solved``: by qpbenchmark's verdict; ``here``: by this
-        benchmark's relative residuals of the same answers; ``differ``: cells with two verdicts;
-        ``own``: solved in this benchmark's own run, of ``own_cells``; ``own_differ``: cells where
-        the two runs have two verdicts; ``false``: solved by qpbenchmark's verdict, but the delay is
-        wrong; ``worst``: largest error of the delay of these.
+        ``solver``, ``settings``, ``cells``; ``solved``: by qpbenchmark's verdict; ``differ``: cells
+        with another verdict by this benchmark's absolute residuals of the same answer; ``own``:
+        solved in this benchmark's own run, of ``own_cells``; ``own_differ``: cells where the two
+        runs have two verdicts; ``relative``: solved by relative residuals; ``false``: solved by
+        qpbenchmark's verdict, but the delay is wrong; ``worst``: largest error of these.
     """
 
-    def group(verdict: Verdict) -> tuple[int, str]:
-        return SETTINGS.index(verdict.settings), verdict.solver
+    def group(one: Verdict) -> tuple[int, str]:
+        return SETTINGS.index(one.settings), one.solver
 
     lines = []
     for (_, solver), part in groupby(sorted(found, key=group), group):
@@ -136,11 +155,11 @@ def summary(found: Sequence[Verdict]) -> list[dict[str, Any]]:
                 "solver": solver,
                 "cells": len(cells),
                 "solved": sum(v.solved for v in cells),
-                "here": sum(v.solved_here for v in cells),
                 "differ": len(disagreements(cells)),
                 "own": sum(bool(v.solved_by_own) for v in both),
                 "own_cells": len(both),
                 "own_differ": sum(v.solved != v.solved_by_own for v in both),
+                "relative": sum(v.solved_relative for v in cells),
                 "false": len(false),
                 "worst": max(false, default=0.0),
             }
@@ -150,51 +169,40 @@ def summary(found: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 def summary_table(found: Sequence[Verdict]) -> Table:
     """Return a table with a section for each settings, and a line for each solver."""
-    headings = (
-        "settings, solver",
-        "cells",
-        "solved by\nqpbenchmark",
-        "by our\nresiduals",
-        "differ",
-        "in our\nown run",
-        "differ",
-        "solved, but\ndelay wrong",
-        "worst\nerror",
-    )
+    headings = ("", "cells", "solved", "differ", "own run", "differ", "relative", "false", "worst")
     caption = (
-        "solved by qpbenchmark: found, its three absolute residuals below the tolerance\n"
-        "by our residuals: the same answers, by relative residuals with the cone of the dual\n"
-        "in our own run: the same solver through this benchmark, with settings of the same name\n"
-        "delay wrong: not within 1e-6 of the truth, or not feasible to 1e-6"
+        "solved: by qpbenchmark, whose absolute residuals are below the tolerance\n"
+        "differ: this benchmark says otherwise of the same answer by the same residuals\n"
+        "own run: the same by this benchmark's run of the solver with the same options\n"
+        "relative: solved by this benchmark's relative residuals\n"
+        "false: solved by qpbenchmark, but the delay is not within 1e-6 of the truth, or the\n"
+        "answer not feasible to 1e-6; worst: largest error of the delay of these"
     )
     title = f"qpbenchmark and this benchmark on the same programs\n{machine_line()}"
     return table(headings, _lines(found), title=title, caption=caption)
 
 
 def _lines(found: Sequence[Verdict]) -> Iterator[tuple[str, ...]]:
-    tolerances = {verdict.settings: verdict.tolerance for verdict in found}
+    tolerances = {one.settings: one.tolerance for one in found}
     for settings, part in groupby(summary(found), lambda line: line["settings"]):
         yield (f"[bold]{settings}: {tolerances[settings]:g}",)
         for line in part:
             own = (f"{line['own']}/{line['own_cells']}", str(line["own_differ"]))
             yield (
                 f"  {escape(line['solver'])}",
-                *(str(line[name]) for name in ("cells", "solved", "here", "differ")),
+                *(str(line[name]) for name in ("cells", "solved", "differ")),
                 *(own if line["own_cells"] else ("", "")),
+                str(line["relative"]),
                 str(line["false"]),
                 f"{line['worst']:.0e}" if line["false"] else "",
             )
 
 
 def disagreement_table(found: Sequence[Verdict]) -> Table:
-    """Return a table of the reasons for two verdicts on the same answer."""
-    counts = Counter((v.reason, v.settings, v.right) for v in disagreements(found))
-    headings = ("reason, settings", "answers", "delay right")
-    lines: list[tuple[str, ...]] = []
-    for reason in sorted({reason for reason, _, _ in counts}):
-        lines.append((f"[bold]{reason}",))
-        for settings in SETTINGS:
-            right, wrong = counts[reason, settings, True], counts[reason, settings, False]
-            if right + wrong:
-                lines.append((f"  {settings}", str(right + wrong), str(right)))
-    return table(headings, lines, title="answers with two verdicts by residuals")
+    """Return a table of the answers with two verdicts by the same residuals."""
+    lines = [
+        (escape(v.instance), v.solver, v.settings, v.reason, f"{v.accuracy.error:.0e}")
+        for v in disagreements(found)
+    ]
+    headings = ("instance", "solver", "settings", "reason", "error")
+    return table(headings, lines, text=headings[:4], title="answers with two verdicts")

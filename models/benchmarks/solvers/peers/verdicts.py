@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import cvxpy as cp
 import numpy as np
 
 from .....reference.errors import Array
-from ..instances import accuracy_at
-from ..problem import Accuracy, InstanceKey, ProblemInstance
+from ..instances import NO_ANSWER, accuracy_at
+from ..problem import Accuracy, ProblemInstance
 from ..programs.cone_program import ConeProgram
 from ..programs.residuals import Residuals, residuals
-from ..row import ACCURATE, Row
+from ..row import ACCURATE
+from ..run.solver import Answer
 from .quadratic import KKT, absolute_residuals
 
-if TYPE_CHECKING:
-    from .qpbenchmark_run import KeptResults
-
 INF = math.inf
-NO_ANSWER = (Residuals(INF, INF, INF), KKT(INF, INF, INF, INF), Accuracy(INF, INF, INF, INF))
+NO_RESIDUALS = Residuals(INF, INF, INF)
+NO_KKT = KKT(INF, INF, INF, INF)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,17 @@ class Verdict:
         Absolute residuals by qpbenchmark; infinite without an answer.
     runtime : float
         Time by qpbenchmark in s.
-    relative : Residuals
-        Relative residuals of the same answer by this benchmark.
     absolute : KKT
-        Absolute ones by this benchmark.
+        Absolute residuals of the same answer by this benchmark.
+    relative : Residuals
+        Relative ones, by which this benchmark judges programs of all cones.
     accuracy : Accuracy
         Distance of the same answer from the truth.
-    own : Row or None
-        Result of this benchmark's own run of the solver, with settings of the same name.
+    claimed : bool or None
+        Whether the solver says that it solved the program in this benchmark's own run, through
+        CVXPY with the same options; None where it does not run there.
+    own : KKT
+        Absolute residuals of that answer.
     """
 
     instance: str
@@ -61,10 +64,11 @@ class Verdict:
     dual: float
     gap: float
     runtime: float
-    relative: Residuals
     absolute: KKT
+    relative: Residuals
     accuracy: Accuracy
-    own: Row | None = None
+    claimed: bool | None = None
+    own: KKT = NO_KKT
 
     @property
     def solved(self) -> bool:
@@ -73,17 +77,21 @@ class Verdict:
 
     @property
     def solved_here(self) -> bool:
-        """Verdict of this benchmark on the same answer, by its relative residuals."""
-        return self.found and _met(self.relative, self.tolerance)
+        """Verdict of this benchmark on the same answer by the same absolute residuals.
+
+        It also asks for multipliers of inequalities that are not below 0 by the tolerance.
+        """
+        return self.found and max(self.absolute) < self.tolerance
+
+    @property
+    def solved_relative(self) -> bool:
+        """Verdict of this benchmark on the same answer by its relative residuals."""
+        return self.found and all(value < self.tolerance for value in self.relative)
 
     @property
     def solved_by_own(self) -> bool | None:
-        """Verdict of this benchmark on its own run of the solver; None where there is none."""
-        if self.own is None or self.own.skipped:
-            return None
-        row = self.own
-        found = Residuals(row.primal_residual, row.dual_residual, row.complementarity)
-        return row.claimed and _met(found, self.tolerance)
+        """Verdict on this benchmark's own run, by absolute residuals; None where there is none."""
+        return None if self.claimed is None else self.claimed and max(self.own) < self.tolerance
 
     @property
     def right(self) -> bool:
@@ -97,109 +105,84 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """Why the two verdicts on the same answer differ; empty where they agree."""
+        """Why the two verdicts on the same answer by absolute residuals differ; empty if not."""
         if self.solved == self.solved_here:
             return ""
-        if self.solved and self.absolute.cone > self.tolerance:
-            return "multiplier of the wrong sign"
-        largest = max(self.absolute.primal, self.absolute.dual, self.absolute.gap)
-        if self.solved == (largest < self.tolerance):
-            return "passes by absolute residuals alone" if self.solved else "by relative ones alone"
-        return "unexplained"
+        sign = self.solved and self.absolute.cone >= self.tolerance
+        return "multiplier of the wrong sign" if sign else "arithmetic"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields and verdicts as plain numbers and strings."""
-        flat = {
-            name: getattr(self, name)
-            for name in ("instance", "solver", "settings", "tolerance", "found")
-            + ("primal", "dual", "gap", "runtime")
-            + ("solved", "solved_here", "solved_by_own", "right", "false", "reason")
-        }
+        fields = ("instance", "solver", "settings", "tolerance", "found", "runtime")
+        said = ("solved", "solved_here", "solved_relative", "solved_by_own", "right", "reason")
         return {
-            **flat,
-            "relative": self.relative._asdict(),
+            **{name: getattr(self, name) for name in (*fields, *said)},
+            **{f"peer_{name}": getattr(self, name) for name in ("primal", "dual", "gap")},
             "absolute": self.absolute._asdict(),
+            "relative": self.relative._asdict(),
+            "own": self.own._asdict(),
             "error": self.accuracy.error,
             "violation": self.accuracy.violation,
         }
 
 
-def verdicts(
-    results: KeptResults,
-    programs: Mapping[str, tuple[InstanceKey, ConeProgram, ProblemInstance]],
-    names: Mapping[str, str],
-    own: Iterable[Row] = (),
-) -> list[Verdict]:
-    """Return the verdicts on all answers of a run of qpbenchmark.
+def verdict(
+    line: dict[str, Any],
+    settings: str,
+    tolerance: float,
+    program: ConeProgram,
+    instance: ProblemInstance,
+    answer: Any,
+    own: Answer | None,
+) -> Verdict:
+    """Return the verdicts on an answer.
 
     Parameters
     ----------
-    results : KeptResults
-        See `sojourn.models.benchmarks.solvers.peers.qpbenchmark_run.run`.
-    programs : mapping of str to (InstanceKey, ConeProgram, ProblemInstance)
-        By the name of the instance.
-    names : mapping of str to str
-        qpbenchmark's names of the settings, by this benchmark's.
-    own : iterable of Row
-        Rows of this benchmark's own run.
+    line : dict
+        Line of qpbenchmark's table of results.
+    settings : str
+    tolerance : float
+    program : ConeProgram
+    instance : ProblemInstance
+    answer : qpsolvers.Solution
+    own : Answer or None
+        Answer of the same solver in this benchmark's own run.
     """
-    tolerances = {short: results.test_set.tolerances[long].primal for short, long in names.items()}
-    short = {long: short for short, long in names.items()}
-    rows = {(row.key.name, row.solver.lower(), row.settings): row for row in own}
-    found = []
-    for line in results.df.to_dict("records"):
-        settings = short[line["settings"]]
-        cell = (line["problem"], line["solver"], settings)
-        _, program, instance = programs[line["problem"]]
-        answer = results.answers[line["problem"], line["solver"], line["settings"]]
-        relative, absolute, accuracy = judge(program, instance, answer)
-        found.append(
-            Verdict(
-                instance=line["problem"],
-                solver=line["solver"],
-                settings=settings,
-                tolerance=tolerances[settings],
-                found=bool(line["found"]),
-                primal=float(line["primal_residual"]),
-                dual=float(line["dual_residual"]),
-                gap=float(line["duality_gap"]),
-                runtime=float(line["runtime"]),
-                relative=relative,
-                absolute=absolute,
-                accuracy=accuracy,
-                own=rows.get(cell),
-            )
-        )
-    return found
+    x, y = _finite(answer.x), multipliers(program, answer.y, answer.z)
+    judged = own is not None and own.x is not None and own.y is not None
+    return Verdict(
+        instance=program.name,
+        solver=line["solver"],
+        settings=settings,
+        tolerance=tolerance,
+        found=bool(line["found"]),
+        primal=float(line["primal_residual"]),
+        dual=float(line["dual_residual"]),
+        gap=float(line["duality_gap"]),
+        runtime=float(line["runtime"]),
+        absolute=NO_KKT if x is None or y is None else absolute_residuals(program, x, y),
+        relative=NO_RESIDUALS if x is None else residuals(program, x, y),
+        accuracy=NO_ANSWER if x is None else accuracy_at(instance, program, x),
+        claimed=None if own is None else own.status == cp.OPTIMAL,
+        own=absolute_residuals(program, own.x, own.y) if judged else NO_KKT,
+    )
 
 
-def judge(
-    program: ConeProgram, instance: ProblemInstance, answer: Any
-) -> tuple[Residuals, KKT, Accuracy]:
-    """Return relative and absolute residuals, and the accuracy, of a ``qpsolvers.Solution``."""
-    x = answer.x
-    if x is None or not np.all(np.isfinite(x)):
-        return NO_ANSWER
-    x, y = np.asarray(x, dtype=float), _multipliers(program, answer.y, answer.z)
-    accuracy = accuracy_at(instance, program, x)
-    if y is None:
-        return residuals(program, x, None), NO_ANSWER[1], accuracy
-    return residuals(program, x, y), absolute_residuals(program, x, y), accuracy
-
-
-def _multipliers(program: ConeProgram, y: Array | None, z: Array | None) -> Array | None:
+def multipliers(program: ConeProgram, y: Array | None, z: Array | None) -> Array | None:
     """Return the multipliers of all rows, equations first; None where some are missing."""
-    parts = [np.ravel(part) for part in (y, z) if part is not None]
-    joined = np.concatenate(parts) if parts else np.empty(0)
-    finite = joined.size == program.b.size and bool(np.all(np.isfinite(joined)))
-    return joined if finite else None
+    joined = np.concatenate([np.ravel(part) for part in (y, z) if part is not None] or [[]])
+    return _finite(joined) if joined.size == program.b.size else None
 
 
-def _met(found: Residuals, tolerance: float) -> bool:
-    """Return whether all residuals are at most a tolerance; an unknown one is not."""
-    return all(value <= tolerance for value in found)
+def _finite(values: Any) -> Array | None:
+    """Return values as an array; None where one is missing or not finite."""
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=float)
+    return array if np.isfinite(array).all() else None
 
 
 def disagreements(found: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts that differ on the same answer."""
+    """Return the verdicts that differ on the same answer by the same residuals."""
     return [verdict for verdict in found if verdict.reason]
