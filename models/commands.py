@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from .benchmarks import BENCHMARKS
+from .benchmarks.group import bench_group
 from .frontend.command import (
     JsonOption,
     LoadOption,
@@ -221,51 +221,4 @@ def verify(
     finish(reports(), None, as_json=as_json)
 
 
-@app.command()
-def bench(
-    benchmark: Annotated[
-        str,
-        typer.Argument(
-            help="; ".join(f"{name}: {entry.help}" for name, entry in BENCHMARKS.items()) + "."
-        ),
-    ] = "speed",
-    systems: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of random systems: for local-minima, by default 1000 with two modes and "
-            "200 with 5, 10 and 20; for worst-case-rule, by default 200 a family."
-        ),
-    ] = None,
-    limit: Annotated[
-        float | None,
-        typer.Option(
-            help="Time limit in seconds, for methods that have one: for other-tools, by default "
-            "30; for solvers, by default 5 a problem."
-        ),
-    ] = None,
-    sizes: Annotated[
-        str | None,
-        typer.Option(help="For solvers: numbers of servers or stages, such as 3,30,300."),
-    ] = None,
-    settings: Annotated[
-        str,
-        typer.Option(
-            help="For solvers: own (their defaults) or sojourn (the settings of this library)."
-        ),
-    ] = "own",
-    path: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="For speed: folder, by default speed. For solvers: .csv or .nc file."
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Run a benchmark: times, errors and false claims, against known answers and other tools."""
-
-    def reports() -> Iterator[Report]:
-        from .benchmarks.report import BenchOptions, run_benchmark
-
-        yield from run_benchmark(benchmark, BenchOptions(systems, limit, sizes, settings, path))
-
-    finish(reports(), Path(), as_json=as_json)
+app.add_typer(bench_group(), name="bench")

@@ -19,7 +19,7 @@ from ..frontend.tables import table
 from ..latency import Latency, families
 from ..systems.parallel.prices import GOALS
 from ..systems.parallel.system import ParallelServers
-from .report import BenchOptions, report_rows, timed
+from .report import report_rows, timed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,7 +66,7 @@ class FamilyRow:
     problem: str = ""
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
+def report() -> Iterator[Report]:
     """Yield the report of all families."""
     return report_rows(compare_families(), lambda rows: Report(rows, [summary(rows)], name=""))
 

@@ -26,7 +26,7 @@ from ..frontend.tables import table
 from ..systems.service_modes.dual_mode import DualMode
 from ..systems.service_modes.system import MultiMode
 from .local_solvers import lbfgs, nelder_mead, slsqp, slsqp_in_p
-from .report import BenchOptions, timed
+from .report import timed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,12 +93,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return row["method"], str(row["wrong"]), str(row["systems"]), *numbers
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
-    """Yield the report of all numbers of modes so far."""
+def report(systems: int | None = None) -> Iterator[Report]:
+    """Yield the report of all numbers of modes so far; `systems` of each, or the default."""
     results: list[LocalMinima] = []
     for modes, number in BY_MODES.items():
-        systems = number if options.systems is None else options.systems
-        results.append(count_local_minima(systems, modes=modes))
+        results.append(count_local_minima(number if systems is None else systems, modes=modes))
         rows = [row for result in results for row in result.rows()]
         yield Report(rows, [result.table() for result in results], name="")
 

@@ -1,51 +1,16 @@
-"""Options, timing and reports that all benchmarks have in common."""
+"""Timing and reports that all benchmarks have in common."""
 
 from __future__ import annotations
 
-import importlib
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TypeVar
 
-from ...reference.errors import InputError
-from ..frontend.process import begin
 from ..frontend.report import Report
-from . import BENCHMARKS
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """Options of the command, None where not given; see ``sojourn bench --help``."""
-
-    systems: int | None = None
-    limit: float | None = None
-    sizes: str | None = None
-    settings: str = "own"
-    out: Path | None = None
-
-
-def run_benchmark(name: str, options: BenchOptions) -> Iterable[Report]:
-    """Run a benchmark of `BENCHMARKS` by its name and return its reports.
-
-    Raises
-    ------
-    InputError
-        On an unknown name.
-    """
-    if name not in BENCHMARKS:
-        *names, last = BENCHMARKS
-        remedy = f"use {', '.join(names)} or {last}"
-        raise InputError("bench", name, "is not a benchmark", remedy)
-    module = importlib.import_module(BENCHMARKS[name].module, __package__)
-    begin()
-    reports: Iterable[Report] = module.report(options)
-    return reports
 
 
 def report_rows(

@@ -34,7 +34,6 @@ from ...reference.validation import as_integer, as_seed
 from ..core.progress import track
 from ..frontend.report import Report
 from ..frontend.tables import table
-from .report import BenchOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -179,9 +178,9 @@ def _simplex(start: Array) -> Array:
     return np.vstack([flat, flat + 0.25 * np.eye(flat.size)])
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
-    """Yield the report of all families."""
-    given = {} if options.systems is None else {"systems": options.systems}
+def report(systems: int | None = None) -> Iterator[Report]:
+    """Yield the report of all families; of `systems` systems each, or the default."""
+    given = {} if systems is None else {"systems": systems}
     rows = worst_case_rule_counterexamples(**given)
     yield Report(rows, [summary(rows)], name="")
 

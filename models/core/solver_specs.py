@@ -38,6 +38,7 @@ class SolverSpec:
         Name of its option for a time limit in seconds; empty where it has none.
     tolerances : tuple of str
         Names of the options that set its accuracy; empty where it has none that CVXPY passes on.
+        ``outer.inner`` is the entry ``inner`` of an option ``outer`` that is a dictionary.
     iterations : mapping
         Options beside `tolerances` that leave the end of a run to them and to the limit of time,
         not to a number of iterations.
@@ -69,7 +70,14 @@ class SolverSpec:
         """
         if not self.tolerances:
             raise ValueError(f"{self.name} has no option for a tolerance")
-        return {**dict.fromkeys(self.tolerances, tolerance), **self.iterations}
+        chosen: dict[str, Any] = dict(self.iterations)
+        for name in self.tolerances:
+            outer, dot, inner = name.rpartition(".")
+            if dot:
+                chosen.setdefault(outer, {})[inner] = tolerance
+            else:
+                chosen[name] = tolerance
+        return chosen
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
         """Return the options of a run.
@@ -151,18 +159,19 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=(*_EPS, "eps_duality_gap_abs", "eps_duality_gap_rel"),
         iterations={"max_iter": _SOME},
     ),
-    SolverSpec(
-        "PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"
-    ),
+    SolverSpec("PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"),
     SolverSpec(
         "DAQP",
         tolerances=("primal_tol", "dual_tol"),
         iterations={"iter_limit": _MANY},
     ),
+    SolverSpec("QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}),
     SolverSpec(
-        "QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}
+        "MOREAU",
+        time_limit="time_limit",
+        tolerances=tuple(f"ipm_settings.{name}" for name in _CLARABEL),
+        iterations={"max_iter": _SOME},
     ),
-    SolverSpec("MOREAU", package="moreau"),
     SolverSpec("SCIPY"),
     SolverSpec("GLPK", package="cvxopt"),
     SolverSpec(

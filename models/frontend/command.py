@@ -69,14 +69,19 @@ def commands_of_folders() -> Iterator[Callable[..., None]]:
     for path in sorted([*models.glob("systems/*/command.py"), *models.glob("*/command.py")]):
         if path == own:
             continue
-        place = ".".join(path.relative_to(models).parts[:-1])
-        package = f"{__name__.rpartition('.frontend.')[0]}.{place}"
-        spec = importlib.util.spec_from_file_location(f"{package}.command", path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} cannot be imported")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield from module.COMMANDS
+        yield from commands_of_file(path)
+
+
+def commands_of_file(path: Path) -> Iterator[Callable[..., None]]:
+    """Yield the commands of a file, which is executed without the package around it."""
+    place = ".".join(path.relative_to(Path(__file__).parents[1]).parts[:-1])
+    package = f"{__name__.rpartition('.frontend.')[0]}.{place}"
+    spec = importlib.util.spec_from_file_location(f"{package}.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield from module.COMMANDS
 
 
 def open_scenario(name: str, *, allow_outside: bool, table: str | None = None) -> Scenario[Any]:

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from ...frontend.report import Report
 from ...frontend.tables import table
-from ..report import BenchOptions, machine_line, report_rows
+from ..report import machine_line, report_rows
 from .compare import LIMIT, REPEATS, ToolRow, compare
 
 if TYPE_CHECKING:
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 SMALL_ERROR = 1e-3  # below it an error is printed as a power of ten, above it in per cent
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
+def report(limit: float = LIMIT) -> Iterator[Report]:
     """Yield the report of all methods on all instances."""
-    limit = LIMIT if options.limit is None else options.limit
     return report_rows(
         compare(limit=limit), lambda rows: Report(rows, [summary(rows, limit)], name="")
     )

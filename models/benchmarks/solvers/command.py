@@ -1,80 +1,244 @@
-"""Report of the solver benchmark, and its rows as a file."""
+"""Commands of the solver benchmark; at its top this file imports nothing that takes long."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
-import numpy as np
-import xarray as xr
+import typer
 
-from ....reference.errors import InputError
-from ...frontend.report import File, Report
-from ..report import BenchOptions, machine, report_rows
-from .compare import LIMIT, compare
-from .row import Row
-from .tables import error_table, summaries, summary_table
+from ...frontend.command import JsonOption, finish
+from ...frontend.process import begin
+from ...frontend.report import Report
 
-SUFFIXES = (".csv", ".nc")
+ProblemsOption = Annotated[
+    str | None, typer.Option("--problems", help="Problems, such as mm1-optimum,partition.")
+]
+SizesOption = Annotated[
+    str | None, typer.Option("--sizes", help="Sizes, such as numbers of servers: 3,30,300.")
+]
+LoadsOption = Annotated[
+    str | None, typer.Option("--loads", help="Parts of the largest load, such as 0.6,0.999.")
+]
+SpreadsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--spreads",
+        help="Ratio of the largest rate to the smallest, and largest delay in mean service "
+        "times, such as 10:5,1e6:0.",
+    ),
+]
+FormulationsOption = Annotated[
+    str | None, typer.Option("--formulations", help="Formulations, such as inv_pos,beckmann.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random systems.")]
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
-    """Yield the report of all solvers; ``--out`` is a .csv or .nc file with one row a case."""
-    path, limit = options.out, LIMIT if options.limit is None else options.limit
-    # checked before the work, because the file is written after it
-    if path is not None and path.suffix not in SUFFIXES:
-        problem = "is neither a .csv nor a .nc file"
-        raise InputError("--out", str(path), problem, "give a name such as solvers.csv")
+def solvers(
+    problems: ProblemsOption = None,
+    sizes: SizesOption = None,
+    loads: LoadsOption = None,
+    spreads: SpreadsOption = None,
+    formulations: FormulationsOption = None,
+    solvers: Annotated[
+        str | None,
+        typer.Option(
+            "--solvers",
+            help="Solvers of CVXPY, such as CLARABEL,SCS; by default all that it finds.",
+        ),
+    ] = None,
+    solver: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--solver",
+            help="One more solver: a function such as mine.py:solve, or a command such as "
+            '"my-solver {instance} {solution}"; NAME=... names it. May be repeated.',
+        ),
+    ] = None,
+    settings: Annotated[
+        str | None,
+        typer.Option(
+            "--settings",
+            help="default, sojourn, low, mid, high, or .toml files with options of each solver, "
+            "such as default,high.",
+        ),
+    ] = None,
+    tolerances: Annotated[
+        str | None, typer.Option("--tolerances", help="Tolerances, such as 1e-4,1e-8.")
+    ] = None,
+    repeats: Annotated[int, typer.Option("--repeats", help="Runs of a solve below 0.1 s.")] = 3,
+    limit: Annotated[
+        float, typer.Option("--limit", help="Seconds after which a solver is ended.")
+    ] = 30.0,
+    memory: Annotated[
+        float, typer.Option("--memory", help="Gigabytes at which a solver is ended.")
+    ] = 4.0,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes; more than 1 disturb each other's times.")
+    ] = 1,
+    seed: SeedOption = 0,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Run everything once, small: a test of the set-up.")
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for each row as it ends, instances, and the report; the same command "
+            "goes on there.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare solvers on problems whose true answers are known: errors, claims and times."""
 
-    def to_report(rows: list[Row]) -> Report:
-        files: list[File] = [] if path is None else [(str(path), lambda part: save(rows, part))]
-        result = {"summary": summaries(rows), "rows": rows}
-        return Report(result, [summary_table(rows), error_table(rows)], [files], name="")
+    def reports() -> Iterator[Report]:
+        from ....reference.errors import InputError
+        from .compare import comparison
+        from .run.cvxpy_solver import default_solvers
 
-    sizes = _as_sizes(options.sizes)
-    return report_rows(compare(sizes=sizes, settings=options.settings, limit=limit), to_report)
-
-
-def _as_sizes(text: str | None) -> list[int] | None:
-    try:
-        return None if text is None else [int(part) for part in text.split(",")]
-    except ValueError:
-        problem, remedy = (
-            "is not a list of whole numbers",
-            "give numbers of servers such as 3,30,300",
+        if folder is not None and folder.suffix in (".csv", ".nc"):
+            remedy = "give a folder; rows.csv and rows.nc are files of it"
+            raise InputError("--out", str(folder), "is no folder", remedy)
+        named = [] if solvers is None else texts(solvers)
+        if solver and solvers is None and not smoke:
+            named = [one.name for one in default_solvers()]
+        run = comparison(
+            **_axes(problems, sizes, loads, spreads, formulations, seed),
+            solvers=None if solvers is None and not solver else [*named, *(solver or ())],
+            settings=texts(settings),
+            tolerances=numbers("--tolerances", tolerances) or (),
+            repeats=repeats,
+            limit=limit,
+            memory=memory,
+            workers=workers,
+            smoke=smoke,
+            out=folder,
         )
-        raise InputError("--sizes", text, problem, remedy) from None
+        begin()
+        yield from _reports(run, folder)
+
+    finish(reports(), None, as_json=as_json)
 
 
-def save(rows: Sequence[Row], path: Path) -> None:
-    """Write one row a case, as NetCDF or CSV by the suffix of the path."""
-    data = to_dataset(rows)
-    if path.suffix == ".nc":
-        data.to_netcdf(path, engine="scipy")
-    else:
-        data.to_dataframe().to_csv(path, index=False)
+def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
+    from ..report import report_rows
+    from .report.write import write_report
+    from .tables import error_table, summaries, summary_table
+
+    def to_report(rows: list[Any]) -> Report:
+        shown: list[Any] = [summary_table(rows), error_table(rows)]
+        metadata = run.metadata()
+        if folder is not None:
+            paths = write_report(rows, metadata, folder)
+            names = ", ".join(sorted({path.name for path in paths if path.parent == folder}))
+            shown.append(f"\nwritten to {folder}: {names}")
+        result = {"summary": summaries(rows), "rows": rows, "metadata": metadata}
+        return Report(result, shown, name="")
+
+    return report_rows(run.rows(), to_report)
 
 
-def to_dataset(rows: Sequence[Row]) -> xr.Dataset:
-    """Return a dataset of the fields of all rows.
+def export(
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the instances.")],
+    problems: ProblemsOption = None,
+    sizes: SizesOption = None,
+    loads: LoadsOption = None,
+    spreads: SpreadsOption = None,
+    formulations: FormulationsOption = None,
+    seed: SeedOption = 0,
+    formats: Annotated[
+        str, typer.Option("--format", help="npz, cbf or npz,cbf; see the manifest.")
+    ] = "npz,cbf",
+    as_json: JsonOption = False,
+) -> None:
+    """Write instances of the solver benchmark as files: the standard set, or chosen ones."""
 
-    Parameters
-    ----------
-    rows : sequence of Row
+    def reports() -> Iterator[Report]:
+        from .instances import keys
+        from .programs import export as exports
 
-    Returns
-    -------
-    xarray.Dataset
-        One variable a field of `Row`, over the dimension ``question``; the machine and the versions
-        of packages are attributes.
+        axes = _axes(problems, sizes, loads, spreads, formulations, seed)
+        given = {name: value for name, value in axes.items() if value is not None}
+        begin()
+        chosen = None if given == {"seed": 0} else keys(**given)
+        manifest = exports.export(folder, chosen, texts(formats))
+        count = len(manifest["instances"])
+        yield Report(manifest, [f"{count} instances in {folder}, listed in manifest.json"], name="")
+
+    finish(reports(), None, as_json=as_json)
+
+
+def check(
+    instance: Annotated[Path, typer.Argument(help="File of an exported instance, .npz.")],
+    solution: Annotated[Path, typer.Argument(help="File of an answer: .npz with x, and y.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compute how far an answer to an exported instance is from the true one."""
+
+    def reports() -> Iterator[Report]:
+        from rich.markup import escape
+
+        from .programs import export as exports
+
+        found = exports.check(instance, solution)
+        values = found._asdict() if hasattr(found, "_asdict") else vars(found)
+        width = max(map(len, values))
+        lines = (f"{name:{width}}  {escape(str(value))}" for name, value in values.items())
+        yield Report(values, ["\n".join(lines)], name="")
+
+    finish(reports(), None, as_json=as_json)
+
+
+COMMANDS = (solvers, export, check)
+
+
+def texts(text: str | None) -> list[str]:
+    """Return the parts of a list separated by commas; none of None."""
+    return [] if text is None else [part.strip() for part in text.split(",")]
+
+
+def numbers(field: str, text: str | None, *, whole: bool = False) -> list[Any] | None:
+    """Return the numbers of a list separated by commas; None of None.
+
+    Raises
+    ------
+    InputError
+        Where a part is no number.
     """
-    plain = [row.to_dict() for row in rows]
-    columns = {name: np.array([row[name] for row in plain]) for name in (plain[0] if plain else ())}
-    # NetCDF 3 has neither booleans nor 64-bit integers
-    columns = {
-        name: column.astype(np.int32) if column.dtype.kind in "bi" else column
-        for name, column in columns.items()
+    if text is None:
+        return None
+    found: list[Any] = []
+    for part in texts(text):
+        try:
+            found.append(int(part) if whole else float(part))
+        except ValueError:
+            from ....reference.errors import InputError
+
+            problem = f"is not a list of {'whole ' * whole}numbers: {part!r}"
+            raise InputError(field, text, problem, "write numbers with commas between") from None
+    return found
+
+
+def _axes(
+    problems: str | None,
+    sizes: str | None,
+    loads: str | None,
+    spreads: str | None,
+    formulations: str | None,
+    seed: int,
+) -> Mapping[str, Any]:
+    pairs = None
+    if spreads is not None:
+        pairs = [
+            tuple(numbers("--spreads", part.replace(":", ",")) or ()) for part in texts(spreads)
+        ]
+    return {
+        "problems": None if problems is None else texts(problems),
+        "sizes": numbers("--sizes", sizes, whole=True),
+        "loads": numbers("--loads", loads),
+        "spreads": pairs,
+        "formulations": None if formulations is None else texts(formulations),
+        "seed": seed,
     }
-    attributes = {name.lower(): value for name, value in machine().items()}
-    variables = {name: ("question", column) for name, column in columns.items()}
-    return xr.Dataset(variables, attrs=attributes)

@@ -1,195 +1,303 @@
-"""Cases of the solver benchmark, and their solution one at a time."""
+"""The whole benchmark: from chosen axes and solvers to rows."""
 
 from __future__ import annotations
 
-import math
-import time
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from statistics import median
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import cvxpy as cp
-import numpy as np
-
-from ....reference.validation import LARGEST, SMALLEST, as_integer, check_choice, check_within
+from ....reference.errors import InputError
+from ....reference.validation import LARGEST, SMALLEST, as_integer, check_flag, check_within
 from ...core.progress import track
-from ...core.run import Run, run
-from ...core.solvers import supported_cones
-from ..report import repeat, timed
-from .problem import Accuracy, Problem, ProblemInstance
-from .problems import PROBLEMS
+from ...core.warn import warn
+from .instances import LOADS, keys
+from .problem import InstanceKey
 from .row import Row
-from .settings import SETTINGS, options
+from .run.chosen import as_solvers
+from .run.metadata import code_digest, run_metadata
+from .run.pool import Failure, Pool, warn_without_memory_limit
+from .run.solver import BenchmarkSolver
+from .run.store import Store
+from .run.work import Build, Built, Cell, Trial
+from .settings import Settings, as_settings
 
-LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
-LIMIT = 5.0  # seconds
+LIMIT = 30.0  # seconds
+MEMORY = 4.0  # gigabytes
 REPEATS = 3
-QUICK = 0.1  # seconds up to which a solve is timed more than once
-NO_ANSWER = Accuracy(math.inf, math.inf)
+SMOKE_LOADS = (0.6,)
 
 
-@dataclass(frozen=True, eq=False)
-class SolverCase:
-    """One formulation of a problem at a size and a load, and one solver.
+@dataclass(eq=False)
+class Comparison:
+    """A run of the benchmark, checked and ready.
 
     Attributes
     ----------
-    problem : Problem
-    system : Any
-        Result of ``problem.build``.
-    n : int
-        Size.
-    load : float
-        Part of the largest load.
-    formulation, solver : str
+    keys : list of InstanceKey
+    solvers : list of BenchmarkSolver
+    settings : list of Settings
+    repeats : int
+    limit, memory : float
+        Seconds and gigabytes.
+    workers : int
+    out : path or None
+        Folder that keeps rows and instances.
+    left_out : dict
+        By the name of a solver that does not run the tiny program: why.
+    builds : dict
+        By key: what became of the build of the instance.
     """
 
-    problem: Problem
-    system: Any
-    n: int
-    load: float
-    formulation: str
-    solver: str
+    keys: list[InstanceKey]
+    solvers: list[BenchmarkSolver]
+    settings: list[Settings]
+    repeats: int
+    limit: float
+    memory: float
+    workers: int
+    out: Path | None
+    left_out: dict[str, str] = field(default_factory=dict)
+    builds: dict[InstanceKey, Built] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[Row]:
+        """Run what is not on disk yet, and yield the row of each cell."""
+        warn_without_memory_limit()
+        with ExitStack() as stack:
+            enter = stack.enter_context
+            scratch = Path(
+                enter(tempfile.TemporaryDirectory(prefix="sojourn-", ignore_cleanup_errors=True))
+            )
+            store = enter(Store(self.out or scratch / "run"))
+            pool = enter(Pool(self.workers, self.memory, scratch))
+            self._try_solvers(pool)
+            self._build(pool, store)
+            yield from self._solve(pool, store)
+
+    def _try_solvers(self, pool: Pool) -> None:
+        """Leave out solvers that do not run; InputError on options of the user that fail."""
+        trials = [
+            Trial(solver, settings, self.limit)
+            for solver in self.solvers
+            for settings in [Settings("default"), *self.settings]
+            if (settings.name == "default" or settings.given is not None)
+            and not solver.settings_refusal(settings)
+        ]
+        failures: list[tuple[Trial, str]] = []
+        for trial, found in pool.run(trials, self.limit):
+            reason = found.reason if isinstance(found, Failure) else found
+            if reason and trial.settings.given is None:
+                self.left_out[trial.solver.name] = f"does not run a tiny program: {reason}"
+            elif reason:
+                failures.append((trial, reason))
+        for trial, reason in failures:
+            if trial.solver.name not in self.left_out and trial.settings.given is not None:
+                where = f"settings: {trial.settings.name}.toml: {trial.solver.name}"
+                options = dict(trial.settings.given[trial.solver.name])
+                problem = f"makes the solver fail on a tiny program: {reason}"
+                raise InputError(where, options, problem, "give options that the solver has")
+
+    def _build(self, pool: Pool, store: Store) -> None:
+        by = code_digest()
+        known = {key: store.built(key, by) for key in self.keys}
+        self.builds = {key: built for key, built in known.items() if built is not None}
+        tasks = [Build(key, store.path(key)) for key in self.keys if key not in self.builds]
+        limit = max(BUILD_LIMIT, self.limit)
+        done = pool.run(tasks, limit)
+        for task, found in track(done, "instances", total=len(tasks)):
+            built = Built(problem=found.reason) if isinstance(found, Failure) else found
+            self.builds[task.key] = built
+            store.add_build(task.key, by, built)
+
+    def _solve(self, pool: Pool, store: Store) -> Iterator[Row]:
+        waiting: list[Cell] = []
+        changed: Counter[str] = Counter()
+        cells = [
+            Cell(key, store.path(key), self.builds[key], solver, settings, self.repeats, self.limit)
+            for key in self.keys
+            for solver in self.solvers
+            for settings in self.settings
+        ]
+        for cell in cells:
+            if skipped := self._skipped(cell):
+                yield cell.row(skipped=skipped)
+                continue
+            conditions = cell.conditions(self.memory)
+            if (row := store.row(cell, conditions)) is not None:
+                yield row
+                continue
+            changed.update(store.changes(cell, conditions))
+            waiting.append(cell)
+        if changed:
+            found = ", ".join(f"{name} of {count}" for name, count in changed.items())
+            warn(f"cells run again because of changes since the last run: {found}")
+        for cell, result in track(
+            pool.run(waiting, self.limit), "solvers on instances", total=len(waiting)
+        ):
+            row = cell.failed(result) if isinstance(result, Failure) else result
+            store.add_row(cell, row, cell.conditions(self.memory))
+            yield row
+
+    def _skipped(self, cell: Cell) -> str:
+        """Return why a cell is not run, as far as that is known without its instance."""
+        if reason := self.left_out.get(cell.solver.name, ""):
+            return reason
+        if cell.built.problem:
+            return f"the instance was not built: {cell.built.problem}"
+        return cell.solver.settings_refusal(cell.settings)
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of the run, as far as it got; see `run.metadata.run_metadata`."""
+        plan = {
+            "limit": self.limit,
+            "memory": self.memory,
+            "repeats": self.repeats,
+            "workers": self.workers,
+            "seed": self.keys[0].seed if self.keys else 0,
+            "problems": list(dict.fromkeys(key.problem for key in self.keys)),
+            "sizes": sorted({key.n for key in self.keys}),
+            "loads": sorted({key.load for key in self.keys}),
+        }
+        options = {one.label: self._options(one) for one in self.settings}
+        return run_metadata(plan, self.solvers, options, self.left_out, self.builds.values())
+
+    def _options(self, settings: Settings) -> Mapping[str, str]:
+        """Return the options of each solver as text, or why it is not run."""
+        found = {}
+        for solver in self.solvers:
+            refused = solver.settings_refusal(settings)
+            options = {} if refused else solver.options(settings, self.limit)
+            text = ", ".join(f"{name}={value}" for name, value in options.items())
+            found[solver.name] = f"not run: {refused}" if refused else text or "none"
+        return found
 
 
-def compare(
-    problems: Sequence[Problem] = PROBLEMS,
+BUILD_LIMIT = 300.0
+"""Seconds within which an instance is built; CVXPY needs minutes for some trees of cones."""
+
+
+def comparison(
+    problems: Sequence[str] | None = None,
     sizes: Sequence[int] | None = None,
-    loads: Sequence[float] = LOADS,
-    solvers: Sequence[str] | None = None,
-    settings: str = "own",
+    loads: Sequence[float] | None = None,
+    spreads: Sequence[tuple[float, float]] | None = None,
+    formulations: Sequence[str] | None = None,
+    solvers: Sequence[str | BenchmarkSolver] | None = None,
+    settings: Sequence[str | Path] = (),
+    tolerances: Sequence[float] = (),
+    repeats: int = REPEATS,
     limit: float = LIMIT,
+    memory: float = MEMORY,
+    workers: int = 1,
     seed: int = 0,
-) -> Iterator[Row]:
-    """Solve problems with known answers by several solvers, and yield a row for each case.
-
-    Parameters
-    ----------
-    problems : sequence of Problem
-    sizes : sequence of int, optional
-        Numbers of servers or stages; by default each problem's own. Sizes above the largest of a
-        problem are left out.
-    loads : sequence of float
-        Parts of the largest load, between 0 and 1.
-    solvers : sequence of str, optional
-        By default all that CVXPY finds. Each gets the formulations whose cones it supports.
-    settings : {"own", "sojourn"}, default "own"
-        The solvers' own defaults, or the tighter settings that this library gives to Clarabel,
-        ECOS and SCS.
-    limit : float, default 5.0
-        Time limit in seconds, for solvers that have one.
-    seed : int, default 0
-        Seed of the random systems.
-
-    Yields
-    ------
-    Row
+    smoke: bool = False,
+    out: Path | None = None,
+) -> Comparison:
+    """Return a run of the benchmark; see `compare` for the arguments.
 
     Raises
     ------
     InputError
-        Before any solver starts.
+        On arguments that are unknown or out of range.
+    """
+    chosen = as_solvers(solvers)
+    chosen_settings = as_settings(settings, tolerances)
+    repeats = as_integer("repeats", repeats, "a number of runs", 1, 1000)
+    limit = check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
+    wrong = ("is not an amount of memory that a solver can run in", "give gigabytes, from 0.3")
+    memory = check_within("memory", memory, 0.3, LARGEST, *wrong)
+    workers = as_integer("workers", workers, "a number of processes", 1, 1000)
+    loads = (SMOKE_LOADS if check_flag("smoke", smoke) else LOADS) if loads is None else loads
+    found = keys(problems, sizes, loads, spreads, formulations, seed)
+    if smoke:
+        found = _one_each(found)
+        repeats = 1
+    if not found:
+        problem = "leaves no instance: the problems are not of these sizes"
+        raise InputError("sizes", sizes, problem, "give smaller sizes, or other problems")
+    return Comparison(
+        found,
+        chosen,
+        chosen_settings,
+        repeats,
+        limit,
+        memory,
+        workers,
+        None if out is None else Path(out),
+    )
+
+
+def _one_each(found: Sequence[InstanceKey]) -> list[InstanceKey]:
+    """Return the smallest instance of each formulation."""
+    first: dict[tuple[str, str], InstanceKey] = {}
+    for key in sorted(found, key=lambda key: key.n):
+        first.setdefault((key.problem, key.formulation), key)
+    return [key for key in found if first[key.problem, key.formulation] is key]
+
+
+def compare(**chosen: Any) -> Iterator[Row]:
+    """Solve problems with known answers by several solvers, and yield a row for each cell.
+
+    A cell is an instance, a solver and settings. It is run in a worker process with one thread,
+    which is ended and replaced at the limit of time or of memory; a script that is no module calls
+    this below ``if __name__ == "__main__":``.
+
+    Parameters
+    ----------
+    problems : sequence of str, optional
+        Names of problems; by default all.
+    sizes : sequence of int, optional
+        By default each problem's own.
+    loads : sequence of float, optional
+        Parts of the largest load, between 0 and 1; by default from 30 % to 99.9999 %.
+    spreads : sequence of (float, float), optional
+        Pairs of the spread of rates and of delays; by default each problem's own.
+    formulations : sequence of str, optional
+        By default all.
+    solvers : sequence of str or BenchmarkSolver, optional
+        Names of CVXPY, functions such as ``mine.py:solve``, and commands such as
+        ``my-solver {instance} {solution}``; by default all that CVXPY finds. A solver that does
+        not take an instance has a row with the reason.
+    settings : sequence of str or path
+        ``default`` (the solver's own), ``sojourn`` (the tight options of this library), ``low``,
+        ``mid`` and ``high`` (tolerances of 1e-3, 1e-6 and 1e-9), and .toml files with a table of
+        options for each solver; without any and without tolerances ``default``.
+    tolerances : sequence of float
+        Further settings: what each tolerance of a solver is set to.
+    repeats : int, default 3
+        Runs of a solve that takes less than 0.1 s.
+    limit : float, default 30.0
+        Limit of time of a solve, in seconds.
+    memory : float, default 4.0
+        Limit of memory of a worker, in gigabytes.
+    workers : int, default 1
+        Cells that run at a time; more than 1 disturb each other's times.
+    seed : int, default 0
+        Seed of the random systems.
+    smoke : bool, default False
+        Whether every formulation is run once, at its smallest size and one load.
+    out : path, optional
+        Folder that keeps each row when its cell ends. The same call goes on after an
+        interruption; a cell whose solver, options, limits or instance have changed runs again.
+
+    Returns
+    -------
+    iterator of Row
+        In the order in which the cells end.
+
+    Raises
+    ------
+    InputError
+        Before any instance is built.
 
     Examples
     --------
-    >>> from sojourn.models.benchmarks.solvers import compare
-    >>> rows = list(compare(sizes=[3], loads=[0.5], solvers=["CLARABEL"]))
+    >>> from sojourn.models.benchmarks.solvers.compare import compare
+    >>> rows = compare(problems=["mm1-optimum"], sizes=[3], loads=[0.5], solvers=["CLARABEL"])
     >>> all(row.claimed for row in rows)
     True
     """
-    _check(sizes, loads, solvers, settings, limit)
-    all_cases = cases(problems, sizes, loads, solvers, seed)
-    return (solve_case(case, settings, limit) for case in track(all_cases, "questions to solvers"))
-
-
-def cases(
-    problems: Sequence[Problem],
-    sizes: Sequence[int] | None,
-    loads: Sequence[float],
-    solvers: Sequence[str] | None,
-    seed: int,
-) -> list[SolverCase]:
-    """Return all cases in the order of their solution; see `compare` for the arguments."""
-    names = cp.installed_solvers() if solvers is None else solvers
-    result: list[SolverCase] = []
-    for problem in problems:
-        # seeded by problem and size: a system must not depend on the other cases
-        name_hash = zlib.crc32(problem.name.encode())
-        for n in [size for size in sizes or problem.sizes if size <= problem.largest]:
-            system = problem.build(n, np.random.default_rng([seed, n, name_hash]))
-            result += [
-                SolverCase(problem, system, n, load, formulation, name)
-                for formulation, cones in problem.formulations(system).items()
-                for name in names
-                if cones <= supported_cones(name)
-                for load in loads
-            ]
-    return result
-
-
-def solve_case(case: SolverCase, settings: str = "own", limit: float = LIMIT) -> Row:
-    """Solve one case and return its row; a failure of the solver is a row too."""
-    problem, solver, load = case.problem, case.solver, case.load
-    instance, build_seconds = timed(lambda: problem.write(case.system, case.formulation, load))
-    chosen = options(solver, settings, limit)
-    first = _run(instance.problem, solver, chosen)
-    accuracy = _accuracy(instance)
-    seconds = repeat(
-        first.solve, lambda: _run(instance.problem, solver, chosen).solve, QUICK, REPEATS
-    )
-    return Row(
-        problem.name,
-        case.n,
-        load,
-        case.formulation,
-        solver,
-        settings,
-        first.status,
-        *accuracy,
-        build_seconds,
-        first.compile,
-        median(seconds),
-        len(seconds),
-    )
-
-
-def _run(problem: cp.Problem, solver: str, chosen: dict[str, Any]) -> Run:
-    """Solve once; an exception becomes a status."""
-    started = time.perf_counter()
-    try:
-        return run(problem, solver, chosen)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic of a solver in Rust is no Exception
-        return Run(f"{type(error).__name__}: {error}", 0.0, time.perf_counter() - started)
-
-
-def _accuracy(instance: ProblemInstance) -> Accuracy:
-    values = [variable.value for variable in instance.problem.variables()]
-    if any(value is None or not np.all(np.isfinite(value)) for value in values):
-        return NO_ANSWER
-    accuracy = instance.accuracy()
-    return NO_ANSWER if math.isnan(accuracy.error) or math.isnan(accuracy.violation) else accuracy
-
-
-def _check(
-    sizes: Sequence[int] | None,
-    loads: Sequence[float],
-    solvers: Sequence[str] | None,
-    settings: str,
-    limit: float,
-) -> None:
-    """Raise InputError on arguments of `compare` that are out of range or unknown."""
-    for i, size in enumerate(sizes or ()):
-        as_integer(f"sizes[{i}]", size, "a number of servers to split over", 2)
-    below_one = math.nextafter(1, 0)
-    for i, load in enumerate(loads):
-        problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
-        check_within(f"loads[{i}]", load, SMALLEST, below_one, problem, remedy)
-    for i, name in enumerate(solvers or ()):
-        problem = "is not a solver that CVXPY finds"
-        check_choice(f"solvers[{i}]", name, cp.installed_solvers(), problem)
-    check_choice("settings", settings, SETTINGS, "is not a name of settings")
-    check_within("limit", limit, SMALLEST, LARGEST, "is not a time", "give seconds above 0")
+    return comparison(**chosen).rows()

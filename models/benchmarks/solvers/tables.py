@@ -3,125 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.markup import escape
 
 from ...frontend.tables import table
 from ..report import machine_line
+from .report.measures import BY_NAME, measured
+from .report.results import Results, limit_of
+from .report.statistics import error_text, quantile, time_text
 from .row import ACCURATE, Row
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SHIFT = 1e-3
-"""Seconds. A typical solve takes about that; a larger shift would approach the arithmetic mean."""
+COLUMNS = {
+    "asked": "asked",
+    "right": "right",
+    "claimed": "status\noptimal",
+    "false_claims": "false",
+    "denied": "denied",
+    "median_error": "median\nerror",
+    "worst_error": "worst\nerror",
+    "mean_seconds": "ms",
+}
+"""Headings of the summary on the console by the name of the measure."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Counts and errors of all cases of a solver.
+def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return one mapping a solver and settings: their names and all measures by name.
 
-    Attributes
-    ----------
-    solver : str
-    asked : int
-        Cases that the solver got.
-    right : int
-        Answers whose relative error and violation are at most 1e-6.
-    claimed : int
-        Answers with the status ``optimal``.
-    false_claims : int
-        Answers with the status ``optimal`` that are not right.
-    denied : int
-        Cases with a status that denies an optimum. There always is one.
-    median_error, worst_error : float
-        Relative error of the mean delay; infinite without an answer.
-    solve_seconds : float
-        Time of the solver over all cases: geometric mean, shifted by 1 ms.
+    The solvers are in the order of the rows. Measures are those of
+    `sojourn.models.benchmarks.solvers.report.measures`.
     """
-
-    solver: str
-    asked: int
-    right: int
-    claimed: int
-    false_claims: int
-    denied: int
-    median_error: float
-    worst_error: float
-    solve_seconds: float
-
-    @classmethod
-    def of(cls, solver: str, rows: Sequence[Row]) -> Summary:
-        """Return the summary of a solver's rows."""
-        errors = [row.error for row in rows]
-        return cls(
-            solver,
-            asked=len(rows),
-            right=sum(row.right for row in rows),
-            claimed=sum(row.claimed for row in rows),
-            false_claims=sum(row.false_claim for row in rows),
-            denied=sum(row.denied for row in rows),
-            median_error=median(errors),
-            worst_error=max(errors),
-            solve_seconds=shifted_geometric_mean([row.solve_seconds for row in rows]),
-        )
-
-
-def summaries(rows: Sequence[Row]) -> list[Summary]:
-    """Return one summary a solver, in the order of the rows."""
+    results = Results(rows, limit_of(rows, {}))
     return [
-        Summary.of(name, [row for row in rows if row.solver == name])
-        for name in dict.fromkeys(row.solver for row in rows)
+        {**entrant._asdict(), **measured(found, results.limit)}
+        for entrant, found in results.by_entrant.items()
     ]
 
 
-def shifted_geometric_mean(seconds: Sequence[float], shift: float = SHIFT) -> float:
-    """Return exp(mean log(t + shift)) - shift.
-
-    Neither the longest time nor the rounding of the shortest dominates it.
-    """
-    return float(np.exp(np.mean(np.log(np.asarray(seconds) + shift))) - shift)
-
-
 def summary_table(rows: Sequence[Row]) -> Table:
-    """Return a table with one line a solver."""
-    settings = ", ".join(sorted({row.settings for row in rows}))
-    title = f"solvers, settings: {settings}\n{machine_line()}"
+    """Return a table with one line a solver and settings."""
+    found = summaries(rows)
+    settings = dict.fromkeys(summary["settings"] for summary in found)
+    title = f"solvers, settings: {escape(', '.join(settings))}\n{machine_line()}"
     caption = (
         f"right: within {ACCURATE:g} of the true mean delay, and feasible to {ACCURATE:g}\n"
         "false: status optimal, and not right\n"
         "denied: status infeasible or unbounded; every problem has an optimum\n"
-        "ms: time of the solver, right or not; geometric mean, shifted by 1 ms\n"
+        "ms: time of the solver; geometric mean, shifted by 1 ms, in which an answer that is not\n"
+        "right counts as the limit of time\n"
         "each solver gets what it supports: the fewer cones, the easier its cases"
     )
-    headings = (
-        "solver",
-        "asked",
-        "right",
-        "status\noptimal",
-        "false",
-        "denied",
-        "median\nerror",
-        "worst\nerror",
-        "ms",
-    )
-    return table(headings, map(_cells, summaries(rows)), title=title, caption=caption)
+    headings = ("solver", *COLUMNS.values())
 
+    def line(summary: dict[str, Any]) -> tuple[str, ...]:
+        several = f" {summary['settings']}" if len(settings) > 1 else ""
+        cells = (BY_NAME[name].text(summary[name]) for name in COLUMNS)
+        return escape(summary["solver"] + several), *cells
 
-def _cells(row: Summary) -> tuple[str, ...]:
-    counts = map(str, (row.asked, row.right, row.claimed, row.false_claims, row.denied))
-    errors = (_error(row.median_error), _error(row.worst_error))
-    return row.solver, *counts, *errors, f"{1e3 * row.solve_seconds:.2f}"
+    return table(headings, map(line, found), title=title, caption=caption)
 
 
 def error_table(rows: Sequence[Row]) -> Table:
-    """Return the error at each load: one line a problem, formulation, solver and size."""
-    loads = sorted({row.load for row in rows})
+    """Return the error at each load: one line a problem, formulation, solver, settings and size.
+
+    Where a line has several instances of a load, by spreads or seeds, it has the worst of them.
+    """
+    asked = [row for row in rows if not row.skipped]
+    loads = sorted({row.load for row in asked})
     title = "true relative error of the mean delay, by load as a part of the largest"
     caption = (
         "! status optimal, but not right; x status infeasible or unbounded; ~ another status\n"
@@ -130,28 +82,31 @@ def error_table(rows: Sequence[Row]) -> Table:
     )
     percent = (f"{100 * load:.12g}%" for load in loads)
     headings = ("problem, formulation,\nsolver", "n", *percent, "ms")
-    return table(headings, _lines(rows, loads), title=title, caption=caption)
+    return table(headings, _lines(asked, loads), title=title, caption=caption)
 
 
 def _lines(rows: Sequence[Row], loads: Sequence[float]) -> Iterator[tuple[str, ...]]:
-    def line(row: Row) -> tuple[str, str, str, int]:
-        return row.problem, row.formulation, row.solver, row.n
+    several = len({row.settings for row in rows}) > 1
+
+    def line(row: Row) -> tuple[str, str, str, str, int]:
+        return row.problem, row.formulation, row.solver, row.settings, row.n
 
     for problem, of_problem in groupby(sorted(rows, key=line), lambda row: row.problem):
         yield (f"[bold]{escape(problem)}",)
-        for (_, formulation, solver, n), of_line in groupby(of_problem, line):
-            by_load = {row.load: row for row in of_line}
+        for (_, formulation, solver, settings, n), group in groupby(of_problem, line):
+            of_line = list(group)
+            by_load = {row.load: row for row in sorted(of_line, key=_badness)}
             cells = (_mark(by_load[load]) if load in by_load else "" for load in loads)
-            seconds = median(row.solve_seconds for row in by_load.values())
-            yield f" {formulation} {solver}", str(n), *cells, f"{1e3 * seconds:.3g}"
+            seconds = quantile([row.solve_seconds for row in of_line], 0.5)
+            name = f" {formulation} {solver}" + (f" {settings}" if several else "")
+            yield escape(name), str(n), *cells, time_text(seconds)
+
+
+def _badness(row: Row) -> tuple[bool, float]:
+    return row.false_claim, row.error
 
 
 def _mark(row: Row) -> str:
     if row.false_claim:
-        return f"[bold red]{_error(row.error)}![/]"
-    return _error(row.error) + ("x" if row.denied else "" if row.claimed else "~")
-
-
-def _error(error: float) -> str:
-    """Return an error with one digit, which is enough to compare magnitudes."""
-    return "0" if error == 0 else f"{error:.0e}".replace("e-0", "e-").replace("e+0", "e")
+        return f"[bold red]{error_text(row.error)}![/]"
+    return error_text(row.error) + ("x" if row.denied else "" if row.claimed else "~")

@@ -26,7 +26,6 @@ from ....reference.errors import InputError
 from ...core.progress import StatusLine
 from ...frontend.report import File, Report, picture
 from ...frontend.tables import table
-from ..report import BenchOptions
 from .growth_plot import plot_growth
 
 if TYPE_CHECKING:
@@ -183,9 +182,9 @@ class Speed:
         return "\n".join(lines) + "\n"
 
 
-def report(options: BenchOptions) -> Iterator[Report]:
-    """Yield the report: ratios as Markdown and JSON, and a plot of growth."""
-    measured, folder = speed(), options.out or Path("speed")
+def report(folder: Path) -> Iterator[Report]:
+    """Yield the report: ratios as Markdown and JSON, and a plot of growth, in a folder."""
+    measured = speed()
     markdown = measured.markdown()
     files: list[File] = [
         (f"{folder / 'speed.md'}", lambda path: path.write_text(markdown, encoding="utf-8")),

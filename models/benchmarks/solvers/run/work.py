@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,21 +13,18 @@ import numpy as np
 import scipy.sparse as sp
 
 from .....reference.errors import Array
-from ....core.warn import warn
-from ..instances import instance_of
-from ..problem import Accuracy, InstanceKey
+from ..instances import accuracy_at, instance_of, program_of
+from ..problem import InstanceKey
 from ..programs import npz
 from ..programs.cone_program import ConeProgram, Cones
-from ..programs.from_cvxpy import cone_program
 from ..programs.residuals import residuals
-from ..row import INF, NAN, Row
+from ..row import NAN, Row
 from ..settings import Settings
 from .pool import Failure, Limited
 from .solver import Answer, BenchmarkSolver
 
 QUICK = 0.1
 """Seconds up to which a solve is timed more than once."""
-NO_ANSWER = Accuracy(INF, INF, INF, INF)
 LICENCE = ("licen", "size limit", "size-limit")
 """Parts of the messages of a commercial solver that is not licensed for a program."""
 
@@ -75,10 +70,7 @@ class Build:
 
     def _build(self) -> Built:
         instance = instance_of(self.key)
-        started = time.perf_counter()
-        written = instance.write()
-        seconds = time.perf_counter() - started
-        program = cone_program(self.key.name, written, instance.truth.value, seconds)
+        program = program_of(self.key, instance)
         npz.save(program, self.path, self.key, instance.truth)
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         return Built(digest, program.build_seconds, program.compile_seconds)
@@ -92,6 +84,8 @@ class Trial:
     ----------
     solver : BenchmarkSolver
     settings : Settings
+    seconds : float
+        Limit of time.
     """
 
     solver: BenchmarkSolver
@@ -154,6 +148,7 @@ class Cell:
         refused = self.solver.settings_refusal(self.settings)
         options = {} if refused else self.solver.options(self.settings, self.seconds)
         return {
+            "settings": self.settings.label,
             "instance": self.built.digest or self.built.problem,
             "version": self.solver.version,
             "options": {name: repr(value) for name, value in sorted(options.items())},
@@ -217,11 +212,7 @@ class Cell:
         x = answer.x
         if x is None:
             raise ValueError("there is no answer")
-        try:
-            accuracy = _ordered(instance_of(self.key).judge(program.values(x)))
-        except ArithmeticError as error:
-            warn(f"{program.name}: the answer of {self.solver.name} cannot be judged: {error}")
-            accuracy = NO_ANSWER
+        accuracy = accuracy_at(instance_of(self.key), program, x)
         found = residuals(program, x, answer.y)
         return self.row(
             status=answer.status,
@@ -232,12 +223,6 @@ class Cell:
             iterations=NAN if answer.iterations is None else float(answer.iterations),
             transfer_seconds=answer.transfer_seconds,
         )
-
-
-def _ordered(accuracy: Accuracy) -> Accuracy:
-    """Return an accuracy; infinity where a nonsensical answer left no number."""
-    error, violation = (INF if math.isnan(v) else v for v in (accuracy.error, accuracy.violation))
-    return accuracy._replace(error=error, violation=violation)
 
 
 def checked(program: ConeProgram, answer: Answer) -> Answer:

@@ -1,0 +1,96 @@
+"""Solvers as functions for the benchmark: one that works, and others that do not."""
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+CALLS = "calls.txt"
+__version__ = "1"
+
+
+class Panic(BaseException):
+    """What a solver in Rust raises."""
+
+
+def tiny(program):
+    return program.name == "trial"
+
+
+def good(program, options):
+    """Solve by Clarabel itself, and count the calls."""
+    import clarabel
+
+    if not tiny(program):
+        with Path(__file__).with_name(CALLS).open("a") as file:
+            file.write(f"{program.name}\n")
+    cones = program.cones
+    kinds = [
+        *([clarabel.ZeroConeT(cones.zero)] if cones.zero else []),
+        *([clarabel.NonnegativeConeT(cones.nonnegative)] if cones.nonnegative else []),
+        *[clarabel.SecondOrderConeT(size) for size in cones.second_order],
+    ]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    if options["tolerance"]:
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = options["tolerance"]
+    found = clarabel.DefaultSolver(
+        program.P, program.q, program.A, program.b, kinds, settings
+    ).solve()
+    return {
+        "status": "optimal",
+        "x": found.x,
+        "y": found.z,
+        "iterations": found.iterations,
+        "solve_seconds": found.solve_time,
+    }
+
+
+def hangs(program, options):
+    while not tiny(program):
+        time.sleep(0.01)
+    return good(program, options)
+
+
+def exits(program, options):
+    if not tiny(program):
+        os._exit(3)
+    return good(program, options)
+
+
+def segfaults(program, options):
+    if not tiny(program):
+        ctypes.string_at(0)
+    return good(program, options)
+
+
+def grows(program, options):
+    kept = []
+    while not tiny(program):
+        kept.append(np.ones(4_000_000))
+    return good(program, options)
+
+
+def panics(program, options):
+    if not tiny(program):
+        raise Panic("unwrap on None")
+    return good(program, options)
+
+
+def nonsense(program, options):
+    return "optimal", np.ones(program.q.size), None
+
+
+def wrong_shape(program, options):
+    return "optimal", np.ones(program.q.size + 1), None
+
+
+def not_finite(program, options):
+    x = np.full(program.q.size, np.nan)
+    return ("optimal", np.ones(1), None) if tiny(program) else ("optimal", x, None)
+
+
+def broken(program, options):
+    raise OSError("no library")
