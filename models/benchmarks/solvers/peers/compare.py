@@ -18,7 +18,7 @@ from ...report import machine_line
 from ..instances import LOADS, instance_of, keys, problem_of, program_of, system_of
 from ..problem import InstanceKey
 from ..programs.cone_program import ConeProgram
-from ..run.cvxpy_solver import CvxpySolver
+from ..run.cvxpy_solver import CvxpySolver, takes_squares
 from ..run.solver import Answer
 from .quadratic import refusal
 from .verdicts import Verdict, disagreements, verdict
@@ -39,8 +39,8 @@ def against_qpbenchmark(
 ) -> list[Verdict]:
     """Let qpbenchmark solve and judge the quadratic programs of this benchmark.
 
-    Solvers that CVXPY finds, too, run a second time through this benchmark, with qpbenchmark's
-    options.
+    Solvers of quadratic programs that CVXPY finds, too, run a second time through this benchmark,
+    with qpbenchmark's options.
 
     Parameters
     ----------
@@ -92,12 +92,11 @@ def against_qpbenchmark(
 
 
 def own_answer(program: ConeProgram, solver: str, options: Mapping[str, Any]) -> Answer | None:
-    """Return a solver's answer through CVXPY; None where CVXPY does not run it on the program."""
-    if solver.upper() not in cp.installed_solvers():
+    """Return a solver's answer through CVXPY; None where CVXPY does not give it the program."""
+    name = solver.upper()
+    if name not in cp.installed_solvers() or not takes_squares(name):
         return None
-    here = CvxpySolver(solver.upper())
-    if here.refusal(program):
-        return None
+    here = CvxpySolver(name)
     # CVXPY would polish the answers of OSQP, which qpbenchmark does not
     more = {"polishing": False} if solver == "osqp" else {}
     return here.solve(program, {**options, **more})
@@ -173,7 +172,8 @@ def summary_table(found: Sequence[Verdict]) -> Table:
     caption = (
         "solved: by qpbenchmark, whose absolute residuals are below the tolerance\n"
         "differ: this benchmark says otherwise of the same answer by the same residuals\n"
-        "own run: the same by this benchmark's run of the solver with the same options\n"
+        "own run: the same by this benchmark's run of the solver with the same options, as far as\n"
+        "CVXPY passes them on: not PROXQP's check of the duality gap; DAQP with its own eps_prox\n"
         "relative: solved by this benchmark's relative residuals\n"
         "false: solved by qpbenchmark, but the delay is not within 1e-6 of the truth, or the\n"
         "answer not feasible to 1e-6; worst: largest error of the delay of these"
