@@ -203,12 +203,14 @@ def test_anarchy_writes_each_completed_stage(
 
 
 def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
-    signal_at(monkeypatch, "benchmarks.solvers.compare.solve_case", signal.SIGTERM, 3)
+    signal_at(monkeypatch, "benchmarks.solvers.run.store.Store.add_row", signal.SIGTERM, 3)
     status, out, _ = sojourn(
-        "bench", "solvers", "--sizes", "3", "--json", "--out", tmp_path / "rows.csv"
-    )
+        "bench", "solvers", "--problems", "mm1-optimum", "--sizes", "3", "--solvers", "CLARABEL",
+        "--json", "--out", tmp_path,
+    )  # fmt: skip
     assert status == 143
     assert len(json.loads(out)["rows"]) == 2
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 2
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == 3
 
 
@@ -221,7 +223,8 @@ def test_rows_of_a_benchmark_are_written(sojourn, tmp_path, monkeypatch):
 )
 def test_rows_of_a_benchmark_are_printed(sojourn, monkeypatch, kind, call, rows):
     signal_at(monkeypatch, call, signal.SIGTERM, rows + 1)
-    status, out, _ = sojourn("bench", kind, "--json", "--limit", "5")
+    limit = ["--limit", "5"] if kind == "other-tools" else []
+    status, out, _ = sojourn("bench", kind, "--json", *limit)
     assert status == 143
     assert len(json.loads(out)) == rows
 

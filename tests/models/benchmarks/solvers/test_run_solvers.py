@@ -50,8 +50,9 @@ def mine(tmp_path_factory):
 def test_a_function_and_a_command_end_to_end(mine, sojourn, tmp_path):
     command = f"own={sys.executable} {mine}/script.py {{instance}} {{solution}} {{tolerance}}"
     status, out, err = sojourn(
-        "bench", "solvers", "--problems", "mm1-optimum", "--formulations", "inv_pos", "--sizes", "3",
-        "--loads", "0.6", "--solvers", "CLARABEL", "--solver", f"{mine}/mine.py:good",
+        "bench", "solvers", "--problems", "mm1-optimum", "--formulations", "inv_pos",
+        "--sizes", "3", "--loads", "0.6", "--solvers", "CLARABEL",
+        "--solver", f"{mine}/mine.py:good",
         "--solver", command, "--settings", "default,mid", "--limit", "20", "--json",
         "--out", tmp_path / "run",
     )  # fmt: skip
