@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 SIZES = (3, 30, 300)
 SETTINGS = ("low", "mid", "high")
+OWN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"osqp": {"polishing": False, "max_iter": 4000}}
+"""Defaults of solvers that CVXPY replaces by its own, and qpsolvers does not."""
 
 
 def against_qpbenchmark(
@@ -97,9 +99,7 @@ def own_answer(program: ConeProgram, solver: str, options: Mapping[str, Any]) ->
     if name not in cp.installed_solvers() or not takes_squares(name):
         return None
     here = CvxpySolver(name)
-    # CVXPY would polish the answers of OSQP, which qpbenchmark does not
-    more = {"polishing": False} if solver == "osqp" else {}
-    return here.solve(program, {**options, **more})
+    return here.solve(program, {**OWN_DEFAULTS.get(solver, {}), **options})
 
 
 def check_installed() -> None:
