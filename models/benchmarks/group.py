@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -18,14 +17,14 @@ DEFAULT = "speed"
 class Benchmarks(TyperGroup):
     """Commands of which one is the default."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments; options without a name before them are those of the default."""
         first = args[0] if args else ""
         if not first or (first.startswith("-") and first not in ctx.help_option_names):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command of the first argument; InputError where there is none."""
         if args and args[0] not in self.commands:
             from ...reference.errors import InputError

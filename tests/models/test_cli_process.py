@@ -436,33 +436,34 @@ def benchmark_tables():
         latency_families,
         local_minima,
         other_tools,
-        solvers,
         worst_case_rule,
     )
+    from sojourn.models.benchmarks.solvers.row import Row as SolverRow
+    from sojourn.models.benchmarks.solvers.tables import error_table, summary_table
     from sojourn.models.benchmarks.speed.ratios import Row, Speed
     from sojourn.reference.parallel.worst_case import WorstCase
 
     rows = [
-        solvers.Row(
-            "parallel",
-            300,
-            load,
-            "quad_over_lin",
-            "CLARABEL",
-            "own",
-            "optimal",
-            1.2e-3,
-            0.0,
-            1.0,
-            1.0,
-            0.0123456,
-            1,
+        SolverRow(
+            problem="parallel",
+            formulation="quad_over_lin",
+            n=300,
+            load=load,
+            rate_spread=10.0,
+            delay_spread=5.0,
+            seed=0,
+            solver="CLARABEL",
+            status="optimal",
+            error=1.2e-3,
+            violation=0.0,
+            solve_seconds=0.0123456,
+            repeats=1,
         )
         for load in (0.3, 0.999999)
     ]
     rates = np.array([0.12, 3.4, 560.0])
-    yield solvers.summary_table(rows)
-    yield solvers.error_table(rows)
+    yield summary_table(rows)
+    yield error_table(rows)
     yield other_tools.summary(
         [
             other_tools.ToolRow(
