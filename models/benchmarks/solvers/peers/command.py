@@ -37,7 +37,8 @@ def qpbenchmark(
     """Compare verdicts with qpbenchmark, which judges by residuals, on quadratic programs."""
 
     def reports() -> Iterator[Report]:
-        from .compare import LOADS, SIZES, against_qpbenchmark, report
+        from ..instances import LOADS
+        from .compare import SIZES, against_qpbenchmark, report
 
         begin()
         found = against_qpbenchmark(

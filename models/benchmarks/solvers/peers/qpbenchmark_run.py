@@ -60,7 +60,8 @@ class ProgramSet(qpbenchmark.TestSet):  # type: ignore[misc, unused-ignore]
     ) -> None:
         self.programs = programs
         super().__init__()
-        self.solvers = sorted(self.solvers if solvers is None else set(solvers) & self.solvers)
+        known: set[str] = set(self.solvers)
+        self.solvers = sorted(known if solvers is None else known.intersection(solvers))
 
     @property
     def title(self) -> str:

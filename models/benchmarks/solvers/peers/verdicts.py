@@ -150,7 +150,7 @@ def verdict(
         Answer of the same solver in this benchmark's own run.
     """
     x, y = _finite(answer.x), multipliers(program, answer.y, answer.z)
-    judged = own is not None and own.x is not None and own.y is not None
+    own_x, own_y = (None, None) if own is None else (_finite(own.x), _finite(own.y))
     return Verdict(
         instance=program.name,
         solver=line["solver"],
@@ -165,13 +165,14 @@ def verdict(
         relative=NO_RESIDUALS if x is None else residuals(program, x, y),
         accuracy=NO_ANSWER if x is None else accuracy_at(instance, program, x),
         claimed=None if own is None else own.status == cp.OPTIMAL,
-        own=absolute_residuals(program, own.x, own.y) if judged else NO_KKT,
+        own=NO_KKT if own_x is None or own_y is None else absolute_residuals(program, own_x, own_y),
     )
 
 
 def multipliers(program: ConeProgram, y: Array | None, z: Array | None) -> Array | None:
     """Return the multipliers of all rows, equations first; None where some are missing."""
-    joined = np.concatenate([np.ravel(part) for part in (y, z) if part is not None] or [[]])
+    parts = [np.ravel(part) for part in (y, z) if part is not None]
+    joined = np.concatenate(parts) if parts else np.empty(0)
     return _finite(joined) if joined.size == program.b.size else None
 
 
