@@ -60,7 +60,7 @@ class ProgramSet(qpbenchmark.TestSet):  # type: ignore[misc, unused-ignore]
     ) -> None:
         self.programs = programs
         super().__init__()
-        known: set[str] = set(self.solvers)
+        known: set[str] = set(vars(self)["solvers"])  # qpbenchmark states no types
         self.solvers = sorted(known if solvers is None else known.intersection(solvers))
 
     @property
