@@ -14,5 +14,6 @@ COMMAND_FILES = (
     "searches.py",
     "other_tools/command.py",
     "solvers/command.py",
+    "solvers/peers/command.py",
 )
 """Files with a tuple ``COMMANDS``, in the order of ``sojourn bench --help``."""

@@ -118,10 +118,11 @@ def _problem(
     program: ConeProgram, name: str, _options: str
 ) -> tuple[cp.Problem, cp.Variable, list[cp.Constraint]]:
     """Return the problem of a program for one cell, whose repeated runs do not state it again."""
-    return as_problem(program, quadratic=_takes_squares(name))
+    return as_problem(program, quadratic=takes_squares(name))
 
 
-def _takes_squares(name: str) -> bool:
+def takes_squares(name: str) -> bool:
+    """Return whether CVXPY gives a solver quadratic objectives as such, not as cones."""
     conic = defines.SOLVER_MAP_CONIC.get(name)
     return name in defines.SOLVER_MAP_QP or (conic is not None and conic.supports_quad_obj())
 

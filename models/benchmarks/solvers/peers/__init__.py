@@ -1,0 +1,1 @@
+"""Comparison with qpbenchmark, which judges by residuals, on quadratic programs of both."""
