@@ -244,9 +244,9 @@ def compare(**chosen: Any) -> Iterator[Row]:
     """Solve problems with known answers by several solvers, and yield a row for each cell.
 
     Without a choice of problems, sizes, loads, spreads or formulations they are the standard set of
-    about 200 instances. A cell is an instance, a solver and settings. It is run in a worker process with one thread,
-    which is ended and replaced at the limit of time or of memory; a script that is no module calls
-    this below ``if __name__ == "__main__":``.
+    about 200 instances. A cell is an instance, a solver and settings. It is run in a worker process
+    with one thread, which is ended and replaced at the limit of time or of memory; a script that is
+    no module calls this below ``if __name__ == "__main__":``.
 
     Parameters
     ----------

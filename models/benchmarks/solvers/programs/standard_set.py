@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from .....reference.validation import as_seed
 from .. import problems as registry
 from ..instances import LOADS as ALL_LOADS
-from ..instances import as_seed, keys, system_of
+from ..instances import keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
@@ -174,7 +175,9 @@ STANDARD_SET = StandardSet()
 """The set of this version."""
 
 
-def chosen_keys(seed: int = 0, loads: Sequence[float] | None = None, **axes: Any) -> list[InstanceKey]:
+def chosen_keys(
+    seed: int = 0, loads: Sequence[float] | None = None, **axes: Any
+) -> list[InstanceKey]:
     """Return the instances on chosen axes; the standard set, of another seed too, without any.
 
     Parameters

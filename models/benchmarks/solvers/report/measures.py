@@ -74,7 +74,8 @@ def _repeat_spread(rows: Sequence[Row], _: float) -> float:
 
 def _broken_claims(rows: Sequence[Row], _: float) -> float:
     asked = [row for row in rows if row.tolerance > 0]
-    return sum(row.claimed and residual(row) > 10 * row.tolerance for row in asked) if asked else NAN
+    broken = (row.claimed and residual(row) > 10 * row.tolerance for row in asked)
+    return sum(broken) if asked else NAN
 
 
 def outcome(row: Row) -> str:
