@@ -142,7 +142,7 @@ def keys(
     --------
     >>> from sojourn.models.benchmarks.solvers.instances import keys
     >>> [key.name for key in keys(["partition"], sizes=[3], loads=[0.5, 0.9])]
-    ['partition.socp.n3.load0.5.r100.d0.s0', 'partition.socp.n3.load0.9.r100.d0.s0']
+    ['partition.socp.n3.load0.5.r1e+06.d0.s0', 'partition.socp.n3.load0.9.r1e+06.d0.s0']
     """
     _check(problems, sizes, loads, spreads, as_seed(seed))
     chosen = registry.PROBLEMS if problems is None else [problem_of(name) for name in problems]
