@@ -52,10 +52,10 @@ def routes(rng):
     return system, rng.choice([0.01, 0.1, 0.4, 0.6, 0.8, 0.9, 0.95]) * system.max_load
 
 
-@pytest.mark.parametrize("seeds", chunks(200, 10, quick=0, often=10))
+@pytest.mark.parametrize("seeds", chunks(200, 5, quick=0, often=5))
 @pytest.mark.parametrize("make", [servers, routes])
 def test_the_error_covers_the_distance(make, seeds):
-    """Of ten systems one may be outside, but not by far: the level is 99 %."""
+    """Of five systems one may be outside, but not by far: the level is 99 %."""
     outside = []
     for seed in seeds:
         system, load = make(np.random.default_rng([60, seed]))
