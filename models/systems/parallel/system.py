@@ -164,6 +164,7 @@ class ParallelServers(SplitDecisions):
             ``formulation``: ``"beckmann"`` minimises the potential (exponential cone),
             ``"minmax"`` the largest latency over prefixes of the servers (second-order cones,
             any family); ``"qp"`` and ``"geo_mean"`` hold for M/M/1 servers with equal delays.
+            ``"auto"`` begins with ``"qp"`` for 300 or more of these, else with ``"beckmann"``.
 
         Returns
         -------

@@ -17,7 +17,7 @@ from sojourn.models import (
     NotCertifiedError,
     ParallelServers,
 )
-from sojourn.models.systems.parallel.formulations import FORMULATIONS
+from sojourn.models.systems.parallel.formulations import FORMULATIONS, LARGE
 from sojourn.models.systems.parallel.minmax import Bisection
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -63,6 +63,15 @@ def test_formulation_agrees_with_the_reference(system, part, goal, form):
     assert found.formulation == form
     assert found.certified
     agree(system, found, goal, load)
+
+
+@pytest.mark.parametrize(("n", "first"), [(LARGE - 1, "beckmann"), (LARGE, "qp")])
+def test_many_servers_at_one_distance_get_the_quadratic_program_first(n, first):
+    servers = ParallelServers(MM1(np.linspace(50, 500, n), 0.01))
+    found = servers.equilibrium(0.9 * servers.total_rate)
+    true = exact.equilibrium(servers.bank, 0.9 * servers.total_rate)
+    assert found.formulation == first
+    assert found.mean_delay == pytest.approx(float(true.mean_delay), rel=1e-11)
 
 
 @pytest.mark.parametrize("name", ["one", "equal", "equal delays"])
