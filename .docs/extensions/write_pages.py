@@ -17,7 +17,7 @@ from references import linked, linked_module, nearest_bases
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
-LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
+LINK = re.compile(r"\[([^\[\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
 
 
 def _title(text: str) -> str:

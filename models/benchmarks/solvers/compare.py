@@ -150,7 +150,7 @@ class Comparison:
         return cell.solver.settings_refusal(cell.settings)
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata of the run, as far as it got; see `run.metadata.run_metadata`."""
+        """Return the metadata of the run, as far as it got, as ``run_metadata`` has it."""
         plan = {
             "limit": self.limit,
             "memory": self.memory,

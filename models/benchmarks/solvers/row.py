@@ -41,7 +41,8 @@ class Row:
     error, flow_error, violation, gap : float
         See `sojourn.models.benchmarks.solvers.problem.Accuracy`; without an answer infinite.
     primal_residual, dual_residual, complementarity : float
-        Relative KKT residuals of the cone program (see `programs.residuals`); without an answer
+        Relative KKT residuals of the cone program (see
+        `sojourn.models.benchmarks.solvers.programs.residuals`); without an answer
         infinite, NaN where the solver returns no dual variable.
     iterations : float
         NaN where the solver does not say.

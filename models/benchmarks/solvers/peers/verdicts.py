@@ -31,7 +31,7 @@ class Verdict:
     Attributes
     ----------
     instance : str
-        `InstanceKey.name`.
+        `sojourn.models.benchmarks.solvers.problem.InstanceKey.name`.
     solver, settings : str
         qpbenchmark's name of the solver; low, mid or high.
     tolerance : float

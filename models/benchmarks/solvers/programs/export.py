@@ -79,7 +79,7 @@ def export(
     folder : path-like
         Folder for the files; it may not exist yet.
     keys : sequence of InstanceKey, optional
-        By default the `standard_set.STANDARD_SET`.
+        By default the standard set.
     formats : sequence of {"npz", "cbf"}
         An instance that ``.cbf`` cannot hold is written as ``.npz`` alone, with the reason in the
         manifest.

@@ -37,7 +37,7 @@ def cone_program(
     written : Written
         The problem, with values of all its parameters, and the variables of the answer.
     optimum : float, default nan
-        `ProblemInstance.optimum`, the true optimum of the problem's own objective.
+        ``ProblemInstance.optimum``, the true optimum of the problem's own objective.
     build_seconds : float, default 0.0
         Time that it took to write the problem.
 
