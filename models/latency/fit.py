@@ -156,7 +156,8 @@ def _coefficients(
         If no solver returns finite numbers.
     """
     (largest, least), (problem, terms) = scales_of(basis), fit_program(basis, y, loss)
-    names = [solver.name for solver in SOLVERS]
+    installed = cp.installed_solvers()
+    names = [solver.name for solver in SOLVERS if solver.name in installed]
     for name in names:
         value = _solve(problem, terms, name)
         if value is not None:
