@@ -215,6 +215,7 @@ GOOD: dict[str, Callable[[], Any]] = {
     "staff_split.price": lambda: 3.0,
     "whole_delays.totals": lambda: [10, 20],
     "Pools.curve.totals": lambda: [8, 9],
+    "Pools.simulate.servers": lambda: [5, 4],
     "play.jobs": lambda: 200,
     "play.rounds": lambda: 3,
     "plot_trajectory.data": lambda: servers().play(6.0, rounds=3, jobs=200),

@@ -188,7 +188,7 @@ def test_bench_local_minima(sojourn):
     (["run", "dual-d"], r"^error: scenario = 'dual-d': .*; did you mean dual-\w\?$"),
     (["bench", "queues"],
      r"^error: bench = 'queues': is not a benchmark; use speed, families, local-minima, "
-     r"worst-case-rule, other-tools or solvers$"),
+     r"worst-case-rule, other-tools, solvers, export, check or qpbenchmark$"),
     (["bench", "local-minima", "--systems", "0"],
      r"^error: systems = 0: is not a number of systems"),
 ])  # fmt: skip
@@ -342,7 +342,7 @@ def test_bench_has_no_infinity_in_json(sojourn, monkeypatch):
     (["verify", "dual-c", "--load", "4"], r"^error: --load = '4': not below the maximum 4"),
     (["bench", "nope"],
      r"^error: bench = 'nope': is not a benchmark; use speed, families, local-minima, "
-     r"worst-case-rule, other-tools or solvers$"),
+     r"worst-case-rule, other-tools, solvers, export, check or qpbenchmark$"),
     (["bench", "local-minima", "--systems", "-1", "--json"],
      r"^error: systems = -1: is not a number of systems"),
 ])  # fmt: skip
