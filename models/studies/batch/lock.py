@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +17,8 @@ from .files import ANOTHER_FOLDER, has_file
 LOCK = ".lock"
 LOCKED_BYTE = 2**30
 """Byte that is locked on Windows: beyond the text, because others cannot read locked bytes."""
+LOOKS, BETWEEN = 20, 0.005
+"""Looks for the name of the holder of a lock, and s between two of them."""
 HELD_BY_OTHERS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
@@ -40,8 +43,7 @@ def lock(folder: Path) -> IO[str]:
             warn(f"{folder} cannot be locked: {reason}")
             return file
         with file:
-            file.seek(0)
-            problem = f"is in use by {file.read(200) or 'another process'}"
+            problem = f"is in use by {_holder(file)}"
         remedy = f"wait for its end, stop it, {ANOTHER_FOLDER}"
         raise InputError("out", str(folder), problem, remedy) from None
     try:
@@ -52,6 +54,16 @@ def lock(folder: Path) -> IO[str]:
         file.close()
         raise
     return file
+
+
+def _holder(file: IO[str]) -> str:
+    """Return what the process that holds the lock has written, which it does a moment later."""
+    for _ in range(LOOKS):
+        file.seek(0)
+        if name := file.read(200):
+            return name
+        time.sleep(BETWEEN)
+    return "another process"
 
 
 def process_name() -> str:

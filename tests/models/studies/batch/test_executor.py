@@ -22,7 +22,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from sojourn.models import MM1, Function, InputError, Measured, ParallelServers, load_study, study
 from sojourn.models.studies.batch import StudyStoppedError
-from sojourn.models.studies.batch.lock import lock
+from sojourn.models.studies.batch.lock import _holder, lock
 
 # a user's script with its own family, slow enough to be killed
 SCRIPT = """
@@ -345,3 +345,16 @@ def test_threads_do_not_mix_up_warnings():
         assert warning.startswith("from load 11.5 on, answers go beyond what was measured")
         assert f"database {k} carries" in warning
         assert warning.count("database") == 1
+
+
+def test_the_holder_of_a_lock_is_named_a_moment_later(tmp_path):
+    with (tmp_path / "file").open("a+", encoding="utf-8") as file:
+        later = threading.Timer(0.02, (tmp_path / "file").write_text, ["process 7 on a machine"])
+        later.start()
+        assert _holder(file) == "process 7 on a machine"
+        later.join()
+
+
+def test_the_holder_of_a_lock_without_a_name_is_another_process(tmp_path):
+    with (tmp_path / "file").open("a+", encoding="utf-8") as file:
+        assert _holder(file) == "another process"
