@@ -34,6 +34,7 @@ FORGET = 1.0 / 3.0  # power of the round by which older rounds are forgotten
 FARTHEST = 1.0  # largest change of the logarithm of a flow in a round
 HOPE = 2.0  # standard errors by which an alternative that users left may be faster
 TRIES = 0.05  # flow that each alternative keeps, over an even one, times the number of the round
+LEFT = 0.1  # flow, over an even one, up to which few of the users of an alternative are seen
 LEAST = 1e-6  # smallest curvature, relative to the largest: the program has one answer
 
 
@@ -110,7 +111,7 @@ class Users:
         rounds : ndarray, shape (R,)
             Number of rounds in which it was.
         """
-        left = flow <= 3.0 * self.tries
+        left = flow <= np.maximum(3.0 * self.tries, LEFT * self.even)
         error = np.sqrt(self.chance / np.maximum(rounds, 1))
         return self.moved(flow, np.where(left, delay - HOPE * error, delay), sure=left) - flow
 

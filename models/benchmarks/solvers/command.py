@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ SizesOption = Annotated[
     str | None, typer.Option("--sizes", help="Sizes, such as numbers of servers: 3,30,300.")
 ]
 LoadsOption = Annotated[
-    str | None, typer.Option("--loads", help="Parts of the largest load, such as 0.6,0.999.")
+    str | None, typer.Option("--loads", help="Parts of the largest load, such as 60%,99.9% or 0.6.")
 ]
 SpreadsOption = Annotated[
     str | None,
@@ -211,13 +212,18 @@ def numbers(field: str, text: str | None, *, whole: bool = False) -> list[Any] |
     found: list[Any] = []
     for part in texts(text):
         try:
-            found.append(int(part) if whole else float(part))
+            found.append(int(part) if whole else _number(part))
         except ValueError:
             from ....reference.errors import InputError
 
             problem = f"is not a list of {'whole ' * whole}numbers: {part!r}"
             raise InputError(field, text, problem, "write numbers with commas between") from None
     return found
+
+
+def _number(text: str) -> float:
+    """Return the number of a text, which may be in per cent: that nearest to the decimal one."""
+    return float(Decimal(repr(float(text[:-1]))) / 100) if text.endswith("%") else float(text)
 
 
 def _axes(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sojourn.models import InputError
+from sojourn.models.benchmarks.solvers.command import numbers
 from sojourn.models.benchmarks.solvers.compare import compare, comparison
 from sojourn.models.benchmarks.solvers.run.chosen import as_solvers
 from sojourn.models.benchmarks.solvers.run.cvxpy_solver import CvxpySolver
@@ -175,3 +176,9 @@ def test_solvers_by_name(mine):
     names = [f"{mine}/mine.py:good", f"b={mine}/mine.py:good", "clarabel"]
     assert [one.name for one in as_solvers(names)] == ["mine.good", "b", "CLARABEL"]
     assert "ECOS_BB" not in [one.name for one in as_solvers(None)]
+
+
+def test_loads_may_be_in_per_cent():
+    assert numbers("--loads", "60%,0.6,99.9%,1e-5%") == [0.6, 0.6, 0.999, 1e-7]
+    with pytest.raises(InputError, match=r"^--loads = '6%0': is not a list of numbers: '6%0'"):
+        numbers("--loads", "6%0")
