@@ -39,6 +39,9 @@ class SolverSpec:
     tolerances : tuple of str
         Names of the options that set its accuracy; empty where it has none that CVXPY passes on.
         ``outer.inner`` is the entry ``inner`` of an option ``outer`` that is a dictionary.
+    cvxpy : mapping
+        Options that CVXPY sets where it is given none, and that differ from the solver's own
+        defaults; known for the solvers that are free.
     iterations : mapping
         Options beside `tolerances` that leave the end of a run to them and to the limit of time,
         not to a number of iterations.
@@ -56,6 +59,7 @@ class SolverSpec:
     own: Options = field(default_factory=dict)
     time_limit: str = ""
     tolerances: tuple[str, ...] = ()
+    cvxpy: Options = field(default_factory=dict)
     iterations: Options = field(default_factory=dict)
     one_thread: Options = field(default_factory=dict)
     package: str = ""
@@ -70,13 +74,10 @@ class SolverSpec:
         """
         if not self.tolerances:
             raise ValueError(f"{self.name} has no option for a tolerance")
-        chosen: dict[str, Any] = dict(self.iterations)
+        chosen = dict(self.iterations)
         for name in self.tolerances:
             outer, dot, inner = name.rpartition(".")
-            if dot:
-                chosen.setdefault(outer, {})[inner] = tolerance
-            else:
-                chosen[name] = tolerance
+            chosen = merged(chosen, {outer: {inner: tolerance}} if dot else {inner: tolerance})
         return chosen
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
@@ -97,8 +98,7 @@ class SolverSpec:
 _CLARABEL = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
 _ECOS = ("abstol", "reltol", "feastol")
 _EPS = ("eps_abs", "eps_rel")
-_MANY = 10_000_000  # iterations of a first-order method
-_SOME = 1_000  # iterations of an interior-point method
+_ENDLESS = 2_000_000_000  # iterations: the largest round number that solvers keep in 32 bits
 
 SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec(
@@ -111,7 +111,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         own={**dict.fromkeys(_CLARABEL, 1e-8), "accept_unknown": False},
         time_limit="time_limit",
         tolerances=_CLARABEL,
-        iterations={"max_iter": _SOME},
+        iterations={"max_iter": _ENDLESS},
         one_thread={"max_threads": 1},
     ),
     SolverSpec(
@@ -120,7 +120,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tight={**dict.fromkeys(_ECOS, 1e-10), "max_iters": 200},
         own={**dict.fromkeys(_ECOS, 1e-8), "max_iters": 100},
         tolerances=_ECOS,
-        iterations={"max_iters": _SOME},
+        iterations={"max_iters": _ENDLESS},
     ),
     SolverSpec(
         "SCS",
@@ -130,13 +130,15 @@ SOLVERS: tuple[SolverSpec, ...] = (
         own={**dict.fromkeys(_EPS, 1e-5), "max_iters": 100_000},
         time_limit="time_limit_secs",
         tolerances=_EPS,
-        iterations={"max_iters": _MANY},
+        cvxpy=dict.fromkeys(_EPS, 1e-5),
+        iterations={"max_iters": _ENDLESS},
     ),
     SolverSpec(
         "OSQP",
         time_limit="time_limit",
         tolerances=_EPS,
-        iterations={"max_iter": _MANY},
+        cvxpy={**dict.fromkeys(_EPS, 1e-5), "max_iter": 10_000, "polishing": True},
+        iterations={"max_iter": _ENDLESS},
     ),
     SolverSpec(
         "HIGHS",
@@ -145,32 +147,51 @@ SOLVERS: tuple[SolverSpec, ...] = (
         one_thread={"threads": 1},
         package="highspy",
     ),
-    SolverSpec("QOCO", tolerances=("abstol", "reltol"), iterations={"max_iters": _SOME}),
-    SolverSpec("CVXOPT", tolerances=_ECOS, iterations={"max_iters": _SOME}),
+    SolverSpec("QOCO", tolerances=("abstol", "reltol"), iterations={"max_iters": _ENDLESS}),
+    SolverSpec(
+        "CVXOPT",
+        tolerances=_ECOS,
+        cvxpy={"kktsolver": "chol", "refinement": 1},
+        iterations={"max_iters": _ENDLESS},
+    ),
     SolverSpec(
         "SDPA",
         tolerances=("epsilonStar", "epsilonDash"),
-        iterations={"maxIteration": _SOME},
+        iterations={"maxIteration": _ENDLESS},
         one_thread={"numThreads": 1},
         package="sdpa-python",
     ),
     SolverSpec(
         "PIQP",
         tolerances=(*_EPS, "eps_duality_gap_abs", "eps_duality_gap_rel"),
-        iterations={"max_iter": _SOME},
+        cvxpy={"backend": "sparse"},
+        iterations={"max_iter": _ENDLESS, "check_duality_gap": True},
     ),
-    SolverSpec("PROXQP", tolerances=_EPS, iterations={"max_iter": _MANY}, package="proxsuite"),
+    SolverSpec(
+        "PROXQP",  # CVXPY does not pass on its check_duality_gap
+        tolerances=_EPS,
+        cvxpy={"backend": "dense", "eps_abs": 1e-8},
+        iterations={"max_iter": _ENDLESS},
+        package="proxsuite",
+    ),
     SolverSpec(
         "DAQP",
         tolerances=("primal_tol", "dual_tol"),
-        iterations={"iter_limit": _MANY},
+        cvxpy={"eps_prox": 1e-5},  # 0 where P is positive definite
+        iterations={"iter_limit": _ENDLESS},
     ),
-    SolverSpec("QPALM", time_limit="time_limit", tolerances=_EPS, iterations={"max_iter": _MANY}),
+    SolverSpec(
+        "QPALM",
+        time_limit="time_limit",
+        tolerances=_EPS,
+        cvxpy={"eps_abs": 1e-8, "eps_rel": 1e-9, "eps_dual_inf": 1e-8, "eps_prim_inf": 1e-8},
+        iterations={"max_iter": _ENDLESS},
+    ),
     SolverSpec(
         "MOREAU",
         time_limit="time_limit",
         tolerances=tuple(f"ipm_settings.{name}" for name in _CLARABEL),
-        iterations={"max_iter": _SOME},
+        iterations={"max_iter": _ENDLESS},
     ),
     SolverSpec("SCIPY"),
     SolverSpec("GLPK", package="cvxopt"),
@@ -181,12 +202,16 @@ SOLVERS: tuple[SolverSpec, ...] = (
         package="PySCIPOpt",
     ),
     SolverSpec(
-        "MOSEK", tolerances=("eps",), one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}}
+        "MOSEK",
+        tolerances=("eps",),
+        iterations={"mosek_params": {"MSK_IPAR_INTPNT_MAX_ITERATIONS": _ENDLESS}},
+        one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}},
     ),
     SolverSpec(
         "GUROBI",
         time_limit="TimeLimit",
         tolerances=("FeasibilityTol", "OptimalityTol", "BarConvTol", "BarQCPConvTol"),
+        iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="gurobipy",
     ),
@@ -194,6 +219,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         "COPT",
         time_limit="TimeLimit",
         tolerances=("FeasTol", "DualTol", "RelGap"),
+        iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="coptpy",
     ),
@@ -202,6 +228,18 @@ SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec("PDLP", package="ortools"),
 )
 """The known solvers; the default ones first, in the order in which they are run."""
+
+
+def merged(*options: Options) -> dict[str, Any]:
+    """Return options of which a later one takes precedence, also inside of dictionaries."""
+    found: dict[str, Any] = {}
+    for name, value in (pair for one in options for pair in one.items()):
+        before = found.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            found[name] = merged(before, value)
+        else:
+            found[name] = value
+    return found
 
 
 def spec(name: str) -> SolverSpec:

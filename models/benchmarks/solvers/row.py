@@ -51,10 +51,16 @@ class Row:
     transfer_seconds : float
         Time to bring the cone program into the solver's own form.
     solve_seconds : float
-        Time of the solver: median of `repeats` runs; the limit of time where it was reached.
+        Time of the call of the solver by the clock: median of `repeats` runs; the limit of time
+        where it was reached. It covers the solver's set-up, such as the factorisation of its
+        matrices, its iterations, and what its interface in Python converts before and after. For a
+        command it is the time that the solution file states, if it states one.
     fastest_seconds, slowest_seconds : float
         Least and largest time of these runs.
     repeats : int
+    own_seconds : float
+        What the solver itself says of its time, median of the runs; NaN where it says nothing.
+        These times are not comparable: SCS, ECOS, QOCO and DAQP leave out the set-up.
     """
 
     problem: str
@@ -86,6 +92,7 @@ class Row:
     fastest_seconds: float = 0.0
     slowest_seconds: float = 0.0
     repeats: int = 0
+    own_seconds: float = NAN
 
     @property
     def key(self) -> InstanceKey:

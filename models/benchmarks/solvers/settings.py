@@ -14,7 +14,8 @@ from ....reference.validation import as_path, check_choice, check_within
 TOLERANCES: Mapping[str, float] = {"low": 1e-3, "mid": 1e-6, "high": 1e-9}
 """Tolerances of the settings that are named for their accuracy."""
 NAMES = ("default", "sojourn", *TOLERANCES)
-"""Settings by name: the solver's defaults, the tight options of this library, and an accuracy."""
+"""Settings by name: as CVXPY calls the solver, whose own defaults can differ; the tight options of
+this library; and an accuracy."""
 LEAST, LARGEST = 1e-15, 0.1
 """Range of a tolerance."""
 

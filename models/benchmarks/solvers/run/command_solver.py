@@ -18,7 +18,9 @@ The command is run for each instance, without a shell. Its placeholders are
     Options that a file of settings has for the solver, as JSON.
 
 Its time is that of the process, with its start and the reading of the file, unless it states
-``solve_seconds``. An exit code other than 0 is a failure. A first word ``NAME=`` names the solver.
+``solve_seconds``: that is then its own word. Before its first cell the command is run on small
+instances of the names ``trial`` and ``warm-up``, which do not count. An exit code other than 0 is a
+failure. A first word ``NAME=`` names the solver.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,7 +16,7 @@ from cvxpy.reductions.solvers import defines
 
 from .....reference.errors import Array
 from ....core.run import run
-from ....core.solver_specs import SolverSpec, spec
+from ....core.solver_specs import SolverSpec, merged, spec
 from ....core.solvers import supported_cones
 from ..programs.cone_program import ConeProgram
 from ..programs.to_cvxpy import as_problem, dual_of
@@ -89,7 +90,11 @@ class CvxpySolver:
             chosen = record.accuracy(settings.tolerance)
         elif settings.name == "sojourn":
             chosen = record.tight
-        return {**record.one_thread, **limit, **chosen}
+        return merged(record.one_thread, limit, chosen)
+
+    def effective(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options, and those that CVXPY adds to them and that are not the solver's own."""
+        return merged(self.record.cvxpy, options)
 
     def solve(self, program: ConeProgram, options: Mapping[str, Any]) -> Answer:
         """Solve a program; an error or a panic of the solver becomes the status."""
@@ -108,6 +113,8 @@ class CvxpySolver:
                 stated - started + done.compile,
                 done.solve,
                 None if statistics is None else _as_count(statistics.num_iters),
+                # 0 where the solver was not asked to look at the clock, as PIQP and PROXQP
+                (statistics and statistics.solve_time) or math.nan,
             )
         except BaseException as error:  # a panic of a solver in Rust is no Exception
             return failed(error, time.perf_counter() - started)

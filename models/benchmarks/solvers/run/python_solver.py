@@ -12,16 +12,23 @@ The options are ``settings`` (the name), ``tolerance`` (None where the settings 
 ``time_limit`` (seconds, after which the process is ended), and those that a file of settings has
 for the solver. The status is one of CVXPY's, such as ``optimal``, ``optimal_inaccurate`` or
 ``infeasible``; y may be None. In place of the three, a dictionary, or an
-`sojourn.models.benchmarks.solvers.run.solver.Answer`, may also have ``iterations``, and
-``solve_seconds`` where the time of the method is less than that of the call, which otherwise
-counts. The file may state its version as ``__version__``.
+`sojourn.models.benchmarks.solvers.run.solver.Answer`, may also have ``iterations``, and what the
+method says of its own time as ``solve_seconds``; what counts is the time of the call. The program
+is a copy, whose arrays the function may scale in place. The file may state its version as
+``__version__``.
+
+Before its first cell in a process the function is called for a program of the name ``warm-up``, and
+before all cells for one of the name ``trial``: with one small cone of each kind, in 1 to about 10
+variables. Neither answer counts, nor their times.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +38,8 @@ from ..programs.cone_program import ConeProgram
 from ..settings import Settings
 from .solver import Answer, digest_of, failed, options_of_user, refusal_of_user
 
-FIELDS = tuple(field.name for field in fields(Answer))
+FIELDS = ("status", "x", "y", "solve_seconds", "iterations")
+"""Entries of an answer of the user."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +74,19 @@ class PythonSolver:
         return options_of_user(self.name, settings, seconds)
 
     def solve(self, program: ConeProgram, options: Mapping[str, Any]) -> Answer:
-        """Call the function; an exception becomes the status."""
+        """Call the function; an exception becomes the status.
+
+        It gets copies, which it may change.
+        """
         function = _function(self.module, self.function)
+        own, given = deepcopy(program), deepcopy(dict(options))
         started = time.perf_counter()
         try:
-            found = function(program, dict(options))
+            found = function(own, given)
             seconds = time.perf_counter() - started
-            return as_answer(found, seconds)
+            answer = as_answer(found, seconds)
+            # other solvers have no say in their time either
+            return replace(answer, solve_seconds=seconds, transfer_seconds=0.0)
         except BaseException as error:  # a panic of a solver in Rust is no Exception
             return failed(error, time.perf_counter() - started)
 
@@ -85,7 +99,7 @@ def as_answer(found: Any, seconds: float) -> Answer:
     found : Answer, mapping, or (status, x, y)
     seconds : float
         Time of the call. Of it, what is above the ``solve_seconds`` of the answer, where it has
-        them, is `Answer.transfer_seconds`.
+        them, is `Answer.transfer_seconds`; they are its `Answer.own_seconds`, too.
 
     Raises
     ------
@@ -105,7 +119,7 @@ def as_answer(found: Any, seconds: float) -> Answer:
         raise TypeError(f"the answer has no entry {unknown[0]!r}; use {', '.join(FIELDS)}")
     if not isinstance(given.get("status"), str):
         raise TypeError(f"the status is {given.get('status')!r}, not a text")
-    claimed = float(given.get("solve_seconds") or seconds)
+    claimed = float(given.get("solve_seconds") or math.nan)
     solve = claimed if 0 < claimed < seconds else seconds
     iterations = given.get("iterations")
     return Answer(
@@ -115,6 +129,7 @@ def as_answer(found: Any, seconds: float) -> Answer:
         seconds - solve,
         solve,
         None if iterations is None else int(iterations),
+        claimed if 0 < claimed < math.inf else math.nan,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,10 @@ class Answer:
     transfer_seconds : float
         Time to bring the program into the solver's own form.
     solve_seconds : float
-        Time of the solver.
+        Time of the call of the solver, by the clock.
     iterations : int or None
+    own_seconds : float
+        What the solver itself says of its time; NaN where it says nothing.
     """
 
     status: str
@@ -38,6 +41,7 @@ class Answer:
     transfer_seconds: float = 0.0
     solve_seconds: float = 0.0
     iterations: int | None = None
+    own_seconds: float = math.nan
 
 
 class BenchmarkSolver(Protocol):

@@ -123,7 +123,7 @@ def plain_row(row: Row) -> dict[str, Any]:
 
 def row_of(plain: Mapping[str, Any]) -> Row:
     """Return a row of `plain_row`."""
-    numbers = {name: float(plain[name]) for name in NUMBERS}
+    numbers = {name: float(plain[name]) for name in NUMBERS if name in plain}
     return Row(**{**plain, **numbers})
 
 

@@ -83,3 +83,5 @@ def test_rows_survive_the_file():
     assert plain_row(back) == plain_row(row)
     assert back.error == row.error
     assert back.violation == float("inf")
+    older = {name: value for name, value in plain_row(row).items() if name != "own_seconds"}
+    assert plain_row(row_of(older)) == plain_row(row)  # a file of before it had that field
