@@ -35,4 +35,4 @@ def starts_a_process(limited):
 
 
 def segfaults(limited):
-    limited(lambda: ctypes.string_at(0))
+    limited(lambda: ctypes.string_at(0), "read")

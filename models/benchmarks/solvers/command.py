@@ -62,8 +62,8 @@ def solvers(
         str | None,
         typer.Option(
             "--settings",
-            help="default, sojourn, low, mid, high, or .toml files with options of each solver, "
-            "such as default,high.",
+            help="default (as CVXPY calls it), sojourn, low, mid, high, or .toml files with "
+            "options of each solver, such as default,high.",
         ),
     ] = None,
     tolerances: Annotated[
@@ -130,6 +130,7 @@ def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
     from .tables import error_table, summaries, summary_table
 
     def to_report(rows: list[Any]) -> Report:
+        rows = run.in_order(rows)
         shown: list[Any] = [summary_table(rows), error_table(rows)]
         metadata = run.metadata()
         if folder is not None:

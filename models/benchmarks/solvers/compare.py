@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ....reference.errors import InputError
 from ....reference.validation import LARGEST, SMALLEST, as_integer, check_flag, check_within
@@ -18,10 +21,11 @@ from .problem import InstanceKey
 from .programs.standard_set import chosen_keys
 from .row import Row
 from .run.chosen import as_solvers
-from .run.metadata import code_digest, run_metadata
+from .run.metadata import Moment, code_digest, described, run_metadata
 from .run.pool import Failure, Pool, warn_without_memory_limit
 from .run.solver import BenchmarkSolver
 from .run.store import Store
+from .run.warm_up import WARM_UP
 from .run.work import Build, Built, Cell, Trial
 from .settings import Settings, as_settings
 
@@ -29,6 +33,8 @@ LIMIT = 10.0  # seconds
 MEMORY = 4.0  # gigabytes
 REPEATS = 3
 SMOKE_LOADS = (0.6,)
+ORDER_SEED = 0
+"""Seed of the order of the solvers and settings on each instance."""
 
 
 @dataclass(eq=False)
@@ -50,6 +56,8 @@ class Comparison:
         By the name of a solver that does not run the tiny program: why.
     builds : dict
         By key: what became of the build of the instance.
+    started : Moment or None
+        When the run began.
     """
 
     keys: list[InstanceKey]
@@ -62,9 +70,11 @@ class Comparison:
     out: Path | None
     left_out: dict[str, str] = field(default_factory=dict)
     builds: dict[InstanceKey, Built] = field(default_factory=dict)
+    started: Moment | None = None
 
     def rows(self) -> Iterator[Row]:
-        """Run what is not on disk yet, and yield the row of each cell."""
+        """Run what is not on disk yet, and yield the row of each cell as it ends."""
+        self.started = Moment.now()
         warn_without_memory_limit()
         with ExitStack() as stack:
             enter = stack.enter_context
@@ -115,13 +125,7 @@ class Comparison:
     def _solve(self, pool: Pool, store: Store) -> Iterator[Row]:
         waiting: list[Cell] = []
         changed: Counter[str] = Counter()
-        cells = [
-            Cell(key, store.path(key), self.builds[key], solver, settings, self.repeats, self.limit)
-            for key in self.keys
-            for solver in self.solvers
-            for settings in self.settings
-        ]
-        for cell in cells:
+        for cell in self._cells(store):
             if skipped := self._skipped(cell):
                 yield cell.row(skipped=skipped)
                 continue
@@ -134,12 +138,53 @@ class Comparison:
         if changed:
             found = ", ".join(f"{name} of {count}" for name, count in changed.items())
             warn(f"cells run again because of changes since the last run: {found}")
-        for cell, result in track(
-            pool.run(waiting, self.limit), "solvers on instances", total=len(waiting)
-        ):
+        done = self._results(pool, waiting)
+        for cell, result in track(done, "solvers on instances", total=len(waiting)):
             row = cell.failed(result) if isinstance(result, Failure) else result
             store.add_row(cell, row, cell.conditions(self.memory))
             yield row
+
+    def _cells(self, store: Store) -> Iterator[Cell]:
+        """Yield all cells: instance after instance, each with its solvers in an order of its own.
+
+        A drift of the machine then meets all solvers alike.
+        """
+        pairs = [(solver, settings) for solver in self.solvers for settings in self.settings]
+        for i, key in enumerate(self.keys):
+            instance = key, store.path(key), self.builds[key]
+            for j in np.random.default_rng((ORDER_SEED, i)).permutation(len(pairs)):
+                solver, settings = pairs[j]
+                yield Cell(*instance, solver, settings, self.repeats, self.limit)
+
+    def _results(self, pool: Pool, waiting: Sequence[Cell]) -> Iterator[tuple[Cell, Any]]:
+        """Yield each cell with its row or the failure of its worker.
+
+        A cell whose worker ended in the warm-up runs again, without: a small program that a solver
+        does not survive is no instance.
+        """
+        cold: set[str] = set()
+        while waiting:
+            again: list[Cell] = []
+            tasks = (replace(cell, warm_up=cell.solver.name not in cold) for cell in waiting)
+            for cell, result in pool.run(tasks, self.limit):
+                if isinstance(result, Failure) and result.part == WARM_UP:
+                    cold.add(cell.solver.name)
+                    again.append(cell)
+                else:
+                    yield cell, result
+            waiting = again
+
+    def in_order(self, rows: Sequence[Row]) -> list[Row]:
+        """Return rows of this run in the order of its instances, solvers and settings."""
+        keys = {key: i for i, key in enumerate(self.keys)}
+        solvers = {solver.name: i for i, solver in enumerate(self.solvers)}
+        settings = {(one.name, one.tolerance): i for i, one in enumerate(self.settings)}
+
+        def place(row: Row) -> tuple[int, int, int]:
+            asked = None if math.isnan(row.tolerance) else row.tolerance
+            return keys[row.key], solvers[row.solver], settings[row.settings, asked]
+
+        return sorted(rows, key=place)
 
     def _skipped(self, cell: Cell) -> str:
         """Return why a cell is not run, as far as that is known without its instance."""
@@ -162,17 +207,13 @@ class Comparison:
             "loads": sorted({key.load for key in self.keys}),
         }
         options = {one.label: self._options(one) for one in self.settings}
-        return run_metadata(plan, self.solvers, options, self.left_out, self.builds.values())
+        started = self.started or Moment.now()
+        builds = self.builds.values()
+        return run_metadata(plan, self.solvers, options, self.left_out, builds, started)
 
     def _options(self, settings: Settings) -> Mapping[str, str]:
         """Return the options of each solver as text, or why it is not run."""
-        found = {}
-        for solver in self.solvers:
-            refused = solver.settings_refusal(settings)
-            options = {} if refused else solver.options(settings, self.limit)
-            text = ", ".join(f"{name}={value}" for name, value in options.items())
-            found[solver.name] = f"not run: {refused}" if refused else text or "none"
-        return found
+        return {one.name: described(one, settings, self.limit) for one in self.solvers}
 
 
 BUILD_LIMIT = 300.0
@@ -265,9 +306,10 @@ def compare(**chosen: Any) -> Iterator[Row]:
         ``my-solver {instance} {solution}``; by default all that CVXPY finds. A solver that does
         not take an instance has a row with the reason.
     settings : sequence of str or path
-        ``default`` (the solver's own), ``sojourn`` (the tight options of this library), ``low``,
-        ``mid`` and ``high`` (tolerances of 1e-3, 1e-6 and 1e-9), and .toml files with a table of
-        options for each solver; without any and without tolerances ``default``.
+        ``default`` (as CVXPY calls the solver, whose own defaults can differ), ``sojourn`` (the
+        tight options of this library), ``low``, ``mid`` and ``high`` (tolerances of 1e-3, 1e-6 and
+        1e-9), and .toml files with a table of options for each solver; without any and without
+        tolerances ``default``.
     tolerances : sequence of float
         Further settings: what each tolerance of a solver is set to.
     repeats : int, default 3
@@ -289,7 +331,8 @@ def compare(**chosen: Any) -> Iterator[Row]:
     Returns
     -------
     iterator of Row
-        In the order in which the cells end.
+        In the order in which the cells end: instance after instance, the solvers on each in an
+        order drawn for it. `Comparison.in_order` sorts them.
 
     Raises
     ------

@@ -11,12 +11,36 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
+from ..settings import Settings
+from .cvxpy_solver import CvxpySolver
 from .solver import BenchmarkSolver
 from .work import Built
 
 PACKAGES = ("sojourn", "cvxpy", "numpy", "scipy")
+
+
+class Moment(NamedTuple):
+    """A moment of a run.
+
+    Attributes
+    ----------
+    time : datetime.datetime
+        UTC.
+    load : float or None
+        Processes that ran or waited to run, mean over the last minute; None where the system does
+        not say.
+    """
+
+    time: datetime
+    load: float | None
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return the present moment."""
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        return cls(datetime.now(UTC), None if load is None else round(load, 2))
 
 
 def run_metadata(
@@ -25,6 +49,7 @@ def run_metadata(
     options: Mapping[str, Mapping[str, str]],
     left_out: Mapping[str, str],
     builds: Iterable[Built],
+    started: Moment,
 ) -> dict[str, Any]:
     """Return the metadata of a run.
 
@@ -38,22 +63,31 @@ def run_metadata(
     left_out : mapping
         By solver: why it does not run.
     builds : iterable of Built
+    started : Moment
+        When the run began; it ends now.
 
     Returns
     -------
     dict
-        ``started`` (UTC), ``machine``, ``packages``, ``solvers`` (versions), ``settings``,
-        ``left_out``, ``instances`` (their number and a digest), and what the plan has.
+        ``started`` and ``ended`` (UTC), ``machine``, ``packages``, ``solvers`` (versions),
+        ``settings``, ``left_out``, ``instances`` (their number and a digest), and what the plan
+        has.
     """
+    ended, cores = Moment.now(), physical_cores()
     digests = sorted(built.digest for built in builds if built.digest)
     joined = hashlib.sha256("".join(digests).encode()).hexdigest()
     return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": started.time.isoformat(timespec="seconds"),
+        "ended": ended.time.isoformat(timespec="seconds"),
         **plan,
         "instances": {"number": len(digests), "digest": joined},
         "machine": {
             "processor": processor(),
             "processors": os.cpu_count() or 0,
+            "physical cores": cores,
+            "more workers than physical cores": None if cores is None else plan["workers"] > cores,
+            "load average at the start": started.load,
+            "load average at the end": ended.load,
             "system": platform.platform(),
             "threads of a worker": 1,
             "Python": platform.python_version(),
@@ -63,6 +97,34 @@ def run_metadata(
         "settings": options,
         "left_out": left_out,
     }
+
+
+def described(solver: BenchmarkSolver, settings: Settings, seconds: float) -> str:
+    """Return the effective options of a solver as text, or why it is not run.
+
+    Parameters
+    ----------
+    solver : BenchmarkSolver
+    settings : Settings
+    seconds : float
+        Limit of time.
+    """
+    if refused := solver.settings_refusal(settings):
+        return f"not run: {refused}"
+    options = solver.options(settings, seconds)
+    if isinstance(solver, CvxpySolver):
+        options = solver.effective(options)
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "none"
+
+
+def physical_cores() -> int | None:
+    """Return the number of cores without hyperthreads; None where it is not known."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    found: int | None = psutil.cpu_count(logical=False)
+    return found
 
 
 def processor() -> str:

@@ -58,19 +58,22 @@ class Failure(NamedTuple):
     reason : str
         Sentence with the limit or the exit code.
     limited : bool
-        Whether it happened in the limited part of the task.
+        Whether it happened in a limited part of the task.
+    part : str
+        Name of that part; empty where it has none.
     """
 
     kind: Literal["time", "memory", "crash"]
     reason: str
     limited: bool
+    part: str = ""
 
 
 class Limited(Protocol):
-    """Runs a job in the limited part of a task and returns its result."""
+    """Runs a job in a limited part of a task and returns its result."""
 
-    def __call__(self, job: Callable[[], Any], /) -> Any:
-        """Run a job."""
+    def __call__(self, job: Callable[[], Any], part: str = "", /) -> Any:
+        """Run a job; the part may have a name."""
 
 
 class Task(Protocol[Result]):
@@ -190,7 +193,9 @@ class _Worker:
     due : float
         Time of the clock at which the present part of the task has to end.
     limited : bool
-        Whether the present part is the limited one.
+        Whether the present part is a limited one.
+    part : str
+        Name of the present part.
     started : bool
         Whether the process has said that it works.
     ended : bool
@@ -205,12 +210,12 @@ class _Worker:
             self.process.start()
         other.close()
         self.task: Any = None
-        self.due, self.limited, self.ended = float("inf"), False, False
+        self.due, self.limited, self.part, self.ended = float("inf"), False, "", False
         self.seen, self.started = time.monotonic(), False
 
     def begin(self, task: Task[Any], limits: _Limits) -> _Worker:
         """Send a task and return the worker itself."""
-        self.task, self.limited = task, False
+        self.task, self.limited, self.part = task, False, ""
         self.due = time.monotonic() + limits.outside
         with suppress(OSError):  # where the process has died, `look` finds that
             self.connection.send(task)
@@ -229,7 +234,7 @@ class _Worker:
                     return True, value
                 if kind == "error":
                     raise TaskError(value)
-                self.limited = kind == "begin"
+                self.limited, self.part = kind == "begin", value or ""
                 self.due = now + (limits.seconds + GRACE if self.limited else limits.outside)
         except (EOFError, OSError):
             self.process.join(1.0)
@@ -249,7 +254,7 @@ class _Worker:
 
     def _failure(self, kind: Literal["time", "memory", "crash"], reason: str) -> Failure:
         self.kill()
-        return Failure(kind, reason, self.limited)
+        return Failure(kind, reason, self.limited, self.part)
 
     def kill(self) -> None:
         """End the process, and those that it started."""
@@ -321,8 +326,8 @@ def _serve(connection: Connection[Any, Any], scratch: Path) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection.send(("ready", None))
 
-    def limited(job: Callable[[], Any]) -> Any:
-        connection.send(("begin", None))
+    def limited(job: Callable[[], Any], part: str = "", /) -> Any:
+        connection.send(("begin", part))
         try:
             return job()
         finally:

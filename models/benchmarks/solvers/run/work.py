@@ -10,7 +10,6 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from .....reference.errors import Array
 from ..instances import accuracy_at, instance_of, program_of
@@ -21,7 +20,9 @@ from ..programs.residuals import residuals
 from ..row import NAN, Row
 from ..settings import Settings
 from .pool import Failure, Limited
+from .small_program import small_program
 from .solver import Answer, BenchmarkSolver
+from .warm_up import warm_up
 
 QUICK = 0.1
 """Seconds up to which a solve is timed more than once."""
@@ -94,16 +95,7 @@ class Trial:
 
     def __call__(self, limited: Limited) -> str:
         """Return why the solver does not run; empty where it does."""
-        one = sp.csc_array(np.ones((1, 1)))
-        program = ConeProgram(
-            name="trial",
-            P=sp.csc_array((1, 1)),
-            q=np.ones(1),
-            A=sp.csc_array(-one),
-            b=-np.ones(1),
-            cones=Cones(nonnegative=1),
-            variables={"x": (one, (1,))},
-        )
+        program = small_program("trial", Cones(nonnegative=1))
         if self.solver.refusal(program):
             return ""  # it takes other programs
         answer = limited(
@@ -128,6 +120,8 @@ class Cell:
         Number of runs of a solve below `QUICK` seconds.
     seconds : float
         Limit of time of a solve.
+    warm_up : bool
+        Whether a solver that is new to its process first runs on a small program.
     """
 
     key: InstanceKey
@@ -137,6 +131,7 @@ class Cell:
     settings: Settings
     repeats: int
     seconds: float
+    warm_up: bool = True
 
     @property
     def name(self) -> tuple[Any, ...]:
@@ -185,6 +180,8 @@ class Cell:
         if refused := self.solver.refusal(program):
             return self.row(skipped=refused)
         options = self.solver.options(self.settings, self.seconds)
+        if self.warm_up:
+            warm_up(self.solver, program, options, limited)
 
         def solve() -> Answer:
             answer: Answer = limited(lambda: self.solver.solve(program, options))
@@ -196,12 +193,14 @@ class Cell:
             if any(part in lower for part in LICENCE):
                 return self.row(skipped=first.status)
             return self.row(status=first.status, transfer_seconds=first.transfer_seconds)
-        times = [first.solve_seconds]
+        runs = [first]
         if first.solve_seconds < QUICK:
-            times += [solve().solve_seconds for _ in range(self.repeats - 1)]
+            runs += [solve() for _ in range(self.repeats - 1)]
+        times = [run.solve_seconds for run in runs]
         return replace(
             self._judged(program, first),
             solve_seconds=median(times),
+            own_seconds=median(run.own_seconds for run in runs),
             fastest_seconds=min(times),
             slowest_seconds=max(times),
             repeats=len(times),

@@ -15,7 +15,7 @@ class Panic(BaseException):
 
 
 def tiny(program):
-    return program.name == "trial"
+    return program.name in ("trial", "warm-up")
 
 
 def good(program, options):
@@ -66,6 +66,12 @@ def grows(program, options):
     return good(program, options)
 
 
+def slow_once(program, options, calls=[]):  # noqa: B006  # the calls in this process
+    calls += [1] * (program.name != "trial")
+    time.sleep(0.3 if len(calls) == 1 else 0.0)
+    return good(program, options)
+
+
 def panics(program, options):
     if not tiny(program):
         raise Panic("unwrap on None")
@@ -83,6 +89,15 @@ def wrong_shape(program, options):
 def not_finite(program, options):
     x = np.full(program.q.size, np.nan)
     return ("optimal", np.ones(1), None) if tiny(program) else ("optimal", x, None)
+
+
+def scales(program, options):
+    """Double the objective and the rows in place; the answer x is that of the program."""
+    answer = good(program, options)
+    for array in (program.P.data, program.q, program.A.data, program.b):
+        array *= 2.0
+    options.clear()
+    return {**answer, "solve_seconds": 1e-9}
 
 
 def broken(program, options):

@@ -23,6 +23,7 @@ FUNCTIONS = (
     "wrong_shape",
     "not_finite",
     "broken",
+    "slow_once",
     "good",
 )
 LIMIT = 3.0
@@ -71,12 +72,17 @@ def test_the_run_goes_on_after_failures(rows):
     assert good.right
     assert good.claimed
     assert 0 < good.fastest_seconds <= good.solve_seconds <= good.slowest_seconds < LIMIT
-    assert good.transfer_seconds > 0
+    assert 0 < good.own_seconds < good.slowest_seconds
     assert good.iterations > 3
     assert max(good.primal_residual, good.dual_residual, good.complementarity) < 1e-6
     assert good.version == "1"
     assert good.build_seconds > 0
     assert good.compile_seconds > 0
+
+
+def test_a_solver_is_warm_before_its_first_cell(rows):
+    assert rows["slow_once"].right
+    assert rows["slow_once"].slowest_seconds < 0.3
 
 
 def test_nonsense_under_the_status_optimal_is_a_false_claim(rows):
@@ -110,7 +116,7 @@ def test_workers_stay_have_one_thread_and_fail_alone(tmp_path):
 def test_a_segmentation_fault_is_named(tmp_path):
     with Pool(1, 1.0, tmp_path) as pool:
         ((_, failure),) = pool.run([segfaults], 1.0)
-    assert failure == Failure("crash", "ended by SIGSEGV", True)
+    assert failure == Failure("crash", "ended by SIGSEGV", True, "read")
 
 
 def is_running(pid):
