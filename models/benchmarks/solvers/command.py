@@ -130,7 +130,6 @@ def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
     from .tables import error_table, summaries, summary_table
 
     def to_report(rows: list[Any]) -> Report:
-        rows = run.in_order(rows)
         shown: list[Any] = [summary_table(rows), error_table(rows)]
         metadata = run.metadata()
         if folder is not None:
@@ -140,7 +139,7 @@ def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
         result = {"summary": summaries(rows), "rows": rows, "metadata": metadata}
         return Report(result, shown, name="")
 
-    return report_rows(run.rows(), to_report)
+    return report_rows(run.rows(), lambda rows: to_report(run.in_order(rows)))
 
 
 def export(
