@@ -33,7 +33,9 @@ SpreadsOption = Annotated[
 FormulationsOption = Annotated[
     str | None, typer.Option("--formulations", help="Formulations, such as inv_pos,beckmann.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random systems.")]
+SeedsOption = Annotated[
+    str, typer.Option("--seeds", help="Seeds of the random systems, such as 0,1,2.")
+]
 
 
 def solvers(
@@ -79,7 +81,7 @@ def solvers(
     workers: Annotated[
         int, typer.Option("--workers", help="Processes; more than 1 disturb each other's times.")
     ] = 1,
-    seed: SeedOption = 0,
+    seeds: SeedsOption = "0",
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run everything once, small: a test of the set-up.")
     ] = False,
@@ -107,7 +109,7 @@ def solvers(
         if solver and solvers is None:
             named = [one.name for one in default_solvers()]
         run = comparison(
-            **_axes(problems, sizes, loads, spreads, formulations, seed),
+            **_axes(problems, sizes, loads, spreads, formulations, seeds),
             solvers=None if solvers is None and not solver else [*named, *(solver or ())],
             settings=texts(settings),
             tolerances=numbers("--tolerances", tolerances) or (),
@@ -149,7 +151,7 @@ def export(
     loads: LoadsOption = None,
     spreads: SpreadsOption = None,
     formulations: FormulationsOption = None,
-    seed: SeedOption = 0,
+    seeds: SeedsOption = "0",
     formats: Annotated[
         str, typer.Option("--format", help="npz, cbf or npz,cbf; see the manifest.")
     ] = "npz,cbf",
@@ -161,7 +163,7 @@ def export(
         from .programs import export as exports
         from .programs.standard_set import chosen_keys
 
-        axes = _axes(problems, sizes, loads, spreads, formulations, seed)
+        axes = _axes(problems, sizes, loads, spreads, formulations, seeds)
         begin()
         manifest = exports.export(folder, chosen_keys(**axes), texts(formats))
         count = len(manifest["instances"])
@@ -232,7 +234,7 @@ def _axes(
     loads: str | None,
     spreads: str | None,
     formulations: str | None,
-    seed: int,
+    seeds: str,
 ) -> Mapping[str, Any]:
     pairs = None
     if spreads is not None:
@@ -245,5 +247,5 @@ def _axes(
         "loads": numbers("--loads", loads),
         "spreads": pairs,
         "formulations": None if formulations is None else texts(formulations),
-        "seed": seed,
+        "seeds": numbers("--seeds", seeds, whole=True),
     }

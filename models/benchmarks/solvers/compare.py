@@ -156,7 +156,7 @@ class Comparison:
             "memory": self.memory,
             "repeats": self.repeats,
             "workers": self.workers,
-            "seed": self.keys[0].seed if self.keys else 0,
+            "seeds": sorted({key.seed for key in self.keys}),
             "problems": list(dict.fromkeys(key.problem for key in self.keys)),
             "sizes": sorted({key.n for key in self.keys}),
             "loads": sorted({key.load for key in self.keys}),
@@ -192,7 +192,7 @@ def comparison(
     limit: float = LIMIT,
     memory: float = MEMORY,
     workers: int = 1,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     smoke: bool = False,
     out: Path | None = None,
 ) -> Comparison:
@@ -213,7 +213,7 @@ def comparison(
     if loads is None and check_flag("smoke", smoke):
         loads = SMOKE_LOADS
     axes = {"problems": problems, "sizes": sizes, "spreads": spreads, "formulations": formulations}
-    found = chosen_keys(seed, loads, **axes)
+    found = chosen_keys(seeds, loads, **axes)
     if smoke:
         found = _one_each(found)
         repeats = 1
@@ -278,8 +278,8 @@ def compare(**chosen: Any) -> Iterator[Row]:
         Limit of memory of a worker, in gigabytes.
     workers : int, default 1
         Cells that run at a time; more than 1 disturb each other's times.
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
     smoke : bool, default False
         Whether every formulation is run once, at its smallest size and one load.
     out : path, optional

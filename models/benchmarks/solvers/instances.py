@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from ....reference.validation import (
     LARGEST,
     SMALLEST,
     as_integer,
-    as_seed,
     check_choice,
     check_list,
     check_within,
@@ -29,6 +29,8 @@ LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 """Default parts of the largest load."""
 LEAST_SIZE = 2
 NO_ANSWER = Accuracy(math.inf, math.inf, math.inf, math.inf)
+LARGEST_SEED = 2**31 - 1
+"""The largest number of 32 bits, which files of NetCDF hold."""
 KEPT = 8
 """Number of systems that are kept for their next instance."""
 
@@ -94,7 +96,7 @@ def program_of(key: InstanceKey, instance: ProblemInstance | None = None) -> Con
 
 def system_of(key: InstanceKey) -> Any:
     """Return the system of a key; the last few are kept."""
-    return _system(key.problem, key.axes, as_seed(key.seed))
+    return _system(key.problem, key.axes, _check_seed("seed", key.seed))
 
 
 @lru_cache(KEPT)
@@ -108,7 +110,7 @@ def keys(
     loads: Sequence[float] = LOADS,
     spreads: Sequence[tuple[float, float]] | None = None,
     formulations: Sequence[str] | None = None,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
 ) -> list[InstanceKey]:
     """Return the keys of all instances on chosen axes.
 
@@ -125,18 +127,19 @@ def keys(
     formulations : sequence of str, optional
         Names of formulations; by default all. A problem or a size without one of them has no keys
         of it.
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
 
     Returns
     -------
     list of InstanceKey
-        In the order of the problems, sizes, spreads, formulations and loads.
+        In the order of the problems, sizes, spreads, seeds, formulations and loads.
 
     Raises
     ------
     InputError
-        On an unknown name and on a number out of range, before any program is written.
+        On an unknown name, on a number out of range, and on one that is given twice, before any
+        program is written.
 
     Examples
     --------
@@ -144,9 +147,14 @@ def keys(
     >>> [key.name for key in keys(["partition"], sizes=[3], loads=[0.5, 0.9])]
     ['partition.socp.n3.load0.5.r1e+06.d0.s0', 'partition.socp.n3.load0.9.r1e+06.d0.s0']
     """
-    _check(problems, sizes, loads, spreads, as_seed(seed))
-    chosen = registry.PROBLEMS if problems is None else [problem_of(name) for name in problems]
-    found = list(_keys(chosen, sizes, loads, spreads, seed))
+    given = {
+        "problems": problems,
+        "sizes": sizes,
+        "loads": loads,
+        "spreads": spreads,
+        "seeds": seeds,
+    }
+    found = list(_keys(**{f: None if v is None else checked(f, v) for f, v in given.items()}))
     if formulations is None:
         return found
     offered = dict.fromkeys(key.formulation for key in found)
@@ -156,65 +164,75 @@ def keys(
 
 
 def _keys(
-    problems: Sequence[Problem],
+    problems: Sequence[Problem] | None,
     sizes: Sequence[int] | None,
     loads: Sequence[float],
     spreads: Sequence[tuple[float, float]] | None,
-    seed: int,
+    seeds: Sequence[int],
 ) -> Iterator[InstanceKey]:
-    for problem in problems:
-        for n in problem.sizes if sizes is None else sizes:
+    for problem in problems or registry.PROBLEMS:
+        for n, spread, seed in product(sizes or problem.sizes, spreads or problem.spreads, seeds):
             if n > problem.largest:
                 continue
-            for rates, delays in problem.spreads if spreads is None else spreads:
-                system = _system(problem.name, Axes(int(n), float(rates), float(delays)), seed)
-                for formulation in problem.formulations(system):
-                    for load in loads:
-                        yield InstanceKey(
-                            problem.name,
-                            formulation,
-                            int(n),
-                            float(load),
-                            float(rates),
-                            float(delays),
-                            seed,
-                        )
+            formulations = problem.formulations(_system(problem.name, Axes(n, *spread), seed))
+            for formulation, load in product(formulations, loads):
+                yield InstanceKey(problem.name, formulation, n, load, *spread, seed)
 
 
-def _check(
-    problems: Sequence[str] | None,
-    sizes: Sequence[int] | None,
-    loads: Sequence[float],
-    spreads: Sequence[tuple[float, float]] | None,
-    seed: int,
-) -> None:
-    """Raise InputError on arguments of `keys` that are out of range or unknown."""
-    for i, name in enumerate(() if problems is None else check_list("problems", problems)):
-        problem_of(name, f"problems[{i}]")
-    for i, size in enumerate(() if sizes is None else check_list("sizes", sizes)):
-        _check_size(f"sizes[{i}]", size)
-    for i, load in enumerate(check_list("loads", loads)):
-        _check_load(f"loads[{i}]", load)
-    for i, pair in enumerate(() if spreads is None else check_list("spreads", spreads)):
-        ends = check_list(f"spreads[{i}]", pair)
-        if len(ends) != 2:
-            remedy = "give the spread of rates and the spread of delays"
-            raise InputError(f"spreads[{i}]", pair, "is not a pair", remedy)
-        rates, delays = ends
-        _check_spread((f"spreads[{i}][0]", rates), (f"spreads[{i}][1]", delays))
+def checked(field: str, values: Sequence[Any]) -> list[Any]:
+    """Return the checked values of an axis, by the name of its argument of `keys`.
+
+    Raises
+    ------
+    InputError
+        On an empty list, on a value that is unknown or out of range, and on one given twice.
+    """
+    found = [CHECKS[field](f"{field}[{i}]", v) for i, v in enumerate(check_list(field, values))]
+    for i, value in enumerate(found):
+        if (before := found.index(value)) < i:
+            problem = f"is the same as {field}[{before}]"
+            raise InputError(f"{field}[{i}]", values[i], problem, "give each once")
+    return found
 
 
-def _check_size(field: str, size: object, largest: int = 1_000_000) -> None:
-    as_integer(field, size, "a size of a system", LEAST_SIZE, largest)
+def _check_pair(field: str, pair: object) -> tuple[float, float]:
+    ends = check_list(field, pair)
+    if len(ends) != 2:
+        remedy = "give the spread of rates and the spread of delays"
+        raise InputError(field, pair, "is not a pair", remedy)
+    return _check_spread((f"{field}[0]", ends[0]), (f"{field}[1]", ends[1]))
 
 
-def _check_load(field: str, load: object) -> None:
+def _check_problem(field: str, name: str) -> Problem:
+    return problem_of(name, field)
+
+
+def _check_seed(field: str, seed: object) -> int:
+    return as_integer(field, seed, "a seed", 0, LARGEST_SEED)
+
+
+def _check_size(field: str, size: object, largest: int = 1_000_000) -> int:
+    return as_integer(field, size, "a size of a system", LEAST_SIZE, largest)
+
+
+def _check_load(field: str, load: object) -> float:
     problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
-    check_within(field, load, SMALLEST, math.nextafter(1, 0), problem, remedy)
+    return check_within(field, load, SMALLEST, math.nextafter(1, 0), problem, remedy)
 
 
-def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> None:
-    remedy = "give 1 for equal rates, or more"
-    check_within(*rates, 1.0, LARGEST, "is not a ratio of the largest rate", remedy)
-    remedy = "give 0 for no delay, or a number of mean service times"
-    check_within(*delays, 0.0, LARGEST, "is not a delay", remedy)
+def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> tuple[float, float]:
+    equal, none = "give 1 for equal rates, or more", "give 0 for no delay, or mean service times"
+    return (
+        check_within(*rates, 1.0, LARGEST, "is not a ratio of the largest rate", equal),
+        check_within(*delays, 0.0, LARGEST, "is not a delay", none),
+    )
+
+
+CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "problems": _check_problem,
+    "sizes": _check_size,
+    "loads": _check_load,
+    "spreads": _check_pair,
+    "seeds": _check_seed,
+}
+"""By the axis, functions from the name of a field and a value to the value, checked."""

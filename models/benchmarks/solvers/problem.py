@@ -178,12 +178,16 @@ class InstanceKey(NamedTuple):
     @property
     def name(self) -> str:
         """Name of the instance's files, such as ``mm1-optimum.inv_pos.n30.load0.9.r10.d5.s0``."""
-        return (
-            f"{self.problem}.{self.formulation}.n{self.n}.load{self.load:.12g}"
-            f".r{self.rate_spread:g}.d{self.delay_spread:g}.s{self.seed}"
-        )
+        load, rates, delays = map(_text, (self.load, self.rate_spread, self.delay_spread))
+        return f"{self.problem}.{self.formulation}.n{self.n}.load{load}.r{rates}.d{delays}.s{self.seed}"
 
     @property
     def axes(self) -> Axes:
         """Size and severity of the system."""
         return Axes(self.n, self.rate_spread, self.delay_spread)
+
+
+def _text(number: float) -> str:
+    """Return a number as text that no other number has."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))

@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .....reference.validation import as_seed
 from .. import problems as registry
 from ..instances import LOADS as ALL_LOADS
-from ..instances import keys, system_of
+from ..instances import checked, keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
@@ -176,14 +175,14 @@ STANDARD_SET = StandardSet()
 
 
 def chosen_keys(
-    seed: int = 0, loads: Sequence[float] | None = None, **axes: Any
+    seeds: Sequence[int] = (0,), loads: Sequence[float] | None = None, **axes: Any
 ) -> list[InstanceKey]:
-    """Return the instances on chosen axes; the standard set, of another seed too, without any.
+    """Return the instances on chosen axes; the standard set, of other seeds too, without any.
 
     Parameters
     ----------
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
     loads : sequence of float, optional
         Parts of the largest load; by default from 30 % to 99.9999 %.
     **axes
@@ -192,8 +191,9 @@ def chosen_keys(
     """
     given = {name: value for name, value in axes.items() if value is not None}
     if not given and loads is None:
-        return [key._replace(seed=as_seed(seed)) for key in STANDARD_SET.keys]
-    return keys(**given, loads=ALL_LOADS if loads is None else loads, seed=seed)
+        chosen = checked("seeds", seeds)
+        return [key._replace(seed=seed) for seed in chosen for key in STANDARD_SET.keys]
+    return keys(**given, loads=ALL_LOADS if loads is None else loads, seeds=seeds)
 
 
 def renew() -> str:
