@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -21,14 +21,23 @@ from ....reference.validation import (
 )
 from ..report import timed
 from . import problems as registry
-from .problem import Accuracy, Axes, InstanceKey, Problem, ProblemInstance
+from .problem import (
+    NO_ANSWER,
+    Accuracy,
+    Axes,
+    InstanceKey,
+    Problem,
+    ProblemInstance,
+    infeasible_instance,
+)
 from .programs.cone_program import ConeProgram
 from .programs.from_cvxpy import cone_program
 
 LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 """Default parts of the largest load."""
+LEAST_EXCESS, LARGEST_LOAD = 1e-9, 1000.0
+"""Of an infeasible instance: the load is from 1 + 1e-9 on, above all rounding of a program."""
 LEAST_SIZE = 2
-NO_ANSWER = Accuracy(math.inf, math.inf, math.inf, math.inf)
 LARGEST_SEED = 2**31 - 1
 """The largest number of 32 bits, which files of NetCDF hold."""
 KEPT = 8
@@ -50,7 +59,10 @@ def instance_of(key: InstanceKey) -> ProblemInstance:
         On a problem or a formulation that does not exist, or a number out of range.
     """
     check_key(key)
-    return problem_of(key.problem).instance(system_of(key), key.formulation, key.load)
+    problem, system = problem_of(key.problem), system_of(key)
+    if key.infeasible and (write := problem.overload(system, key.formulation)) is not None:
+        return infeasible_instance(partial(write, key.load))
+    return problem.instance(system, key.formulation, key.load)
 
 
 def check_key(key: InstanceKey) -> None:
@@ -59,8 +71,12 @@ def check_key(key: InstanceKey) -> None:
     _check_size("n", key.n, problem.largest)
     _check_spread(("rate_spread", key.rate_spread), ("delay_spread", key.delay_spread))
     _check_load("load", key.load)
-    choices = problem.formulations(system_of(key))
+    system = system_of(key)
+    choices = problem.formulations(system)
     check_choice("formulation", key.formulation, choices, f"is not one of {key.problem} here")
+    if key.infeasible and problem.overload(system, key.formulation) is None:
+        wrong = f"is above 1: {key.problem}.{key.formulation} has no infeasible instances"
+        raise InputError("load", key.load, wrong, "give a number below 1")
 
 
 def accuracy_at(instance: ProblemInstance, program: ConeProgram, x: Array) -> Accuracy:
@@ -121,7 +137,8 @@ def keys(
     sizes : sequence of int, optional
         By default each problem's own. Sizes above the largest of a problem are left out.
     loads : sequence of float
-        Parts of the largest load, between 0 and 1.
+        Parts of the largest load: below 1, or above 1 for infeasible instances, which are left out
+        where a formulation takes any load or has no program above the largest one.
     spreads : sequence of (float, float), optional
         Pairs of `Axes.rate_spread` and `Axes.delay_spread`; by default each problem's own.
     formulations : sequence of str, optional
@@ -154,7 +171,8 @@ def keys(
         "spreads": spreads,
         "seeds": seeds,
     }
-    found = list(_keys(**{f: None if v is None else checked(f, v) for f, v in given.items()}))
+    axes: dict[str, Any] = {f: None if v is None else checked(f, v) for f, v in given.items()}
+    found = list(_keys(**axes))
     if formulations is None:
         return found
     offered = dict.fromkeys(key.formulation for key in found)
@@ -174,9 +192,11 @@ def _keys(
         for n, spread, seed in product(sizes or problem.sizes, spreads or problem.spreads, seeds):
             if n > problem.largest:
                 continue
-            formulations = problem.formulations(_system(problem.name, Axes(n, *spread), seed))
-            for formulation, load in product(formulations, loads):
-                yield InstanceKey(problem.name, formulation, n, load, *spread, seed)
+            system = _system(problem.name, Axes(n, *spread), seed)
+            for formulation, load in product(problem.formulations(system), loads):
+                key = InstanceKey(problem.name, formulation, n, load, *spread, seed)
+                if not key.infeasible or problem.overload(system, formulation) is not None:
+                    yield key
 
 
 def checked(field: str, values: Sequence[Any]) -> list[Any]:
@@ -216,8 +236,13 @@ def _check_size(field: str, size: object, largest: int = 1_000_000) -> int:
 
 
 def _check_load(field: str, load: object) -> float:
-    problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
-    return check_within(field, load, SMALLEST, math.nextafter(1, 0), problem, remedy)
+    problem, above = "is not a part of the largest load", f"1 + {LEAST_EXCESS:g}"
+    remedy = f"give a number between 0 and 1, or from {above} on for an infeasible instance"
+    part = check_within(field, load, SMALLEST, LARGEST_LOAD, problem, remedy)
+    if 1.0 <= part < 1.0 + LEAST_EXCESS:
+        problem = "is too near to the largest load itself to tell whether a program is feasible"
+        raise InputError(field, load, problem, remedy)
+    return part
 
 
 def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> tuple[float, float]:
