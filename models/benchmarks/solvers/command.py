@@ -20,7 +20,11 @@ SizesOption = Annotated[
     str | None, typer.Option("--sizes", help="Sizes, such as numbers of servers: 3,30,300.")
 ]
 LoadsOption = Annotated[
-    str | None, typer.Option("--loads", help="Parts of the largest load, such as 60%,99.9% or 0.6.")
+    str | None,
+    typer.Option(
+        "--loads",
+        help="Parts of the largest load, such as 60%,99.9% or 0.6; infeasible ones above 100%.",
+    ),
 ]
 SpreadsOption = Annotated[
     str | None,
@@ -128,17 +132,21 @@ def solvers(
 
 def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
     from ..report import report_rows
+    from .report.infeasible import divided
     from .report.write import write_report
-    from .tables import error_table, summaries, summary_table
+    from .tables import error_table, infeasible_table, summaries, summary_table
 
     def to_report(rows: list[Any]) -> Report:
-        shown: list[Any] = [summary_table(rows), error_table(rows)]
+        feasible, infeasible = divided(rows)
+        shown: list[Any] = [summary_table(feasible), error_table(feasible)] if feasible else []
+        shown += [infeasible_table(infeasible)] if infeasible else []
         metadata = run.metadata()
         if folder is not None:
             paths = write_report(rows, metadata, folder)
             names = ", ".join(sorted({path.name for path in paths if path.parent == folder}))
             shown.append(f"\nwritten to {folder}: {names}")
-        result = {"summary": summaries(rows), "rows": rows, "metadata": metadata}
+        summary = summaries(feasible) if feasible else []
+        result = {"summary": summary, "rows": rows, "metadata": metadata}
         return Report(result, shown, name="")
 
     return report_rows(run.rows(), to_report)

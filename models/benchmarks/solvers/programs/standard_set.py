@@ -29,6 +29,8 @@ TARGET = 200
 """Number of instances that the set comes near to."""
 LOADS = (0.6, 0.999, 1 - 1e-6, 0.95, 0.3, 0.9999)
 """Parts of the largest load, in the order in which the set takes them up."""
+INFEASIBLE_LOADS = (1.01, 1.001)
+"""Loads of the infeasible instances that a run has beside the set, which has none."""
 LARGE = 3000
 """Size that the set has beside the default sizes of a problem, unless its largest is below."""
 RATE_SPREADS = (10.0, 1e6)
@@ -172,6 +174,21 @@ def _texts(value: Any) -> Iterator[str]:
 
 STANDARD_SET = StandardSet()
 """The set of this version."""
+
+
+def infeasible_keys(seeds: Sequence[int] = (0,)) -> list[InstanceKey]:
+    """Return infeasible instances of each formulation that has them, at its smallest size."""
+    return [
+        key
+        for problem in registry.PROBLEMS
+        for key in keys(
+            [problem.name],
+            [min(problem.sizes)],
+            INFEASIBLE_LOADS,
+            problem.spreads[-1:],
+            seeds=seeds,
+        )
+    ]
 
 
 def chosen_keys(
