@@ -13,7 +13,6 @@ import numpy as np
 from ....reference.errors import Array, InputError
 from ....reference.validation import (
     LARGEST,
-    SMALLEST,
     as_integer,
     check_choice,
     check_list,
@@ -35,8 +34,9 @@ from .programs.from_cvxpy import cone_program
 
 LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 """Default parts of the largest load."""
-LEAST_EXCESS, LARGEST_LOAD = 1e-9, 1000.0
-"""Of an infeasible instance: the load is from 1 + 1e-9 on, above all rounding of a program."""
+NEAREST = 1e-7
+"""Least distance of a load from the largest one; nearer, flows as floats say no delay to 1e-6."""
+LEAST_LOAD, LARGEST_LOAD = 1e-9, 1000.0
 LEAST_SIZE = 2
 LARGEST_SEED = 2**31 - 1
 """The largest number of 32 bits, which files of NetCDF hold."""
@@ -236,11 +236,11 @@ def _check_size(field: str, size: object, largest: int = 1_000_000) -> int:
 
 
 def _check_load(field: str, load: object) -> float:
-    problem, above = "is not a part of the largest load", f"1 + {LEAST_EXCESS:g}"
-    remedy = f"give a number between 0 and 1, or from {above} on for an infeasible instance"
-    part = check_within(field, load, SMALLEST, LARGEST_LOAD, problem, remedy)
-    if 1.0 <= part < 1.0 + LEAST_EXCESS:
-        problem = "is too near to the largest load itself to tell whether a program is feasible"
+    remedy = f"give a number below 1, or above 1 for an infeasible instance, {NEAREST:g} from it"
+    wrong = f"is not a part of the largest load from {LEAST_LOAD:g} to {LARGEST_LOAD:g}"
+    part = check_within(field, load, LEAST_LOAD, LARGEST_LOAD, wrong, remedy)
+    if 1.0 - NEAREST < part < 1.0 + NEAREST:
+        problem = "is so near to the largest load, 1, that rounding hides the answer"
         raise InputError(field, load, problem, remedy)
     return part
 

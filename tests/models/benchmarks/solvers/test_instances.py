@@ -50,7 +50,7 @@ def test_each_seed_has_its_own_instances():
 
 def test_instances_have_names_of_their_own():
     """Loads and spreads that differ in their last digits have files of their own."""
-    names = [KEY._replace(load=load).name for load in (1 - 1e-6, 1 - 1e-13, 1 - 1e-14)]
+    names = [KEY._replace(load=load).name for load in (1 - 1e-6, 0.5 - 1e-13, 0.5 - 1e-14)]
     names += [KEY._replace(rate_spread=spread).name for spread in (1e6, 1e6 + 0.5)]
     assert len({*names}) == 5
     assert names[0] == "mm1-optimum.inv_pos.n3.load0.999999.r10.d5.s0"
@@ -70,7 +70,20 @@ def test_formulations_are_chosen():
         ({"sizes": [3, 1]}, r"sizes\[1\] = 1: is not a size"),
         ({"sizes": [3.0]}, r"sizes\[0\] = 3\.0: is not a size"),
         ({"sizes": [True]}, r"sizes\[0\] = True"),
-        ({"loads": [0.5, 1.0]}, r"loads\[1\] = 1\.0: is too near to the largest load itself"),
+        (
+            {"loads": [0.5, 1.0]},
+            r"loads\[1\] = 1\.0: is so near to the largest load, 1, ",
+        ),
+        ({"loads": [1 + 1e-9]}, r"loads\[0\] = 1\.000000001: is so near to the largest load"),
+        (
+            {"loads": [1 - 1e-12]},
+            r"= 0\.999999999999: is so near .*; give a number below",
+        ),
+        (
+            {"loads": [1e-300]},
+            r"loads\[0\] = 1e-300: is not a part of the largest load from",
+        ),
+        ({"loads": [math.inf]}, r"loads\[0\] = inf: is not a part of the largest load"),
         ({"loads": [0.0]}, r"loads\[0\] = 0\.0"),
         ({"loads": [math.nan]}, r"loads\[0\] = nan"),
         ({"loads": ["60 %"]}, r"loads\[0\] = '60 %'"),
@@ -104,7 +117,7 @@ def test_wrong_axes_are_named(arguments, message):
         ({"formulation": "qp"}, r"formulation = 'qp': is not one of mm1-optimum here"),
         ({"n": 0}, r"n = 0"),
         ({"n": 2_000_000}, r"n = 2000000"),
-        ({"load": 1.0 + 1e-12}, r"load = 1\.000000000001: is too near"),
+        ({"load": 1.0 + 1e-12}, r"load = 1\.000000000001: is so near"),
         ({"rate_spread": 0.0}, r"rate_spread = 0\.0"),
         ({"delay_spread": math.nan}, r"delay_spread = nan"),
         ({"seed": 0.5}, r"seed = 0\.5"),
