@@ -48,7 +48,7 @@ def against_qpbenchmark(
     ----------
     sizes : sequence of int
     loads : sequence of float
-        Parts of the largest load, between 0 and 1.
+        Parts of the largest load, below 1.
     solvers : sequence of str, optional
         qpbenchmark's names, such as ``piqp``; by default all that it finds.
     settings : sequence of {"low", "mid", "high"}
@@ -80,6 +80,9 @@ def against_qpbenchmark(
         program = program_of(key, instance)
         if not refusal(program):
             cases[key.name] = (program, instance)
+    if not cases:
+        problem = "leaves no quadratic program: the problems that are have no infeasible instances"
+        raise InputError("loads", list(loads), problem, "give a load below 1")
     results = peer.run([program for program, _ in cases.values()], solvers, settings)
     short = {peer.SETTINGS[name]: name for name in settings}
     found = []
