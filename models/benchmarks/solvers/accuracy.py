@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ....reference.errors import Array
-from .problem import Accuracy, Truth
+from .problem import NO_ANSWER, Accuracy, Truth
 
 Judge = Callable[[Mapping[str, Array]], Accuracy]
 
@@ -67,7 +67,7 @@ def for_any_values(judge: Judge) -> Judge:
             try:
                 return judge(values)
             except (ArithmeticError, np.linalg.LinAlgError):
-                return Accuracy(math.inf, math.inf, math.inf, math.inf)
+                return NO_ANSWER
 
     return judged
 

@@ -20,7 +20,11 @@ SizesOption = Annotated[
     str | None, typer.Option("--sizes", help="Sizes, such as numbers of servers: 3,30,300.")
 ]
 LoadsOption = Annotated[
-    str | None, typer.Option("--loads", help="Parts of the largest load, such as 60%,99.9% or 0.6.")
+    str | None,
+    typer.Option(
+        "--loads",
+        help="Parts of the largest load, such as 60%,99.9% or 0.6; infeasible ones above 100%.",
+    ),
 ]
 SpreadsOption = Annotated[
     str | None,
@@ -33,7 +37,9 @@ SpreadsOption = Annotated[
 FormulationsOption = Annotated[
     str | None, typer.Option("--formulations", help="Formulations, such as inv_pos,beckmann.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the random systems.")]
+SeedsOption = Annotated[
+    str, typer.Option("--seeds", help="Seeds of the random systems, such as 0,1,2.")
+]
 
 
 def solvers(
@@ -79,7 +85,7 @@ def solvers(
     workers: Annotated[
         int, typer.Option("--workers", help="Processes; more than 1 disturb each other's times.")
     ] = 1,
-    seed: SeedOption = 0,
+    seeds: SeedsOption = "0",
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Run everything once, small: a test of the set-up.")
     ] = False,
@@ -107,7 +113,7 @@ def solvers(
         if solver and solvers is None:
             named = [one.name for one in default_solvers()]
         run = comparison(
-            **_axes(problems, sizes, loads, spreads, formulations, seed),
+            **_axes(problems, sizes, loads, spreads, formulations, seeds),
             solvers=None if solvers is None and not solver else [*named, *(solver or ())],
             settings=texts(settings),
             tolerances=numbers("--tolerances", tolerances) or (),
@@ -126,17 +132,21 @@ def solvers(
 
 def _reports(run: Any, folder: Path | None) -> Iterator[Report]:
     from ..report import report_rows
+    from .report.infeasible import divided
     from .report.write import write_report
-    from .tables import error_table, summaries, summary_table
+    from .tables import error_table, infeasible_table, summaries, summary_table
 
     def to_report(rows: list[Any]) -> Report:
-        shown: list[Any] = [summary_table(rows), error_table(rows)]
+        feasible, infeasible = divided(rows)
+        shown: list[Any] = [summary_table(feasible), error_table(feasible)] if feasible else []
+        shown += [infeasible_table(infeasible)] if infeasible else []
         metadata = run.metadata()
         if folder is not None:
             paths = write_report(rows, metadata, folder)
             names = ", ".join(sorted({path.name for path in paths if path.parent == folder}))
             shown.append(f"\nwritten to {folder}: {names}")
-        result = {"summary": summaries(rows), "rows": rows, "metadata": metadata}
+        summary = summaries(feasible) if feasible else []
+        result = {"summary": summary, "rows": rows, "metadata": metadata}
         return Report(result, shown, name="")
 
     return report_rows(run.rows(), lambda rows: to_report(run.in_order(rows)))
@@ -149,7 +159,7 @@ def export(
     loads: LoadsOption = None,
     spreads: SpreadsOption = None,
     formulations: FormulationsOption = None,
-    seed: SeedOption = 0,
+    seeds: SeedsOption = "0",
     formats: Annotated[
         str, typer.Option("--format", help="npz, cbf or npz,cbf; see the manifest.")
     ] = "npz,cbf",
@@ -161,7 +171,7 @@ def export(
         from .programs import export as exports
         from .programs.standard_set import chosen_keys
 
-        axes = _axes(problems, sizes, loads, spreads, formulations, seed)
+        axes = _axes(problems, sizes, loads, spreads, formulations, seeds)
         begin()
         manifest = exports.export(folder, chosen_keys(**axes), texts(formats))
         count = len(manifest["instances"])
@@ -232,7 +242,7 @@ def _axes(
     loads: str | None,
     spreads: str | None,
     formulations: str | None,
-    seed: int,
+    seeds: str,
 ) -> Mapping[str, Any]:
     pairs = None
     if spreads is not None:
@@ -245,5 +255,5 @@ def _axes(
         "loads": numbers("--loads", loads),
         "spreads": pairs,
         "formulations": None if formulations is None else texts(formulations),
-        "seed": seed,
+        "seeds": numbers("--seeds", seeds, whole=True),
     }

@@ -18,7 +18,7 @@ from ....reference.validation import LARGEST, SMALLEST, as_integer, check_flag, 
 from ...core.progress import track
 from ...core.warn import warn
 from .problem import InstanceKey
-from .programs.standard_set import chosen_keys
+from .programs.standard_set import chosen_keys, infeasible_keys
 from .row import Row
 from .run.chosen import as_solvers
 from .run.metadata import Moment, code_digest, described, run_metadata
@@ -201,7 +201,7 @@ class Comparison:
             "memory": self.memory,
             "repeats": self.repeats,
             "workers": self.workers,
-            "seed": self.keys[0].seed if self.keys else 0,
+            "seeds": sorted({key.seed for key in self.keys}),
             "problems": list(dict.fromkeys(key.problem for key in self.keys)),
             "sizes": sorted({key.n for key in self.keys}),
             "loads": sorted({key.load for key in self.keys}),
@@ -233,7 +233,7 @@ def comparison(
     limit: float = LIMIT,
     memory: float = MEMORY,
     workers: int = 1,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     smoke: bool = False,
     out: Path | None = None,
 ) -> Comparison:
@@ -254,13 +254,18 @@ def comparison(
     if loads is None and check_flag("smoke", smoke):
         loads = SMOKE_LOADS
     axes = {"problems": problems, "sizes": sizes, "spreads": spreads, "formulations": formulations}
-    found = chosen_keys(seed, loads, **axes)
+    found = chosen_keys(seeds, loads, **axes)
+    if loads is None and not any(chosen is not None for chosen in axes.values()):
+        found += infeasible_keys(seeds)
     if smoke:
         found = _one_each(found)
         repeats = 1
     if not found:
-        problem = "leaves no instance: the problems are not of these sizes"
-        raise InputError("sizes", sizes, problem, "give smaller sizes, or other problems")
+        problem = "leaves no instance: the problems are not of these sizes, or take any load"
+        remedy = "give smaller sizes, loads below 1, or other problems"
+        raise InputError(
+            *(("loads", loads) if sizes is None else ("sizes", sizes)), problem, remedy
+        )
     return Comparison(
         found,
         chosen,
@@ -285,9 +290,9 @@ def compare(**chosen: Any) -> Iterator[Row]:
     """Solve problems with known answers by several solvers, and yield a row for each cell.
 
     Without a choice of problems, sizes, loads, spreads or formulations they are the standard set of
-    about 200 instances. A cell is an instance, a solver and settings. It is run in a worker process
-    with one thread, which is ended and replaced at the limit of time or of memory; a script that is
-    no module calls this below ``if __name__ == "__main__":``.
+    about 200 instances, and about 60 infeasible ones. A cell is an instance, a solver and settings.
+    It is run in a worker process with one thread, which is ended and replaced at the limit of time
+    or of memory; a script that is no module calls this below ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -296,7 +301,8 @@ def compare(**chosen: Any) -> Iterator[Row]:
     sizes : sequence of int, optional
         By default each problem's own.
     loads : sequence of float, optional
-        Parts of the largest load, between 0 and 1; by default from 30 % to 99.9999 %.
+        Parts of the largest load; by default from 30 % to 99.9999 %. Those above 1 are infeasible
+        instances of the formulations that have a largest load.
     spreads : sequence of (float, float), optional
         Pairs of the spread of rates and of delays; by default each problem's own.
     formulations : sequence of str, optional
@@ -320,8 +326,8 @@ def compare(**chosen: Any) -> Iterator[Row]:
         Limit of memory of a worker, in gigabytes.
     workers : int, default 1
         Cells that run at a time; more than 1 disturb each other's times.
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
     smoke : bool, default False
         Whether every formulation is run once, at its smallest size and one load.
     out : path, optional

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,33 @@ import numpy as np
 from ....reference.errors import Array, InputError
 from ....reference.validation import (
     LARGEST,
-    SMALLEST,
     as_integer,
-    as_seed,
     check_choice,
     check_list,
     check_within,
 )
 from ..report import timed
 from . import problems as registry
-from .problem import Accuracy, Axes, InstanceKey, Problem, ProblemInstance
+from .problem import (
+    NO_ANSWER,
+    Accuracy,
+    Axes,
+    InstanceKey,
+    Problem,
+    ProblemInstance,
+    infeasible_instance,
+)
 from .programs.cone_program import ConeProgram
 from .programs.from_cvxpy import cone_program
 
 LOADS = (0.3, 0.6, 0.9, 0.99, 0.999, 1 - 1e-6)
 """Default parts of the largest load."""
+NEAREST = 1e-7
+"""Least distance of a load from the largest one; nearer, flows as floats say no delay to 1e-6."""
+LEAST_LOAD, LARGEST_LOAD = 1e-9, 1000.0
 LEAST_SIZE = 2
-NO_ANSWER = Accuracy(math.inf, math.inf, math.inf, math.inf)
+LARGEST_SEED = 2**31 - 1
+"""The largest number of 32 bits, which files of NetCDF hold."""
 KEPT = 8
 """Number of systems that are kept for their next instance."""
 
@@ -48,7 +59,10 @@ def instance_of(key: InstanceKey) -> ProblemInstance:
         On a problem or a formulation that does not exist, or a number out of range.
     """
     check_key(key)
-    return problem_of(key.problem).instance(system_of(key), key.formulation, key.load)
+    problem, system = problem_of(key.problem), system_of(key)
+    if key.infeasible and (write := problem.overload(system, key.formulation)) is not None:
+        return infeasible_instance(partial(write, key.load))
+    return problem.instance(system, key.formulation, key.load)
 
 
 def check_key(key: InstanceKey) -> None:
@@ -57,8 +71,12 @@ def check_key(key: InstanceKey) -> None:
     _check_size("n", key.n, problem.largest)
     _check_spread(("rate_spread", key.rate_spread), ("delay_spread", key.delay_spread))
     _check_load("load", key.load)
-    choices = problem.formulations(system_of(key))
+    system = system_of(key)
+    choices = problem.formulations(system)
     check_choice("formulation", key.formulation, choices, f"is not one of {key.problem} here")
+    if key.infeasible and problem.overload(system, key.formulation) is None:
+        wrong = f"is above 1: {key.problem}.{key.formulation} has no infeasible instances"
+        raise InputError("load", key.load, wrong, "give a number below 1")
 
 
 def accuracy_at(instance: ProblemInstance, program: ConeProgram, x: Array) -> Accuracy:
@@ -94,7 +112,7 @@ def program_of(key: InstanceKey, instance: ProblemInstance | None = None) -> Con
 
 def system_of(key: InstanceKey) -> Any:
     """Return the system of a key; the last few are kept."""
-    return _system(key.problem, key.axes, as_seed(key.seed))
+    return _system(key.problem, key.axes, _check_seed("seed", key.seed))
 
 
 @lru_cache(KEPT)
@@ -108,7 +126,7 @@ def keys(
     loads: Sequence[float] = LOADS,
     spreads: Sequence[tuple[float, float]] | None = None,
     formulations: Sequence[str] | None = None,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
 ) -> list[InstanceKey]:
     """Return the keys of all instances on chosen axes.
 
@@ -119,24 +137,26 @@ def keys(
     sizes : sequence of int, optional
         By default each problem's own. Sizes above the largest of a problem are left out.
     loads : sequence of float
-        Parts of the largest load, between 0 and 1.
+        Parts of the largest load: below 1, or above 1 for infeasible instances, which are left out
+        where a formulation takes any load or has no program above the largest one.
     spreads : sequence of (float, float), optional
         Pairs of `Axes.rate_spread` and `Axes.delay_spread`; by default each problem's own.
     formulations : sequence of str, optional
         Names of formulations; by default all. A problem or a size without one of them has no keys
         of it.
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
 
     Returns
     -------
     list of InstanceKey
-        In the order of the problems, sizes, spreads, formulations and loads.
+        In the order of the problems, sizes, spreads, seeds, formulations and loads.
 
     Raises
     ------
     InputError
-        On an unknown name and on a number out of range, before any program is written.
+        On an unknown name, on a number out of range, and on one that is given twice, before any
+        program is written.
 
     Examples
     --------
@@ -144,9 +164,15 @@ def keys(
     >>> [key.name for key in keys(["partition"], sizes=[3], loads=[0.5, 0.9])]
     ['partition.socp.n3.load0.5.r1e+06.d0.s0', 'partition.socp.n3.load0.9.r1e+06.d0.s0']
     """
-    _check(problems, sizes, loads, spreads, as_seed(seed))
-    chosen = registry.PROBLEMS if problems is None else [problem_of(name) for name in problems]
-    found = list(_keys(chosen, sizes, loads, spreads, seed))
+    given = {
+        "problems": problems,
+        "sizes": sizes,
+        "loads": loads,
+        "spreads": spreads,
+        "seeds": seeds,
+    }
+    axes: dict[str, Any] = {f: None if v is None else checked(f, v) for f, v in given.items()}
+    found = list(_keys(**axes))
     if formulations is None:
         return found
     offered = dict.fromkeys(key.formulation for key in found)
@@ -156,65 +182,82 @@ def keys(
 
 
 def _keys(
-    problems: Sequence[Problem],
+    problems: Sequence[Problem] | None,
     sizes: Sequence[int] | None,
     loads: Sequence[float],
     spreads: Sequence[tuple[float, float]] | None,
-    seed: int,
+    seeds: Sequence[int],
 ) -> Iterator[InstanceKey]:
-    for problem in problems:
-        for n in problem.sizes if sizes is None else sizes:
+    for problem in problems or registry.PROBLEMS:
+        for n, spread, seed in product(sizes or problem.sizes, spreads or problem.spreads, seeds):
             if n > problem.largest:
                 continue
-            for rates, delays in problem.spreads if spreads is None else spreads:
-                system = _system(problem.name, Axes(int(n), float(rates), float(delays)), seed)
-                for formulation in problem.formulations(system):
-                    for load in loads:
-                        yield InstanceKey(
-                            problem.name,
-                            formulation,
-                            int(n),
-                            float(load),
-                            float(rates),
-                            float(delays),
-                            seed,
-                        )
+            system = _system(problem.name, Axes(n, *spread), seed)
+            for formulation, load in product(problem.formulations(system), loads):
+                key = InstanceKey(problem.name, formulation, n, load, *spread, seed)
+                if not key.infeasible or problem.overload(system, formulation) is not None:
+                    yield key
 
 
-def _check(
-    problems: Sequence[str] | None,
-    sizes: Sequence[int] | None,
-    loads: Sequence[float],
-    spreads: Sequence[tuple[float, float]] | None,
-    seed: int,
-) -> None:
-    """Raise InputError on arguments of `keys` that are out of range or unknown."""
-    for i, name in enumerate(() if problems is None else check_list("problems", problems)):
-        problem_of(name, f"problems[{i}]")
-    for i, size in enumerate(() if sizes is None else check_list("sizes", sizes)):
-        _check_size(f"sizes[{i}]", size)
-    for i, load in enumerate(check_list("loads", loads)):
-        _check_load(f"loads[{i}]", load)
-    for i, pair in enumerate(() if spreads is None else check_list("spreads", spreads)):
-        ends = check_list(f"spreads[{i}]", pair)
-        if len(ends) != 2:
-            remedy = "give the spread of rates and the spread of delays"
-            raise InputError(f"spreads[{i}]", pair, "is not a pair", remedy)
-        rates, delays = ends
-        _check_spread((f"spreads[{i}][0]", rates), (f"spreads[{i}][1]", delays))
+def checked(field: str, values: Sequence[Any]) -> list[Any]:
+    """Return the checked values of an axis, by the name of its argument of `keys`.
+
+    Raises
+    ------
+    InputError
+        On an empty list, on a value that is unknown or out of range, and on one given twice.
+    """
+    found = [CHECKS[field](f"{field}[{i}]", v) for i, v in enumerate(check_list(field, values))]
+    for i, value in enumerate(found):
+        if (before := found.index(value)) < i:
+            problem = f"is the same as {field}[{before}]"
+            raise InputError(f"{field}[{i}]", values[i], problem, "give each once")
+    return found
 
 
-def _check_size(field: str, size: object, largest: int = 1_000_000) -> None:
-    as_integer(field, size, "a size of a system", LEAST_SIZE, largest)
+def _check_pair(field: str, pair: object) -> tuple[float, float]:
+    ends = check_list(field, pair)
+    if len(ends) != 2:
+        remedy = "give the spread of rates and the spread of delays"
+        raise InputError(field, pair, "is not a pair", remedy)
+    return _check_spread((f"{field}[0]", ends[0]), (f"{field}[1]", ends[1]))
 
 
-def _check_load(field: str, load: object) -> None:
-    problem, remedy = "is not a part of the largest load", "give a number between 0 and 1"
-    check_within(field, load, SMALLEST, math.nextafter(1, 0), problem, remedy)
+def _check_problem(field: str, name: str) -> Problem:
+    return problem_of(name, field)
 
 
-def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> None:
-    remedy = "give 1 for equal rates, or more"
-    check_within(*rates, 1.0, LARGEST, "is not a ratio of the largest rate", remedy)
-    remedy = "give 0 for no delay, or a number of mean service times"
-    check_within(*delays, 0.0, LARGEST, "is not a delay", remedy)
+def _check_seed(field: str, seed: object) -> int:
+    return as_integer(field, seed, "a seed", 0, LARGEST_SEED)
+
+
+def _check_size(field: str, size: object, largest: int = 1_000_000) -> int:
+    return as_integer(field, size, "a size of a system", LEAST_SIZE, largest)
+
+
+def _check_load(field: str, load: object) -> float:
+    remedy = f"give a number below 1, or above 1 for an infeasible instance, {NEAREST:g} from it"
+    wrong = f"is not a part of the largest load from {LEAST_LOAD:g} to {LARGEST_LOAD:g}"
+    part = check_within(field, load, LEAST_LOAD, LARGEST_LOAD, wrong, remedy)
+    if 1.0 - NEAREST < part < 1.0 + NEAREST:
+        problem = "is so near to the largest load, 1, that rounding hides the answer"
+        raise InputError(field, load, problem, remedy)
+    return part
+
+
+def _check_spread(rates: tuple[str, object], delays: tuple[str, object]) -> tuple[float, float]:
+    equal, none = "give 1 for equal rates, or more", "give 0 for no delay, or mean service times"
+    return (
+        check_within(*rates, 1.0, LARGEST, "is not a ratio of the largest rate", equal),
+        check_within(*delays, 0.0, LARGEST, "is not a delay", none),
+    )
+
+
+CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "problems": _check_problem,
+    "sizes": _check_size,
+    "loads": _check_load,
+    "spreads": _check_pair,
+    "seeds": _check_seed,
+}
+"""By the axis, functions from the name of a field and a value to the value, checked."""

@@ -11,7 +11,7 @@ from ....reference.errors import Array
 from ....reference.parallel import optimum_equilibrium as exact
 from ...latency.base import Latency
 from ...systems.parallel.certificate import certify, mean_delay
-from ...systems.parallel.formulations import FORMULATIONS
+from ...systems.parallel.formulations import FORMULATIONS, build
 from ...systems.parallel.formulations import formulations as formulations_of
 from ...systems.parallel.prices import Goal
 from ...systems.parallel.system import ParallelServers
@@ -47,6 +47,9 @@ def parallel(
 ) -> Problem:
     """Return the problem of splitting a load over a random bank of servers.
 
+    A load above the sum of the rates is infeasible, except for quadratic programs: these have no
+    rates as bounds.
+
     Parameters
     ----------
     name, title : str
@@ -64,6 +67,11 @@ def parallel(
         lambda system: formulations(system, goal),
         lambda system, formulation, part: instance(
             system, goal, formulation, part * system.total_rate
+        ),
+        overload=lambda system, formulation: (
+            None
+            if formulation == "qp"
+            else lambda part: written(system, goal, formulation, part * system.total_rate)
         ),
         **axes,
     )
@@ -90,10 +98,6 @@ def instance(system: ParallelServers, goal: Goal, formulation: str, load: float)
     asked = ParallelServers(system.bank.take(used)) if used.size < len(system) else system
     unit = asked._unit(load)
 
-    def write() -> Written:
-        model = asked.model(goal, load, formulation)
-        return Written(model.problem, {"flow": model.variable})
-
     @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         flow = np.zeros(len(system))
@@ -102,7 +106,16 @@ def instance(system: ParallelServers, goal: Goal, formulation: str, load: float)
         return accuracy_of(system.bank, load, flow, truth, gap)
 
     optimum = objective(formulation, system.bank, true, unit)
-    return ProblemInstance(truth, write, judge, optimum, {"flow": true.flow[used] * unit})
+    best = {"flow": true.flow[used] * unit}
+    return ProblemInstance(
+        truth, lambda: written(asked, goal, formulation, load), judge, optimum, best
+    )
+
+
+def written(system: ParallelServers, goal: Goal, formulation: str, load: float) -> Written:
+    """Return the program of a formulation at any load."""
+    model = build(FORMULATIONS[formulation], system.bank, load, system._unit(load))
+    return Written(model.problem, {"flow": model.variable})
 
 
 def objective(formulation: str, bank: Latency, true: exact.Split, unit: float) -> float:

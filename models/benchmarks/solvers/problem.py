@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import cvxpy as cp
 import numpy as np
@@ -70,6 +70,9 @@ class Accuracy(NamedTuple):
     gap: float
 
 
+NO_ANSWER = Accuracy(math.inf, math.inf, math.inf, math.inf)
+
+
 class Written(NamedTuple):
     """A convex program, and those of its variables that hold the answer.
 
@@ -109,6 +112,15 @@ class ProblemInstance:
     best: Mapping[str, Array] = field(default_factory=dict)
 
 
+def infeasible_instance(write: Callable[[], Written]) -> ProblemInstance:
+    """Return the instance of an infeasible program, to which no values are a right answer."""
+    return ProblemInstance(Truth(math.inf, np.empty(0)), write, lambda _: NO_ANSWER)
+
+
+Overload: TypeAlias = Callable[[float], Written]
+"""Function from a load above 1, as a part of the largest one, to an infeasible program."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Problems of all sizes and severities with known answers.
@@ -133,6 +145,9 @@ class Problem:
         Largest size.
     spreads : sequence of (float, float)
         Default pairs of `Axes.rate_spread` and `Axes.delay_spread`.
+    overload : callable
+        Function from a system and a formulation to its `Overload`; None where the formulation has
+        no largest load, or no program above it.
     """
 
     name: str
@@ -143,6 +158,7 @@ class Problem:
     sizes: Sequence[int] = (3, 30, 300)
     largest: int = 1_000_000
     spreads: Sequence[tuple[float, float]] = ((10.0, 5.0),)
+    overload: Callable[[Any, str], Overload | None] = lambda system, formulation: None
 
     def system(self, axes: Axes, seed: int) -> Any:
         """Return the system of axes and a seed, whatever else is drawn."""
@@ -162,7 +178,7 @@ class InstanceKey(NamedTuple):
     formulation : str
     n : int
     load : float
-        Part of the largest load, between 0 and 1.
+        Part of the largest load: below 1, or above 1 where the instance is infeasible.
     rate_spread, delay_spread : float
     seed : int
     """
@@ -178,12 +194,22 @@ class InstanceKey(NamedTuple):
     @property
     def name(self) -> str:
         """Name of the instance's files, such as ``mm1-optimum.inv_pos.n30.load0.9.r10.d5.s0``."""
-        return (
-            f"{self.problem}.{self.formulation}.n{self.n}.load{self.load:.12g}"
-            f".r{self.rate_spread:g}.d{self.delay_spread:g}.s{self.seed}"
-        )
+        load, rates, delays = map(_text, (self.load, self.rate_spread, self.delay_spread))
+        axes = f"n{self.n}.load{load}.r{rates}.d{delays}.s{self.seed}"
+        return f"{self.problem}.{self.formulation}.{axes}"
 
     @property
     def axes(self) -> Axes:
         """Size and severity of the system."""
         return Axes(self.n, self.rate_spread, self.delay_spread)
+
+    @property
+    def infeasible(self) -> bool:
+        """Whether the load is above the largest one, so that ``infeasible`` is the right answer."""
+        return self.load > 1.0
+
+
+def _text(number: float) -> str:
+    """Return a number as text that no other number has."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))

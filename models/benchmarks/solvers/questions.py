@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import cvxpy as cp
 import numpy as np
 
 from ....reference.errors import Array
@@ -15,8 +16,8 @@ from ...latency.base import Latency
 from ...systems.parallel.linear_limit import Limit
 from ...systems.parallel.questions import Split
 from ...systems.parallel.system import ParallelServers
+from . import parallel
 from .accuracy import for_any_values
-from .parallel import accuracy_of
 from .problem import Accuracy, ProblemInstance, Truth, Written
 
 
@@ -69,11 +70,37 @@ def of_players(
 ) -> ProblemInstance:
     """Return the instance of the equilibrium of a number of equal players at a load."""
     true = equilibrium(system.bank, load, players)
-    question = system._question("equilibrium", load, players, {})
+    question = question_of_players(system, players, load)
     truth, potential = Truth(float(true.mean_delay), true.flow), question.bank.potential(true.flow)
     return _instance(
         question, system.bank, formulation, load, truth, float(potential.sum()), lambda flow: ()
     )
+
+
+def question_of_players(system: ParallelServers, players: int, load: float) -> Split:
+    """Return the question of the equilibrium of players; its program can be written at any load."""
+    return system._question("equilibrium", load, players, {})
+
+
+def written(question: Split, formulation: str, load: float) -> Written:
+    """Return the program of a question at a load."""
+    points = (np.array([load]),)
+    model = question.write(formulation, points)
+    for parameter, values in question.parameters(model, points):
+        parameter.value = values[0]
+    return Written(model.problem, {"flow": model.variable})
+
+
+def overloaded(system: ParallelServers, limits: Limits, formulation: str, load: float) -> Written:
+    """Return the program of the optimum within limits at a load that no split within them has."""
+    program = parallel.written(system, "optimum", formulation, load)
+    flow, unit = program.variables["flow"], system._unit(load)
+    limited = np.flatnonzero(limits.most < system.bank.rate)
+    rows = [flow[limited] <= limits.most[limited] * unit] if limited.size else []
+    if math.isfinite(limits.bound):
+        rows.append(limits.price @ flow <= limits.bound * unit)
+    constraints = [*program.problem.constraints, *rows]
+    return program._replace(problem=cp.Problem(program.problem.objective, constraints))
 
 
 def _instance(
@@ -98,17 +125,13 @@ def _instance(
     """
     points = (np.array([load]),)
 
-    def write() -> Written:
-        model = question.write(formulation, points)
-        for parameter, values in question.parameters(model, points):
-            parameter.value = values[0]
-        return Written(model.problem, {"flow": model.variable})
-
     @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         flow = values["flow"] / question.unit
         gap = float(question.certify_stored(points, lambda *_: flow[None]).gap[0])
-        return accuracy_of(bank, load, flow, truth, gap, *excesses(flow))
+        return parallel.accuracy_of(bank, load, flow, truth, gap, *excesses(flow))
 
     best = {"flow": truth.answer * question.unit}
-    return ProblemInstance(truth, write, judge, optimum, best)
+    return ProblemInstance(
+        truth, lambda: written(question, formulation, load), judge, optimum, best
+    )

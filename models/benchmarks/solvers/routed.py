@@ -30,7 +30,7 @@ from ...systems.routes.formulations import Arcs, Cost, idle_delay
 from ...systems.routes.formulations import formulations as formulations_of
 from ...systems.routes.system import RouteSystem
 from .accuracy import accuracy, for_any_values, gap_of
-from .problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
+from .problem import Accuracy, Axes, Overload, Problem, ProblemInstance, Truth, Written
 
 GAP = 1e-9  # of a certificate that proves a true answer
 POTENTIAL_GAP = 1e-13  # of an answer that is at the minimum to the last digits
@@ -64,6 +64,7 @@ def routed(
             Cost.of(system.bank, goal, np.inf).kinds(),
         ),
         lambda system, formulation, part: instance(system, goal, formulation, part),
+        overload=lambda system, formulation: overload(system, goal, formulation),
         **axes,
     )
 
@@ -147,10 +148,6 @@ def instance(system: RouteSystem, goal: Goal, formulation: str, part: float) -> 
     total, variables = multiple * system.routed.total_load, Variables(system.routed, load)
     unit = total / load.size
 
-    def write() -> Written:
-        model = system.model(goal, total, formulation)
-        return Written(model.problem, {"flow": model.variable})
-
     @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         x = values["flow"] * unit
@@ -171,7 +168,28 @@ def instance(system: RouteSystem, goal: Goal, formulation: str, part: float) -> 
         jobs = float(integral) + found.flow.fixed_delay
     optimum = jobs / (total * idle_delay(system.routed))
     best = {"flow": variables.of(found.flow) / unit}
-    return ProblemInstance(truth, write, judge, optimum, best)
+    return ProblemInstance(
+        truth, lambda: written(system, goal, formulation, total), judge, optimum, best
+    )
+
+
+def written(system: RouteSystem, goal: Goal, formulation: str, load: float) -> Written:
+    """Return the program of a formulation at any total load."""
+    model = system._task(goal, load).question.write(formulation, (np.array([load]),))
+    return Written(model.problem, {"flow": model.variable})
+
+
+def overload(system: RouteSystem, goal: Goal, formulation: str) -> Overload:
+    """Return the function that writes the program at loads that the stations cannot carry.
+
+    Lengths of the stations prove it: the loads need more length than the rates have.
+    """
+
+    def write(part: float) -> Written:
+        total = part * capacity(system.routed).upper * system.routed.total_load
+        return written(system, goal, formulation, total)
+
+    return write
 
 
 def _check(found: RouteCertificate, part: float) -> None:

@@ -12,6 +12,7 @@ from .problem import InstanceKey
 
 ACCURATE = 1e-6
 """Largest relative error of the value, and largest violation, of an accurate answer."""
+INFEASIBLE = (cp.INFEASIBLE, cp.INFEASIBLE_INACCURATE)
 INF, NAN = math.inf, math.nan
 
 
@@ -43,7 +44,8 @@ class Row:
     primal_residual, dual_residual, complementarity : float
         Relative KKT residuals of the cone program (see
         `sojourn.models.benchmarks.solvers.programs.residuals`); without an answer
-        infinite, NaN where the solver returns no dual variable.
+        infinite, NaN where the solver returns no dual variable. Of an infeasible instance
+        `dual_residual` is that of the dual variable as a proof that it is infeasible.
     iterations : float
         NaN where the solver does not say.
     build_seconds, compile_seconds : float
@@ -106,12 +108,23 @@ class Row:
 
     @property
     def denied(self) -> bool:
-        """Whether the status denies that there is an optimum; there always is one."""
-        return self.status.startswith(("infeasible", "unbounded"))
+        """Whether the status denies that there is an optimum, of an instance that has one."""
+        return not self.infeasible and self.status.startswith(("infeasible", "unbounded"))
+
+    @property
+    def infeasible(self) -> bool:
+        """Whether the instance is infeasible: its load is above the largest one."""
+        return self.key.infeasible
 
     @property
     def right(self) -> bool:
-        """Whether the error and the violation are at most 1e-6."""
+        """Whether the error and the violation are at most 1e-6.
+
+        Of an infeasible instance, whether the status is ``infeasible`` or, a weaker word,
+        ``infeasible_inaccurate``.
+        """
+        if self.infeasible:
+            return self.status in INFEASIBLE
         return self.error <= ACCURATE and self.violation <= ACCURATE
 
     @property
@@ -121,12 +134,12 @@ class Row:
 
     @property
     def false_doubt(self) -> bool:
-        """Whether the status is another than ``optimal`` and the answer is right."""
-        return self.right and not self.claimed
+        """Whether the status is another than ``optimal`` and the answer is right and an optimum."""
+        return self.right and not self.claimed and not self.infeasible
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields and properties as plain numbers and strings."""
-        names = ("claimed", "right", "false_claim", "false_doubt")
+        names = ("infeasible", "claimed", "right", "false_claim", "false_doubt")
         return {
             **{f.name: getattr(self, f.name) for f in fields(self)},
             **{name: getattr(self, name) for name in names},

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from ...frontend.tables import table
 from ..report import machine_line
+from .report.infeasible import infeasible_table as infeasible_lines
 from .report.measures import BY_NAME, measured
 from .report.results import Results, limit_of
 from .report.statistics import error_text, quantile, time_text
@@ -68,6 +69,32 @@ def summary_table(rows: Sequence[Row]) -> Table:
     return table(headings, map(line, asked), title=title, caption=caption)
 
 
+def infeasible_table(rows: Sequence[Row]) -> Table:
+    """Return a table of what solvers say of infeasible instances, one line a solver and settings.
+
+    The rows are of infeasible instances alone.
+    """
+    found = infeasible_lines(Results(rows, limit_of(rows, {})))
+    several = len({row.settings for row in rows}) > 1
+    left_out = ("settings", "least excess", "mean ms")  # the report has them
+    headings = [name for name in found.headings if name not in left_out]
+    caption = (
+        "infeasible, or the weaker word infeasible_inaccurate: right; optimal: a false claim\n"
+        "all from: excess of the load from which on all instances are found infeasible\n"
+        "proof: largest residual of the dual variables as proofs"
+    )
+
+    def line(cells: Sequence[str]) -> tuple[str, ...]:
+        named = dict(zip(found.headings, cells, strict=True))
+        solver = f"{named['solver']} {named['settings']}" if several else named["solver"]
+        return escape(solver), *(named[name] for name in headings[1:])
+
+    title = "infeasible instances: the load is above the largest"
+    broken = {"infeasible": "in-\nfeasible", "inaccurate": "in-\naccurate"}
+    shown = [broken.get(name, name.replace(" ", "\n")) for name in headings]
+    return table(shown, map(line, found.rows), title=title, caption=caption)
+
+
 def error_table(rows: Sequence[Row]) -> Table:
     """Return the error at each load: one line a problem, formulation, solver, settings and size.
 
@@ -79,7 +106,7 @@ def error_table(rows: Sequence[Row]) -> Table:
     caption = (
         "! status optimal, but not right; x status infeasible or unbounded; ~ another status\n"
         "(inaccurate, or an error of the solver); inf: no answer, or a queue grows; ms: time of\n"
-        "the solver, median over the loads"
+        "the solver, median over the loads; of several spreads or seeds the worst error"
     )
     percent = (f"{100 * load:.12g}%" for load in loads)
     headings = ("problem, formulation,\nsolver", "n", *percent, "ms")

@@ -11,7 +11,7 @@ import typer
 from ....frontend.command import JsonOption, finish
 from ....frontend.process import begin
 from ....frontend.report import Report
-from ..command import LoadsOption, SeedOption, SizesOption, numbers, texts
+from ..command import LoadsOption, SeedsOption, SizesOption, numbers, texts
 
 
 def qpbenchmark(
@@ -28,7 +28,7 @@ def qpbenchmark(
     settings: Annotated[
         str, typer.Option("--settings", help="low, mid or high, or several with commas between.")
     ] = "low,mid,high",
-    seed: SeedOption = 0,
+    seeds: SeedsOption = "0",
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for qpbenchmark.json, all verdicts.")
     ] = None,
@@ -46,7 +46,7 @@ def qpbenchmark(
             numbers("--loads", loads) or LOADS,
             None if solvers is None else texts(solvers),
             texts(settings),
-            seed,
+            numbers("--seeds", seeds, whole=True) or (),
         )
         yield report(found)
 

@@ -37,7 +37,7 @@ def against_qpbenchmark(
     loads: Sequence[float] = LOADS,
     solvers: Sequence[str] | None = None,
     settings: Sequence[str] = SETTINGS,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
 ) -> list[Verdict]:
     """Let qpbenchmark solve and judge the quadratic programs of this benchmark.
 
@@ -48,13 +48,13 @@ def against_qpbenchmark(
     ----------
     sizes : sequence of int
     loads : sequence of float
-        Parts of the largest load, between 0 and 1.
+        Parts of the largest load, below 1.
     solvers : sequence of str, optional
         qpbenchmark's names, such as ``piqp``; by default all that it finds.
     settings : sequence of {"low", "mid", "high"}
         They ask for absolute residuals of 1e-3, 1e-6 and 1e-9.
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
 
     Returns
     -------
@@ -75,11 +75,14 @@ def against_qpbenchmark(
     for i, name in enumerate(settings):
         check_choice(f"settings[{i}]", name, SETTINGS, "is not a name of settings")
     cases = {}
-    for key in quadratic_keys(sizes, loads, seed):
+    for key in quadratic_keys(sizes, loads, seeds):
         instance = instance_of(key)
         program = program_of(key, instance)
         if not refusal(program):
             cases[key.name] = (program, instance)
+    if not cases:
+        problem = "leaves no quadratic program: the problems that are have no infeasible instances"
+        raise InputError("loads", list(loads), problem, "give a load below 1")
     results = peer.run([program for program, _ in cases.values()], solvers, settings)
     short = {peer.SETTINGS[name]: name for name in settings}
     found = []
@@ -109,11 +112,13 @@ def check_installed() -> None:
         raise InputError("bench", "qpbenchmark", "needs qpbenchmark", remedy)
 
 
-def quadratic_keys(sizes: Sequence[int], loads: Sequence[float], seed: int) -> list[InstanceKey]:
+def quadratic_keys(
+    sizes: Sequence[int], loads: Sequence[float], seeds: Sequence[int]
+) -> list[InstanceKey]:
     """Return the keys of all instances that are quadratic programs."""
     return [
         key
-        for key in keys(None, sizes, loads, seed=seed)
+        for key in keys(None, sizes, loads, seeds=seeds)
         if "QP" in problem_of(key.problem).formulations(system_of(key))[key.formulation]
     ]
 

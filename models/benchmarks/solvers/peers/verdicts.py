@@ -11,8 +11,8 @@ import cvxpy as cp
 import numpy as np
 
 from .....reference.errors import Array
-from ..instances import NO_ANSWER, accuracy_at
-from ..problem import Accuracy, ProblemInstance
+from ..instances import accuracy_at
+from ..problem import NO_ANSWER, Accuracy, ProblemInstance
 from ..programs.cone_program import ConeProgram
 from ..programs.residuals import Residuals, residuals
 from ..row import ACCURATE

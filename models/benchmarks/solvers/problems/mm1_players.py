@@ -8,8 +8,8 @@ import numpy as np
 
 from ....systems.parallel.system import ParallelServers
 from ..parallel import formulations
-from ..problem import Axes, Problem, ProblemInstance
-from ..questions import of_players
+from ..problem import Axes, Overload, Problem, ProblemInstance, Written
+from ..questions import of_players, question_of_players, written
 from .mm1 import draw
 
 PLAYERS = 3
@@ -31,6 +31,16 @@ def instance(system: ParallelServers, formulation: str, part: float) -> ProblemI
     return of_players(system, PLAYERS, formulation, part * system.total_rate)
 
 
+def overload(system: ParallelServers, formulation: str) -> Overload:
+    """Return the function that writes the program at a load above the total rate."""
+
+    def write(part: float) -> Written:
+        load = part * system.total_rate
+        return written(question_of_players(system, PLAYERS, load), formulation, load)
+
+    return write
+
+
 PROBLEMS = (
     Problem(
         "mm1-players",
@@ -41,5 +51,6 @@ PROBLEMS = (
         sizes=(3, 300),
         largest=10_000,
         spreads=((10.0, 5.0),),
+        overload=overload,
     ),
 )

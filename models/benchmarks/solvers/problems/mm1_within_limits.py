@@ -15,8 +15,8 @@ from ....latency import MM1
 from ....systems.parallel.limits import Budget, MaxUtilisation, ServerPercentile
 from ....systems.parallel.system import ParallelServers
 from ..parallel import draw_delays, draw_rates, formulations
-from ..problem import Axes, Problem, ProblemInstance
-from ..questions import Limits, within_limits
+from ..problem import Axes, Overload, Problem, ProblemInstance
+from ..questions import Limits, overloaded, within_limits
 
 P = 0.99  # share of the jobs within the times of the percentiles
 UNLIMITED = 3  # of so many servers one has no largest utilisation
@@ -83,6 +83,13 @@ def within_bounds(asked: Bounded, formulation: str, part: float) -> ProblemInsta
     return within_limits(asked.system, limits, formulation, part * float(limits.most.sum()))
 
 
+def beyond_bounds(asked: Bounded, formulation: str) -> Overload:
+    """Return the function that writes the program at a load above the largest within the limits."""
+    system, limits = asked.system, asked.limits
+    most = float(limits.most.sum())
+    return lambda part: overloaded(system, limits, formulation, part * most)
+
+
 def within_budget(asked: Priced, formulation: str, part: float) -> ProblemInstance:
     """Return the instance at a part of the total rate.
 
@@ -96,6 +103,16 @@ def within_budget(asked: Priced, formulation: str, part: float) -> ProblemInstan
     return within_limits(system, limits, formulation, load)
 
 
+def beyond_budget(asked: Priced, formulation: str) -> Overload:
+    """Return the function that writes the program at a load above the total rate.
+
+    The budget is the cost of full servers, to which that of the instances tends with their load.
+    """
+    system, price, rate = asked.system, asked.price, asked.system.bank.rate
+    limits = Limits((), rate, price, float(price @ rate))
+    return lambda part: overloaded(system, limits, formulation, part * system.total_rate)
+
+
 SIZES = (30, 300)
 PROBLEMS = (
     Problem(
@@ -107,6 +124,7 @@ PROBLEMS = (
         SIZES,
         largest=10_000,
         spreads=((1e6, 5.0),),
+        overload=beyond_bounds,
     ),
     Problem(
         "mm1-within-budget",
@@ -117,5 +135,6 @@ PROBLEMS = (
         SIZES,
         largest=10_000,
         spreads=((10.0, 5.0),),
+        overload=beyond_budget,
     ),
 )

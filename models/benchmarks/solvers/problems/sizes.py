@@ -10,12 +10,15 @@ import numpy as np
 from .....reference.errors import Array
 from .....reference.parallel.decisions.scalable import total_delay
 from ....latency import MG1
-from ....systems.parallel.decisions.sizes.program import program_unit
+from ....systems.parallel.decisions.sizes.problem import size_problem
+from ....systems.parallel.decisions.sizes.program import SizeModel, program_unit, size_model
 from ....systems.parallel.decisions.sizes.targets import RateBudget
 from ....systems.parallel.system import ParallelServers
 from ..accuracy import accuracy, for_any_values
 from ..parallel import draw_delays, draw_rates
-from ..problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
+from ..problem import Accuracy, Axes, Overload, Problem, ProblemInstance, Truth, Written
+
+GAP = 1e-8  # of a question; its program does not depend on it
 
 
 class Sizing(NamedTuple):
@@ -54,11 +57,6 @@ def instance(sizing: Sizing, formulation: str, part: float) -> ProblemInstance:
     truth, flow = Truth(found.mean_delay, found.rate), found.flow
     unit = program_unit(found.flows, found.rate)
 
-    def write() -> Written:
-        model = found.model()
-        (variable,) = model.rate.variables()
-        return Written(model.problem, {"rate": variable})
-
     @for_any_values
     def judge(values: Mapping[str, Array]) -> Accuracy:
         rate = values["rate"] * unit
@@ -68,7 +66,40 @@ def instance(sizing: Sizing, formulation: str, part: float) -> ProblemInstance:
         return accuracy(truth, delay, (price @ rate / money - 1.0, short), rate)
 
     # the program has its objective in units of its least value
-    return ProblemInstance(truth, write, judge, 1.0, {"rate": found.rate / unit})
+    return ProblemInstance(
+        truth, lambda: _written(found.model()), judge, 1.0, {"rate": found.rate / unit}
+    )
+
+
+def overload(sizing: Sizing, formulation: str) -> Overload:
+    """Return the function that writes the program of flows that cost more than the budget."""
+    flow, load = sizing.flow, float(sizing.flow.sum())
+    system = ParallelServers(MG1(2.0 * flow, sizing.cv, sizing.delay))
+
+    def write(part: float) -> Written:
+        budget = RateBudget(float(sizing.price @ flow) / part)
+        asked = size_problem(
+            system,
+            load,
+            sizing.price,
+            max_rate=None,
+            min_rate=None,
+            split=flow / load,
+            minimise="delay",
+            subject_to=[budget],
+            delay_cost=None,
+            opening=None,
+            duration=None,
+            gap=GAP,
+        )
+        return _written(size_model(asked, flow[None], system.bank.rate))
+
+    return write
+
+
+def _written(model: SizeModel) -> Written:
+    (variable,) = model.rate.variables()
+    return Written(model.problem, {"rate": variable})
 
 
 PROBLEMS = (
@@ -81,6 +112,7 @@ PROBLEMS = (
         sizes=(30, 300),
         largest=10_000,
         spreads=((1e6, 5.0),),
+        overload=overload,
     ),
     Problem(
         "mg1-sizes",
@@ -91,5 +123,6 @@ PROBLEMS = (
         sizes=(30, 300),
         largest=10_000,
         spreads=((10.0, 5.0),),
+        overload=overload,
     ),
 )

@@ -91,8 +91,9 @@ def export(
         and ``digest``, whether they are the ``standard`` set with the numbers of its version on
         every machine, and of each in ``instances`` its
         ``key``, ``digest``, ``optimum`` of the objective (null where it is not known),
-        ``true_value``, numbers of ``variables``, ``rows`` and ``entries`` of P and A, ``cones``,
-        ``files`` with the SHA-256 of each, and ``refused`` formats with the reason.
+        ``true_value`` (null of an infeasible instance), numbers of ``variables``, ``rows`` and
+        ``entries`` of P and A, ``cones``, ``files`` with the SHA-256 of each, and ``refused``
+        formats with the reason.
 
     Raises
     ------
@@ -165,6 +166,10 @@ def check(instance_file: Path, solution_file: Path) -> Checked:
     True
     """
     stored = npz.read(instance_file)
+    if stored.key is not None and stored.key.infeasible:
+        problem = "is infeasible: no x is an answer to it"
+        remedy = "measure a proof y by programs.residuals.infeasibility"
+        raise InputError("instance_file", str(instance_file), problem, remedy)
     if stored.key is None or stored.truth is None:
         remedy = "give a file of sojourn bench export"
         raise InputError("instance_file", str(instance_file), "has no true answer", remedy)
@@ -245,7 +250,7 @@ def _write(place: Path, key: InstanceKey, formats: Sequence[str]) -> dict[str, A
         "key": key._asdict(),
         "digest": digest_of([key]),
         "optimum": program.optimum if math.isfinite(program.optimum) else None,
-        "true_value": instance.truth.value,
+        "true_value": None if key.infeasible else instance.truth.value,
         "variables": program.q.size,
         "rows": program.b.size,
         "entries": {"P": program.P.nnz, "A": program.A.nnz},

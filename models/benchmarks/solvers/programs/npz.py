@@ -8,7 +8,8 @@ arrays are
     `Cones`), ``constant``, ``optimum`` (of the objective, with 17 digits; null where it is not
     known), ``maximise`` (whether the problem that was written maximises minus this objective),
     ``shapes`` of the variables of the answer by name, ``key`` (the fields of `InstanceKey`, or
-    null), ``true_value`` (`Truth.value`, or null).
+    null), ``true_value`` (`Truth.value`, or null; an infeasible instance, whose key has a load
+    above 1, has none).
 ``q``, ``b``
     Vectors of the objective and of the right side.
 ``P_data``, ``P_indices``, ``P_indptr``, and the same of ``A``
@@ -113,7 +114,7 @@ def encode(program: ConeProgram, key: InstanceKey | None, truth: Truth | None) -
         "maximise": program.maximise,
         "shapes": {name: shape for name, (_, shape) in program.variables.items()},
         "key": None if key is None else key._asdict(),
-        "true_value": None if truth is None else truth.value,
+        "true_value": None if truth is None or math.isinf(truth.value) else truth.value,
     }
     arrays: dict[str, Any] = {
         "header": np.array(json.dumps(header, allow_nan=False)),

@@ -72,6 +72,34 @@ def residuals(program: ConeProgram, x: Array, y: Array | None = None) -> Residua
     return Residuals(primal, _ordered(dual), _ordered(gap / scale))
 
 
+def infeasibility(program: ConeProgram, y: Array) -> float:
+    """Return the residual of a dual variable as a proof that a program is infeasible.
+
+    With A'y = 0, y in the dual cone and b'y < 0 no s = b - Ax is in the cone, because s'y = b'y
+    (Farkas). For y scaled to b'y = -1 the residual is the larger one of max |A'y| and the largest
+    distance of a block of y from its dual cone. It bounds the points that are not excluded: of each
+    feasible x, the sum of |x| and of the lengths of the blocks of s is at least 1 / residual.
+
+    Parameters
+    ----------
+    program : ConeProgram
+    y : ndarray, shape (m,)
+        By the sign rule of `ConeProgram`.
+
+    Returns
+    -------
+    float
+        Infinite where b'y is not below 0, or an entry of y is not finite.
+    """
+    with np.errstate(all="ignore"):
+        scale = -float(program.b @ y)
+        if not (np.isfinite(y).all() and 0 < scale < np.inf):
+            return np.inf
+        scaled = y / scale
+        outside = _largest(distances(program.cones, scaled, dual=True))
+        return _ordered(max(_largest(program.A.T @ scaled), outside))
+
+
 def _largest(values: Array) -> float:
     return float(abs(values).max(initial=0.0))
 

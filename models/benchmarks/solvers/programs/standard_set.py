@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .....reference.validation import as_seed
 from .. import problems as registry
 from ..instances import LOADS as ALL_LOADS
-from ..instances import keys, system_of
+from ..instances import checked, keys, system_of
 from ..problem import InstanceKey
 
 VERSION = "2026.1"
@@ -30,6 +29,8 @@ TARGET = 200
 """Number of instances that the set comes near to."""
 LOADS = (0.6, 0.999, 1 - 1e-6, 0.95, 0.3, 0.9999)
 """Parts of the largest load, in the order in which the set takes them up."""
+INFEASIBLE_LOADS = (1.01, 1.001)
+"""Loads of the infeasible instances that a run has beside the set, which has none."""
 LARGE = 3000
 """Size that the set has beside the default sizes of a problem, unless its largest is below."""
 RATE_SPREADS = (10.0, 1e6)
@@ -175,15 +176,30 @@ STANDARD_SET = StandardSet()
 """The set of this version."""
 
 
+def infeasible_keys(seeds: Sequence[int] = (0,)) -> list[InstanceKey]:
+    """Return infeasible instances of each formulation that has them, at its smallest size."""
+    return [
+        key
+        for problem in registry.PROBLEMS
+        for key in keys(
+            [problem.name],
+            [min(problem.sizes)],
+            INFEASIBLE_LOADS,
+            problem.spreads[-1:],
+            seeds=seeds,
+        )
+    ]
+
+
 def chosen_keys(
-    seed: int = 0, loads: Sequence[float] | None = None, **axes: Any
+    seeds: Sequence[int] = (0,), loads: Sequence[float] | None = None, **axes: Any
 ) -> list[InstanceKey]:
-    """Return the instances on chosen axes; the standard set, of another seed too, without any.
+    """Return the instances on chosen axes; the standard set, of other seeds too, without any.
 
     Parameters
     ----------
-    seed : int, default 0
-        Seed of the random systems.
+    seeds : sequence of int, default (0,)
+        Seeds of the random systems.
     loads : sequence of float, optional
         Parts of the largest load; by default from 30 % to 99.9999 %.
     **axes
@@ -192,8 +208,9 @@ def chosen_keys(
     """
     given = {name: value for name, value in axes.items() if value is not None}
     if not given and loads is None:
-        return [key._replace(seed=as_seed(seed)) for key in STANDARD_SET.keys]
-    return keys(**given, loads=ALL_LOADS if loads is None else loads, seed=seed)
+        chosen = checked("seeds", seeds)
+        return [key._replace(seed=seed) for seed in chosen for key in STANDARD_SET.keys]
+    return keys(**given, loads=ALL_LOADS if loads is None else loads, seeds=seeds)
 
 
 def renew() -> str:

@@ -42,8 +42,10 @@ LIMITS = (
 )
 
 
-def contents(results: Results, metadata: Mapping[str, Any]) -> list[Section]:
-    """Return the sections of the report."""
+def contents(
+    results: Results, metadata: Mapping[str, Any], further: Sequence[Section] = ()
+) -> list[Section]:
+    """Return the sections of the report, with `further` ones before those of the problems."""
     return [
         Section("Main findings", [Bullets(findings(results)), _choices_table(results)]),
         Section("How to read this report", [Bullets(_reading(results))]),
@@ -51,6 +53,7 @@ def contents(results: Results, metadata: Mapping[str, Any]) -> list[Section]:
         Section("Comparisons on the same cells", list(_comparisons(results))),
         *_picture_sections(results),
         Section("False claims", list(_false_claims(results))),
+        *further,
         Section("Problems", [_problem(results, name) for name in results.problems]),
         Section("Skipped cells and statuses", list(_reasons(results))),
         Section("Machine, versions and settings", metadata_tables(metadata)),

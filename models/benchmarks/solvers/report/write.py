@@ -13,7 +13,9 @@ from .contents import contents
 from .document import Picture, Section
 from .files import FORMATS, save
 from .html import page
+from .infeasible import divided, infeasible_section
 from .markdown import PICTURES, markdown
+from .metadata import metadata_tables
 from .pictures.drawing import style
 from .results import Results, limit_of
 
@@ -45,20 +47,29 @@ def write_report(rows: Sequence[Row], metadata: Mapping[str, Any], folder: Path)
     InputError
         On no rows, and on two rows of the same cell; before any file is written.
     """
-    results = Results(rows, limit_of(rows, metadata))
+    limit = Results(rows, limit_of(rows, metadata)).limit
     files: dict[str, Callable[[Path], object]] = {
         f"rows{ending}": partial(save, rows, metadata) for ending in FORMATS
     }
     # the rows first: they are the work
     paths = _written(files, folder)
     with style():
-        sections = contents(results, metadata)
+        sections = _sections(rows, limit, metadata)
     texts = {
         **{f"{PICTURES}/{p.name}.svg": p.svg for p in _pictures(sections)},
         "report.md": markdown(TITLE, sections),
         "report.html": page(TITLE, sections),
     }
     return paths + _written({name: partial(_save, text) for name, text in texts.items()}, folder)
+
+
+def _sections(rows: Sequence[Row], limit: float, metadata: Mapping[str, Any]) -> list[Section]:
+    """Return the sections, with one of their own for infeasible instances."""
+    feasible, infeasible = divided(rows)
+    further = [infeasible_section(Results(infeasible, limit))] if infeasible else []
+    if feasible:
+        return contents(Results(feasible, limit), metadata, further)
+    return [*further, Section("Machine, versions and settings", metadata_tables(metadata))]
 
 
 def _written(files: Mapping[str, Callable[[Path], object]], folder: Path) -> list[Path]:

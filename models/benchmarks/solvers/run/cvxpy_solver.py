@@ -20,6 +20,7 @@ from ....core.solver_specs import SolverSpec, merged, spec
 from ....core.solvers import supported_cones
 from ..programs.cone_program import ConeProgram
 from ..programs.to_cvxpy import as_problem, dual_of
+from ..row import INFEASIBLE
 from ..settings import Settings
 from .solver import Answer, failed
 
@@ -106,10 +107,11 @@ class CvxpySolver:
             done = run(problem, self.name, deepcopy(dict(options)), effort=None)
             statistics = problem.solver_stats
             found: Array | None = x.value
+            proof = done.status in INFEASIBLE  # of solvers whose proof CVXPY hands over
             return Answer(
                 done.status,
                 found,
-                None if found is None else dual_of(program, constraints),
+                None if found is None and not proof else dual_of(program, constraints),
                 stated - started + done.compile,
                 done.solve,
                 None if statistics is None else _as_count(statistics.num_iters),

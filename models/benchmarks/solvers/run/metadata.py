@@ -56,7 +56,7 @@ def run_metadata(
     Parameters
     ----------
     plan : mapping
-        Arguments of the run: axes, limits, workers, seed.
+        Arguments of the run: axes, limits, workers, seeds.
     solvers : sequence of BenchmarkSolver
     options : mapping
         By settings and solver: its options, or why it is not run.

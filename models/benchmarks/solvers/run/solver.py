@@ -25,7 +25,8 @@ class Answer:
         message of the error that the solver raised.
     x : ndarray, shape (n,), or None
     y : ndarray, shape (m,), or None
-        Dual variable of the rows, by the sign rule of `ConeProgram`.
+        Dual variable of the rows, by the sign rule of `ConeProgram`. With the status ``infeasible``
+        a proof: A'y = 0, b'y < 0, y in the dual cone; x is then left out.
     transfer_seconds : float
         Time to bring the program into the solver's own form.
     solve_seconds : float

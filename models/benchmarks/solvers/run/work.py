@@ -13,11 +13,11 @@ import numpy as np
 
 from .....reference.errors import Array
 from ..instances import accuracy_at, instance_of, program_of
-from ..problem import InstanceKey
+from ..problem import NO_ANSWER, InstanceKey
 from ..programs import npz
 from ..programs.cone_program import ConeProgram, Cones
-from ..programs.residuals import residuals
-from ..row import NAN, Row
+from ..programs.residuals import Residuals, infeasibility, residuals
+from ..row import INFEASIBLE, NAN, Row
 from ..settings import Settings
 from .pool import Failure, Limited
 from .small_program import small_program
@@ -188,7 +188,7 @@ class Cell:
             return answer
 
         first = checked(program, solve())
-        if first.x is None:
+        if first.x is None and not (self.key.infeasible and first.status in INFEASIBLE):
             lower = first.status.lower()
             if any(part in lower for part in LICENCE):
                 return self.row(skipped=first.status)
@@ -208,11 +208,14 @@ class Cell:
 
     def _judged(self, program: ConeProgram, answer: Answer) -> Row:
         """Return the row of an answer, without its time."""
-        x = answer.x
-        if x is None:
-            raise ValueError("there is no answer")
-        accuracy = accuracy_at(instance_of(self.key), program, x)
-        found = residuals(program, x, answer.y)
+        x, y = answer.x, answer.y
+        accuracy, found = NO_ANSWER, Residuals(np.inf, np.inf, np.nan)
+        if x is not None:
+            accuracy = accuracy_at(instance_of(self.key), program, x)
+            found = residuals(program, x, y)
+        if self.key.infeasible:
+            proof = np.nan if y is None else infeasibility(program, y)
+            found = Residuals(found.primal, proof, np.nan)
         return self.row(
             status=answer.status,
             **accuracy._asdict(),

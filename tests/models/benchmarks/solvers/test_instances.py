@@ -33,11 +33,28 @@ def test_all_axes_have_defaults():
 
 
 def test_axes_are_chosen_and_sizes_above_the_largest_left_out():
-    found = keys(["assignment", "mm1-optimum"], [3, 40], [0.5], [(2, 0), (3.0, 1.0)], seed=7)
+    found = keys(["assignment", "mm1-optimum"], [3, 40], [0.5], [(2, 0), (3.0, 1.0)], seeds=[7])
     assert {key.n for key in found if key.problem == "assignment"} == {3}
     assert {key.n for key in found if key.problem == "mm1-optimum"} == {3, 40}
     assert {key[4:] for key in found} == {(2.0, 0.0, 7), (3.0, 1.0, 7)}
     assert keys(["assignment"], [5000]) == []
+
+
+def test_each_seed_has_its_own_instances():
+    found = keys(["mm1-players"], [3], [0.5, 0.9], seeds=[2, 0])
+    assert [(key.seed, key.load) for key in found] == [(2, 0.5), (2, 0.9), (0, 0.5), (0, 0.9)]
+    for seed in (2, 0):
+        assert {*keys(["mm1-players"], [3], [0.5, 0.9], seeds=[seed])} < {*found}
+    assert instance_of(found[0]).truth.value != instance_of(found[2]).truth.value
+
+
+def test_instances_have_names_of_their_own():
+    """Loads and spreads that differ in their last digits have files of their own."""
+    names = [KEY._replace(load=load).name for load in (1 - 1e-6, 0.5 - 1e-13, 0.5 - 1e-14)]
+    names += [KEY._replace(rate_spread=spread).name for spread in (1e6, 1e6 + 0.5)]
+    assert len({*names}) == 5
+    assert names[0] == "mm1-optimum.inv_pos.n3.load0.999999.r10.d5.s0"
+    assert names[3] == "mm1-optimum.inv_pos.n3.load0.6.r1e+06.d5.s0"
 
 
 def test_formulations_are_chosen():
@@ -53,7 +70,20 @@ def test_formulations_are_chosen():
         ({"sizes": [3, 1]}, r"sizes\[1\] = 1: is not a size"),
         ({"sizes": [3.0]}, r"sizes\[0\] = 3\.0: is not a size"),
         ({"sizes": [True]}, r"sizes\[0\] = True"),
-        ({"loads": [0.5, 1.0]}, r"loads\[1\] = 1\.0: is not a part of the largest load"),
+        (
+            {"loads": [0.5, 1.0]},
+            r"loads\[1\] = 1\.0: is so near to the largest load, 1, ",
+        ),
+        ({"loads": [1 + 1e-9]}, r"loads\[0\] = 1\.000000001: is so near to the largest load"),
+        (
+            {"loads": [1 - 1e-12]},
+            r"= 0\.999999999999: is so near .*; give a number below",
+        ),
+        (
+            {"loads": [1e-300]},
+            r"loads\[0\] = 1e-300: is not a part of the largest load from",
+        ),
+        ({"loads": [math.inf]}, r"loads\[0\] = inf: is not a part of the largest load"),
         ({"loads": [0.0]}, r"loads\[0\] = 0\.0"),
         ({"loads": [math.nan]}, r"loads\[0\] = nan"),
         ({"loads": ["60 %"]}, r"loads\[0\] = '60 %'"),
@@ -64,7 +94,15 @@ def test_formulations_are_chosen():
         ({"spreads": [(1, 2, 3)]}, r"spreads\[0\] = \(1, 2, 3\): is not a pair"),
         ({"formulations": ["lp"]}, r"formulations\[0\] = 'lp'"),
         ({"problems": ["partition"], "formulations": ["qp"]}, r"formulations\[0\] = 'qp'"),
-        ({"seed": -1}, r"seed = -1"),
+        ({"sizes": [3, 30, 3]}, r"sizes\[2\] = 3: is the same as sizes\[0\]; give each once"),
+        ({"loads": [0.6, 0.6]}, r"loads\[1\] = 0\.6: is the same"),
+        ({"spreads": [(2, 1), [2.0, 1.0]]}, r"spreads\[1\] = \[2\.0, 1\.0\]: is the same"),
+        ({"problems": ["partition", "partition"]}, r"problems\[1\] = 'partition': is the same"),
+        ({"seeds": [0, -1]}, r"seeds\[1\] = -1: is not a seed; give a whole number from 0 to 2147"),
+        ({"seeds": [2**31]}, r"seeds\[0\] = 2147483648: is not a seed"),
+        ({"seeds": [1, 0, 1]}, r"seeds\[2\] = 1: is the same as seeds\[0\]"),
+        ({"seeds": []}, r"seeds = \[\]: is not a list of one or more"),
+        ({"seeds": 3}, r"seeds = 3: is not a list"),
     ],
 )
 def test_wrong_axes_are_named(arguments, message):
@@ -79,7 +117,7 @@ def test_wrong_axes_are_named(arguments, message):
         ({"formulation": "qp"}, r"formulation = 'qp': is not one of mm1-optimum here"),
         ({"n": 0}, r"n = 0"),
         ({"n": 2_000_000}, r"n = 2000000"),
-        ({"load": 1.5}, r"load = 1\.5"),
+        ({"load": 1.0 + 1e-12}, r"load = 1\.000000000001: is so near"),
         ({"rate_spread": 0.0}, r"rate_spread = 0\.0"),
         ({"delay_spread": math.nan}, r"delay_spread = nan"),
         ({"seed": 0.5}, r"seed = 0\.5"),

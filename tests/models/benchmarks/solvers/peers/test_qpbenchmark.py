@@ -207,5 +207,5 @@ def test_the_command_writes_all_verdicts(tmp_path):
 @pytest.mark.parametrize("seed", some(4, quick=0, often=1))
 def test_all_solvers_agree_but_for_signs(seed):
     """Whatever the solver: only a multiplier of the wrong sign makes two verdicts."""
-    found = compare.against_qpbenchmark([2 + seed], [0.3, 0.99], seed=seed)
+    found = compare.against_qpbenchmark([2 + seed], [0.3, 0.99], seeds=[seed])
     assert {v.reason for v in found} <= {"", "multiplier of the wrong sign"}
