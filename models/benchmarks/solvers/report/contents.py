@@ -8,37 +8,59 @@ from typing import Any
 
 from .....reference.plural import counted
 from ..row import ACCURATE, Row
+from .choices import best_of_each_solver, choices, comparable, fastest_right, most_accurate
 from .document import Block, Bullets, DataTable, Section
-from .findings import (
-    Choice,
-    fastest_right,
-    findings,
-    most_accurate,
-    problem_findings,
-)
-from .measures import BY_NAME, MEASURES, cell_text, columns
+from .findings import findings, problem_findings
+from .measures import BY_NAME, MEASURES, RANKING, cell_text, columns
 from .metadata import metadata_tables
+from .methods import methods_table
 from .pictures import PICTURES
 from .pictures.axis_plots import problem_picture
-from .profiles import fastest_counts
-from .results import Comparison, Results, grouped
+from .ranking import heading, rankings
+from .results import Results, grouped
 from .statistics import error_text, residual, time_text
 
 MOST, WORST = 25, 10
 """Lines of the table of statuses, and of those of single answers; the files of rows have all."""
 NAMES = ("solver", "settings")
-COMPARED = ("right", "false_claims", "median_error", "worst_error", "mean_seconds")
-IN_PROBLEM = (*COMPARED[:2], "median_error", "worst_error", "median_flow_error", "mean_seconds")
+STATUSES = 9
+"""Most columns of the table of statuses."""
+IN_PROBLEM = (
+    "right",
+    "false_claims",
+    "median_error",
+    "worst_error",
+    "median_flow_error",
+    "mean_seconds",
+)
+RESIDUALS = (
+    ("primal", "largest distance of a block of s = b - Ax from its cone, divided by 1 + max |b|"),
+    ("dual", "the larger one of max |Px + q + A'y| and the largest distance of a block of y from "
+     "its dual cone, divided by 1 + max |q|"),
+    ("complementarity", "the larger one of |s'y| and the duality gap |p - d|, divided by "
+     "1 + |p| + |d|, with p = x'Px / 2 + q'x and d = -x'Px / 2 - b'y"),
+)  # fmt: skip
 LIMITS = (
     "A right answer is one whose relative error and violation are at most "
     f"{ACCURATE:g}. Settings with a looser tolerance do not ask for that.",
     "The instances are random systems of the sizes and loads above; a solver that is good here may "
     "be bad elsewhere.",
+    "A seed is one draw of each system: at loads near the largest one, another draw decides "
+    "otherwise who fails. A run with another seed shows how far a result depends on it.",
     "Each solver gets the instances whose cones it supports; only cells that all compared solvers "
     "got are compared.",
     "All solvers get the cone program that CVXPY makes of a formulation; a solver's own modelling "
-    "layer might write a better one.",
-    "Times are of one machine, below a millisecond mostly of calls and copies.",
+    "layer might write a better one. Bounds of variables are rows of A like all others, also for "
+    "solvers that could take them as bounds.",
+    "The programs are dimensionless, and were scaled by people who had Clarabel and SCS at hand. "
+    "Programs in raw units, such as jobs per second, may give another order.",
+    "Residuals are relative to the largest number of b and of q: one large number hides small "
+    "violations of other rows.",
+    "Times are of one machine, below a millisecond mostly of calls and copies. They are taken "
+    "around the call of the solver; the times that solvers state themselves cover different steps, "
+    "such as a solve without its set-up, and rank no solvers.",
+    "Settings without a tolerance are those with which CVXPY calls a solver, which are not always "
+    "the solver's own, and ask for different accuracies.",
 )
 
 
@@ -46,14 +68,17 @@ def contents(results: Results, metadata: Mapping[str, Any]) -> list[Section]:
     """Return the sections of the report."""
     return [
         Section("Main findings", [Bullets(findings(results)), _choices_table(results)]),
-        Section("How to read this report", [Bullets(_reading(results))]),
-        Section("All cells", list(_measure_tables(results))),
-        Section("Comparisons on the same cells", list(_comparisons(results))),
+        Section("How to read this report", [Bullets(_reading(results)), _residuals_table()]),
+        Section("Comparisons on the same cells", list(rankings(results))),
+        Section("All cells of each solver", list(_measure_tables(results))),
         *_picture_sections(results),
         Section("False claims", list(_false_claims(results))),
         Section("Problems", [_problem(results, name) for name in results.problems]),
         Section("Skipped cells and statuses", list(_reasons(results))),
-        Section("Machine, versions and settings", metadata_tables(metadata)),
+        Section(
+            "Machine, versions and settings",
+            [methods_table(results.solvers), *metadata_tables(metadata)],
+        ),
         Section("Known limits", [Bullets(LIMITS)]),
     ]
 
@@ -65,14 +90,24 @@ def _reading(results: Results) -> list[str]:
         f"The true answer of each instance is known, so errors are true ones. An answer is right "
         f"where its relative error and its violation of constraints are at most {ACCURATE:g}.",
         "A cell without an answer has an infinite error. In mean times a cell that is not right "
-        f"counts as the limit of time, {results.limit:.3g} s.",
+        f"counts as the limit of time, {results.limit:.3g} s. A mean over several problems is "
+        "that of their means, so that a problem of more sizes or formulations weighs no more.",
         "Three numbers in a cell are the median, the 90 % quantile and the worst. The median of an "
         "even number is the larger of the two in the middle.",
     ]
 
 
+def _residuals_table() -> DataTable:
+    caption = "Relative residuals of an answer (x, y) to: minimise x'Px / 2 + q'x, b - Ax in cones"
+    return DataTable(("residual", "formula"), RESIDUALS, 2, caption=caption)
+
+
 def _measure_tables(results: Results) -> Iterator[Block]:
-    for title in dict.fromkeys(measure.table for measure in MEASURES):
+    yield (
+        "Each solver got the cells whose cones it supports: the fewer, the easier. These tables "
+        "say how a solver did on its own cells, and compare no solvers."
+    )
+    for title in dict.fromkeys(m.table for m in MEASURES if m.table != RANKING):
         found = columns(title)
         rows = []
         for entrant, all_rows in results.by_entrant.items():
@@ -92,43 +127,6 @@ def _measure_tables(results: Results) -> Iterator[Block]:
         yield DataTable((*NAMES, *heads), rows, 2, reading, title)
 
 
-def _comparisons(results: Results) -> Iterator[Block]:
-    yield (
-        "The fewer cones a solver supports, the easier its cells. Each table has cells that all "
-        "of its solvers got, all under the same settings; the most right answers are first, then "
-        "the fastest. Pictures of the same settings have the same letters."
-    )
-    for settings in results.settings:
-        for comparison in results.comparisons(results.under(settings)):
-            yield _comparison(results, comparison, settings)
-
-
-def _comparison(results: Results, comparison: Comparison, settings: str) -> DataTable:
-    fastest = fastest_counts(comparison)
-    measures = [BY_NAME[name] for name in COMPARED]
-    order = sorted(
-        comparison.rows.items(),
-        key=lambda item: (
-            -BY_NAME["right"].of(item[1], results.limit),
-            BY_NAME["mean_seconds"].of(item[1], results.limit),
-        ),
-    )
-    rows = [
-        (e.solver, *(m.text(m.of(found, results.limit)) for m in measures), str(fastest[e]))
-        for e, found in order
-    ]
-    formulations = ", ".join(dict.fromkeys(key.formulation for key in comparison.cells))
-    caption = f"{settings}, {comparison.title}; formulations: {formulations}"
-    headings = ("solver", *map(_heading, COMPARED), "fastest")
-    return DataTable(headings, rows, 1, (("fastest", "cells on which it is the first of all right "
-                                          "answers"),), caption)  # fmt: skip
-
-
-def _heading(name: str) -> str:
-    headings = {"mean_seconds": "mean ms", "median_flow_error": "flow error"}
-    return headings.get(name, name.replace("_", " "))
-
-
 def _picture_sections(results: Results) -> Iterator[Section]:
     for title, draw in PICTURES.items():
         if pictures := list(draw(results)):
@@ -138,25 +136,50 @@ def _picture_sections(results: Results) -> Iterator[Section]:
 def _choices_table(results: Results) -> DataTable:
     rows = []
     for problem in results.problems:
-        fastest, accurate = fastest_right(results, problem), most_accurate(results, problem)
-        ways = (_way(fastest), _way(accurate))
-        numbers = ("-", "-") if fastest is None else (
-            f"{fastest.right} / {fastest.systems}", time_text(fastest.seconds))  # fmt: skip
-        error = "-" if accurate is None else error_text(accurate.error)
-        rows.append((problem, ways[0], *numbers, ways[1], error))
+        for name, of_systems in comparable(results, problem).items():
+            found = choices(results, of_systems)
+            fastest, accurate = fastest_right(found), most_accurate(found)
+            numbers = ("-", "-") if fastest is None else (
+                f"{fastest.right} / {fastest.systems}", time_text(fastest.seconds))  # fmt: skip
+            ways = ("-" if choice is None else choice.name for choice in (fastest, accurate))
+            error = "-" if accurate is None else error_text(accurate.error)
+            rows.append((problem, name, *ways, *numbers, error))
     reading = (
+        ("formulations", "compared on the systems and loads that all of them have; where there is "
+         "none, each is a line of its own, whose systems may be easier than those of another"),
         ("fastest right", "formulation, solver and settings with the most right answers; of those "
          "with as many, the fastest"),
-        ("right", "of how many systems and loads"),
-        ("mean ms", "in which an answer that is not right counts as the limit of time"),
         ("most accurate", "formulation, solver and settings with the smallest median true error"),
+        ("right", "answers of the fastest right way, of how many systems and loads"),
+        ("mean ms", "of the fastest right way; an answer that is not right counts as the limit of "
+         "time"),
+        ("median error", "of the most accurate way"),
     )  # fmt: skip
-    headings = ("problem", "fastest right", "right", "mean ms", "most accurate", "median error")
-    return DataTable(headings, rows, 1, reading, "What to use, by problem")
+    headings = ("problem", "formulations", "fastest right", "most accurate", "right", "mean ms",
+                "median error")  # fmt: skip
+    return DataTable(headings, rows, 4, reading, "What to use, by problem")
 
 
-def _way(choice: Choice | None) -> str:
-    return "-" if choice is None else " ".join((choice.formulation, *choice.entrant))
+def _best_formulations(results: Results, problem: str) -> Iterator[DataTable]:
+    """Yield the best formulation of each solver, where formulations have systems in common."""
+    for name, rows in comparable(results, problem).items():
+        found = best_of_each_solver(choices(results, rows))
+        if "," not in name or not found:
+            continue
+        lines = [
+            (choice.entrant.solver, choice.formulation, choice.entrant.settings,
+             f"{choice.right} / {choice.systems}", time_text(choice.seconds),
+             error_text(choice.error))
+            for choice in found
+        ]  # fmt: skip
+        reading = (
+            ("right", "of the systems and loads that all formulations have; the most are first, "
+             "then the fastest"),
+            ("mean ms", "in which a system that is not answered right counts as the limit of time"),
+        )  # fmt: skip
+        headings = ("solver", "formulation", "settings", "right", "mean ms", "median error")
+        caption = f"{problem}: the best formulation and settings of each solver, of {name}"
+        yield DataTable(headings, lines, 3, reading, caption)
 
 
 def _false_claims(results: Results) -> Iterator[Block]:
@@ -206,7 +229,7 @@ def _problem(results: Results, problem: str) -> Section:
             if asked:
                 texts = (m.text(m.of(asked, results.limit)) for m in measures)
                 lines.append((formulation, *entrant, str(len(asked)), *texts))
-    headings = ("formulation", *NAMES, "asked", *map(_heading, IN_PROBLEM))
+    headings = ("formulation", *NAMES, "asked", *map(heading, IN_PROBLEM))
     table = DataTable(headings, lines, 3, caption=f"{problem}: {counted(len(rows), 'row')}")
     axes = (
         ("sizes", [row.n for row in rows]),
@@ -217,23 +240,52 @@ def _problem(results: Results, problem: str) -> Section:
     drawn = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
     pictures = [] if picture is None else [picture]
     sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
-    return Section(problem, [sentences, *pictures, table])
+    return Section(problem, [sentences, *_best_formulations(results, problem), *pictures, table])
 
 
 def _reasons(results: Results) -> Iterator[Block]:
     """Yield why cells were skipped, and how the others ended, by solver."""
+    yield _statuses(results)
+    errors = [row for row in results.asked if not row.failure and not _is_word(row.status)]
+    if errors:
+        yield _counts("errors", "message", "times", errors, lambda row: row.status)
     skipped = [row for row in results.rows if row.skipped]
-    yield _counts("skipped cells", "reason", skipped, lambda row: row.skipped)
-    yield _counts("statuses", "status", results.asked, _end)
+    yield _counts("skipped cells", "reason", "cells", skipped, lambda row: row.skipped)
+
+
+def _is_word(status: str) -> bool:
+    """Return whether a status is one of CVXPY's words, not the message of an error."""
+    return status.isidentifier()
 
 
 def _end(row: Row) -> str:
-    return f"{row.failure}: {row.status}" if row.failure else row.status
+    return row.failure or (row.status if _is_word(row.status) else "error")
 
 
-def _counts(caption: str, heading: str, rows: Sequence[Row], text: Any) -> DataTable:
+def _statuses(results: Results) -> DataTable:
+    counts = Counter(map(_end, results.asked))
+    words = [word for word, _ in counts.most_common(STATUSES)]
+    rest = ["others"] * (len(counts) > STATUSES)
+    lines = []
+    for entrant, rows in results.by_entrant_of(results.asked).items():
+        found = Counter(map(_end, rows))
+        numbers = [found[word] for word in words]
+        numbers += [len(rows) - sum(numbers)] * len(rest)
+        lines.append((*entrant, *map(str, (*numbers, len(rows)))))
+    reading = (
+        ("status", "that of CVXPY, which may stand for several of the solver's own: "
+         "optimal_inaccurate is an end near a solution, such as Clarabel's at reduced tolerances, "
+         "and one at a limit of iterations, such as that of SCS"),
+        ("time, memory, crash", "the worker was ended, or died"),
+        ("error", "the solver raised an error, whose message is in the next table"),
+    )  # fmt: skip
+    headings = (*NAMES, *words, *rest, "cells")
+    return DataTable(headings, lines, 2, reading, f"statuses of {len(results.asked)} cells")
+
+
+def _counts(caption: str, head: str, last: str, rows: Sequence[Row], text: Any) -> DataTable:
     counts = Counter((row.solver, text(row)) for row in rows)
     lines = [(solver, reason, str(count)) for (solver, reason), count in counts.most_common(MOST)]
     if rest := sum(counts.values()) - sum(count for _, count in counts.most_common(MOST)):
         lines.append(("others", "", str(rest)))
-    return DataTable(("solver", heading, "cells"), lines, 2, caption=f"{len(rows)} {caption}")
+    return DataTable(("solver", head, last), lines, 2, caption=f"{len(rows)} {caption}")
