@@ -35,11 +35,6 @@ class Choice(NamedTuple):
     seconds: float
     error: float
 
-    @property
-    def name(self) -> str:
-        """Formulation, solver and settings."""
-        return " ".join((self.formulation, *self.entrant))
-
 
 def system_of(row: Row) -> tuple[object, ...]:
     """Return what an instance is of, whatever its formulation: the system and its load."""

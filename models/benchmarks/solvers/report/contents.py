@@ -8,7 +8,7 @@ from typing import Any
 
 from .....reference.plural import counted
 from ..row import ACCURATE, Row
-from .choices import best_of_each_solver, choices, comparable, fastest_right, most_accurate
+from .choices import Choice, best_of_each_solver, choices, comparable, fastest_right, most_accurate
 from .document import Block, Bullets, DataTable, Section
 from .findings import findings, problem_findings
 from .measures import BY_NAME, MEASURES, RANKING, cell_text, columns
@@ -141,7 +141,7 @@ def _choices_table(results: Results) -> DataTable:
             fastest, accurate = fastest_right(found), most_accurate(found)
             numbers = ("-", "-") if fastest is None else (
                 f"{fastest.right} / {fastest.systems}", time_text(fastest.seconds))  # fmt: skip
-            ways = ("-" if choice is None else choice.name for choice in (fastest, accurate))
+            ways = (_way(results, name, choice) for choice in (fastest, accurate))
             error = "-" if accurate is None else error_text(accurate.error)
             rows.append((problem, name, *ways, *numbers, error))
     reading = (
@@ -158,6 +158,15 @@ def _choices_table(results: Results) -> DataTable:
     headings = ("problem", "formulations", "fastest right", "most accurate", "right", "mean ms",
                 "median error")  # fmt: skip
     return DataTable(headings, rows, 4, reading, "What to use, by problem")
+
+
+def _way(results: Results, formulations: str, choice: Choice | None) -> str:
+    """Return a choice as text, without what is the same for all of its line."""
+    if choice is None:
+        return "-"
+    formulation = choice.formulation if choice.formulation != formulations else ""
+    settings = choice.entrant.settings if len(results.settings) > 1 else ""
+    return " ".join(filter(None, (formulation, choice.entrant.solver, settings)))
 
 
 def _best_formulations(results: Results, problem: str) -> Iterator[DataTable]:

@@ -15,6 +15,8 @@ from .measures import breaks_claim, outcome
 from .results import Entrant, Results
 from .statistics import error_text, part, percent_text, residual, time_text, values
 
+LIMIT = error_text(ACCURATE)
+
 
 def cells_and_answers(results: Results) -> Iterator[str]:
     """Yield how many cells there were, and how they ended."""
@@ -44,8 +46,8 @@ def residuals(results: Results) -> Iterator[str]:
         worst = f" (worst relative error {_worst('error', wrong)})" if wrong else ""
         yield (
             f"Under the settings {settings}, of {counted(len(kept), 'answer')} called optimal with "
-            f"residuals of at most {ACCURATE:.0e}, {len(wrong)} "
-            f"({percent_text(part(len(wrong), len(kept)))}) are not right to {ACCURATE:.0e}{worst}."
+            f"residuals of at most {LIMIT}, {len(wrong)} "
+            f"({percent_text(part(len(wrong), len(kept)))}) are not right to {LIMIT}{worst}."
         )
 
 
@@ -75,7 +77,7 @@ def ladder(results: Results) -> Iterator[str]:
     rungs = {name: [found[cell] for cell in cells] for name, found in of_settings.items()}
     texts = [
         f"{sum(row.right for row in rows)} right and {sum(row.false_claim for row in rows)} called "
-        f"optimal but not right under {name} (tolerance {results.tolerances[name]:.0e})"
+        f"optimal but not right under {name} (tolerance {error_text(results.tolerances[name])})"
         for name, rows in rungs.items()
     ]
     yield f"Of the {len(cells)} cells that ran under each tolerance: {'; '.join(texts)}."
@@ -95,28 +97,26 @@ def _fewer_right(rungs: Mapping[str, Sequence[Row]]) -> Iterator[str]:
         if after < before:
             losing.append(f"{solver} ({after}, {before} under {best})")
     if losing:
-        yield f"Right less often under {tightest} than with a looser tolerance: {', '.join(losing)}."
+        named = ", ".join(losing)
+        yield f"Right less often under {tightest} than with a looser tolerance: {named}."
 
 
 def claims(results: Results) -> Iterator[str]:
     """Yield how often answers that each solver calls optimal are not right.
 
-    Only under settings that ask for that accuracy, or that name no tolerance: then it is what a
+    Of the first settings that ask for that accuracy, or that name no tolerance: then it is what a
     user gets who trusts the status.
     """
-    for settings in results.settings:
-        if results.tolerances.get(settings, 0.0) > ACCURATE:
-            continue
+    asking = [s for s in results.settings if results.tolerances.get(s, 0.0) <= ACCURATE]
+    for settings in asking[:1]:
         right, wrong = [], []
         for entrant, rows in results.by_entrant_of(results.under(settings)).items():
-            claimed = [row for row in rows if not row.skipped and row.claimed]
-            if not claimed:
-                continue
-            false = sum(row.false_claim for row in claimed)
+            claimed = sum(row.claimed for row in rows if not row.skipped)
+            false = sum(row.false_claim for row in rows if not row.skipped)
             if false:
-                wrong.append(f"{entrant.solver} {false} of {len(claimed)}")
-            else:
-                right.append(f"{entrant.solver} ({len(claimed)})")
+                wrong.append(f"{entrant.solver} {false} of {claimed}")
+            elif claimed:
+                right.append(f"{entrant.solver} ({claimed})")
         start = f"Under the settings {settings}, answers called optimal"
         if wrong:
             yield f"{start} that are not right: {', '.join(wrong)}."
@@ -131,7 +131,8 @@ def doubts(results: Results) -> Iterator[str]:
     if doubted:
         yield f"{counted(doubted, 'right answer')} came with another status than optimal."
     if denied := ends["denied"]:
-        yield f"{counted(denied, 'answer')} denied that there is an optimum; every instance has one."
+        answers = counted(denied, "answer")
+        yield f"{answers} denied that there is an optimum; every instance has one."
     if near := ends["at_edge"]:
         yield (
             f"{counted(near, 'further answer')} said infeasible where the load is nearer to the "
@@ -161,21 +162,21 @@ def problem_findings(results: Results, problem: str) -> Iterator[str]:
     for name, rows in groups.items():
         found = choices(results, rows)
         fastest, accurate = fastest_right(found), most_accurate(found)
-        where = f"{name}: " if len(groups) > 1 else ""
+        where = f" of {name}" if len(groups) > 1 else ""
         if fastest is None:
             asked = any(not row.skipped for row in rows)
-            said = "no solver is right on any system" if asked else "no solver got an instance"
-            yield f"{where}{said}."
+            said = "No solver is right on any system" if asked else "No solver got an instance"
+            yield f"{said}{where}."
             continue
         yield (
-            f"{where}most right answers, and the fastest with as many: {fastest.formulation} by "
+            f"Most right answers{where}, and the fastest with as many: {fastest.formulation} by "
             f"{_name(results, fastest.entrant)}, right on {fastest.right} of "
             f"{counted(fastest.systems, 'system')} in {time_text(fastest.seconds)} ms (mean, in "
             "which each other counts as the limit)."
         )
         if accurate is not None:
             yield (
-                f"{where}smallest true error: {accurate.formulation} by "
+                f"Smallest true error{where}: {accurate.formulation} by "
                 f"{_name(results, accurate.entrant)}, median {error_text(accurate.error)}."
             )
 

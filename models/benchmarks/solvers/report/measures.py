@@ -213,7 +213,8 @@ MEASURES: tuple[Measure, ...] = (
     *_quantiles("primal_residual", "Certificates and residuals", "primal", "relative KKT residual "
                 "of the constraints of the cone program"),
     *_quantiles("dual_residual", "Certificates and residuals", "dual", "of the gradient of its "
-                "Lagrange function, and of the dual variable's distance from the dual cone; only of solvers that return dual variables"),
+                "Lagrange function, and of the dual variable's distance from the dual cone; only "
+                "of solvers that return dual variables"),
     *_quantiles("complementarity", "Certificates and residuals", "complementarity", "of s'y = 0 "
                 "and of the duality gap; only of solvers that return dual variables"),
     Measure(

@@ -16,8 +16,8 @@ READ = (
     *((BY_NAME[name].heading, BY_NAME[name].meaning) for name in (*COUNTED[:2], *TIMED)),
     ("n < 10, n < 100, ...", "the mean over cells of that size alone, from a tenth of the number "
      "up"),
-    ("fastest", "cells on which the solver is right, and at most 1 ms slower than the fastest right "
-     "one"),
+    ("fastest", "cells on which the solver is right, and at most 1 ms slower than the fastest "
+     "right one"),
 )  # fmt: skip
 
 

@@ -55,8 +55,9 @@ class Comparison(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Label, class of cones, number of solvers and settings, and number of cells."""
-        return f"{self.label}: {self.cones}, {len(self.rows)} on {counted(len(self.cells), 'cell')}"
+        """Label, class of cones, and numbers of solvers and of cells."""
+        solvers = counted(len({entrant.solver for entrant in self.rows}), "solver")
+        return f"{self.label}: {self.cones}, {solvers} on {counted(len(self.cells), 'cell')}"
 
 
 @dataclass(frozen=True, eq=False)
