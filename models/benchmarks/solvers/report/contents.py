@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,12 +18,11 @@ from .pictures.axis_plots import problem_picture
 from .ranking import heading, rankings
 from .results import Results, grouped
 from .statistics import error_text, residual, time_text
+from .statuses import status_tables
 
-MOST, WORST = 25, 10
-"""Lines of the table of statuses, and of those of single answers; the files of rows have all."""
+WORST = 10
+"""Lines of a table of single answers; the files of rows have all."""
 NAMES = ("solver", "settings")
-STATUSES = 9
-"""Most columns of the table of statuses."""
 IN_PROBLEM = (
     "right",
     "false_claims",
@@ -74,7 +72,7 @@ def contents(results: Results, metadata: Mapping[str, Any]) -> list[Section]:
         *_picture_sections(results),
         Section("False claims", list(_false_claims(results))),
         Section("Problems", [_problem(results, name) for name in results.problems]),
-        Section("Skipped cells and statuses", list(_reasons(results))),
+        Section("Statuses and skipped cells", list(status_tables(results))),
         Section(
             "Machine, versions and settings",
             [methods_table(results.solvers), *metadata_tables(metadata)],
@@ -250,51 +248,3 @@ def _problem(results: Results, problem: str) -> Section:
     pictures = [] if picture is None else [picture]
     sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
     return Section(problem, [sentences, *_best_formulations(results, problem), *pictures, table])
-
-
-def _reasons(results: Results) -> Iterator[Block]:
-    """Yield why cells were skipped, and how the others ended, by solver."""
-    yield _statuses(results)
-    errors = [row for row in results.asked if not row.failure and not _is_word(row.status)]
-    if errors:
-        yield _counts("errors", "message", "times", errors, lambda row: row.status)
-    skipped = [row for row in results.rows if row.skipped]
-    yield _counts("skipped cells", "reason", "cells", skipped, lambda row: row.skipped)
-
-
-def _is_word(status: str) -> bool:
-    """Return whether a status is one of CVXPY's words, not the message of an error."""
-    return status.isidentifier()
-
-
-def _end(row: Row) -> str:
-    return row.failure or (row.status if _is_word(row.status) else "error")
-
-
-def _statuses(results: Results) -> DataTable:
-    counts = Counter(map(_end, results.asked))
-    words = [word for word, _ in counts.most_common(STATUSES)]
-    rest = ["others"] * (len(counts) > STATUSES)
-    lines = []
-    for entrant, rows in results.by_entrant_of(results.asked).items():
-        found = Counter(map(_end, rows))
-        numbers = [found[word] for word in words]
-        numbers += [len(rows) - sum(numbers)] * len(rest)
-        lines.append((*entrant, *map(str, (*numbers, len(rows)))))
-    reading = (
-        ("status", "that of CVXPY, which may stand for several of the solver's own: "
-         "optimal_inaccurate is an end near a solution, such as Clarabel's at reduced tolerances, "
-         "and one at a limit of iterations, such as that of SCS"),
-        ("time, memory, crash", "the worker was ended, or died"),
-        ("error", "the solver raised an error, whose message is in the next table"),
-    )  # fmt: skip
-    headings = (*NAMES, *words, *rest, "cells")
-    return DataTable(headings, lines, 2, reading, f"statuses of {len(results.asked)} cells")
-
-
-def _counts(caption: str, head: str, last: str, rows: Sequence[Row], text: Any) -> DataTable:
-    counts = Counter((row.solver, text(row)) for row in rows)
-    lines = [(solver, reason, str(count)) for (solver, reason), count in counts.most_common(MOST)]
-    if rest := sum(counts.values()) - sum(count for _, count in counts.most_common(MOST)):
-        lines.append(("others", "", str(rest)))
-    return DataTable(("solver", head, last), lines, 2, caption=f"{len(rows)} {caption}")

@@ -9,14 +9,32 @@ from bench_rows import failed, random_rows, row
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks.solvers.report.findings import (
+from sojourn.models.benchmarks.solvers import problems as registry
+from sojourn.models.benchmarks.solvers.problem import Axes
+from sojourn.models.benchmarks.solvers.report.choices import (
+    best_of_each_solver,
     choices,
+    comparable,
     fastest_right,
-    findings,
     most_accurate,
-    problem_findings,
 )
-from sojourn.models.benchmarks.solvers.report.measures import MEASURES, measured, outcome
+from sojourn.models.benchmarks.solvers.report.cone_classes import (
+    CLASSES,
+    LINEAR,
+    ORDER,
+    UNKNOWN,
+    cone_class,
+)
+from sojourn.models.benchmarks.solvers.report.document import DataTable
+from sojourn.models.benchmarks.solvers.report.findings import findings, problem_findings
+from sojourn.models.benchmarks.solvers.report.measures import (
+    ANY_LOAD,
+    MEASURES,
+    measured,
+    outcome,
+)
+from sojourn.models.benchmarks.solvers.report.methods import METHODS, methods_table
+from sojourn.models.benchmarks.solvers.report.ranking import rankings
 from sojourn.models.benchmarks.solvers.report.results import Entrant, Results, limit_of
 from sojourn.models.benchmarks.solvers.report.statistics import (
     percent_text,
@@ -25,7 +43,9 @@ from sojourn.models.benchmarks.solvers.report.statistics import (
     shifted_geometric_mean,
     values,
 )
+from sojourn.models.benchmarks.solvers.report.statuses import status_tables
 from sojourn.models.benchmarks.solvers.tables import error_table, summaries, summary_table
+from sojourn.models.core.solver_specs import SOLVERS
 
 
 def printed(*tables):
@@ -165,34 +185,174 @@ def test_limit_is_never_below_a_time():
 
 
 def test_best_ways_of_a_problem():
-    """The fastest of one right answer loses to two; a missing system counts as no answer."""
+    """The fastest of one right answer loses to two; a missing answer counts as the limit."""
     rows = [
         row(formulation="qp", load=0.5, solve_seconds=1e-4, error=1e-12),
+        row(formulation="qp", load=0.9, skipped="no cone", status="", error=math.inf),
         row(formulation="socp", load=0.5, error=1e-8),
         row(formulation="socp", load=0.9, error=1e-7),
         row(formulation="exp", load=0.5, error=1e-9, solve_seconds=0.1),
         row(formulation="exp", load=0.9, error=1e-9, solve_seconds=0.1),
+        row(formulation="exp", load=0.9, error=1e-9, solve_seconds=1e-3, solver="ECOS"),
     ]
     results = Results(rows, 5.0)
-    fastest, accurate = (f(results, "mm1-optimum") for f in (fastest_right, most_accurate))
+    (group,) = comparable(results, "mm1-optimum").items()
+    assert group == ("qp, socp, exp", rows)
+    found = choices(results, rows)
+    fastest, accurate = fastest_right(found), most_accurate(found)
     assert (fastest.formulation, fastest.right, fastest.systems) == ("socp", 2, 2)
     assert fastest.entrant == Entrant("CLARABEL", "default")
     assert (accurate.formulation, accurate.error) == ("exp", 1e-9)
-    last = choices(results, "mm1-optimum")[-1]
-    assert (last.formulation, last.right, last.error) == ("qp", 1, math.inf)
-    assert fastest_right(Results([failed()], 5.0), "mm1-optimum") is None
+    (qp,) = [choice for choice in found if choice.formulation == "qp"]
+    assert (qp.right, qp.systems, qp.error) == (1, 2, math.inf)
+    best = [(choice.entrant.solver, choice.formulation) for choice in best_of_each_solver(found)]
+    assert best == [("CLARABEL", "socp"), ("ECOS", "exp")]
+    assert fastest_right(choices(results, [failed()])) is None
+    assert best_of_each_solver(choices(results, [failed()])) == []
+
+
+def test_formulations_are_compared_on_the_systems_that_they_share():
+    """qp has the easy load alone, socp both; with no load in common each is on its own."""
+    easy, hard = row(formulation="qp", load=0.5), row(formulation="socp", load=0.9, error=1.0)
+    shared = row(formulation="socp", load=0.5)
+    found = comparable(Results([easy, hard, shared], 5.0), "mm1-optimum")
+    assert found == {"qp, socp": [easy, shared]}
+    apart = comparable(Results([easy, hard], 5.0), "mm1-optimum")
+    assert apart == {"qp": [easy], "socp": [hard]}
+    sentences = list(problem_findings(Results([easy, hard], 5.0), "mm1-optimum"))
+    assert sentences[0].startswith("Most right answers of qp, and the fastest")
+    assert sentences[-1] == "No solver is right on any system of socp."
 
 
 def test_findings_are_computed():
     rows = [row(load=0.5), row(load=0.9, error=2e-3), failed(load=0.99), failed(solver="SCS")]
     text = " ".join(findings(Results(rows, 5.0)))
     assert "2 solvers under the settings default got 4 cells of 3 instances; 0 more" in text
-    assert "CLARABEL says optimal on 67 % of its 3 cells, and 50 % of these answers" in text
-    assert "worst relative error 2e-3" in text
-    assert "50 % of the 2 answers whose KKT residuals are all at most 1e-06 are not right" in text
-    assert "SCS says" not in text
+    assert (
+        "Under the settings default, of 2 answers called optimal with residuals of at most 1e-6, "
+        "1 (50 %) are not right to 1e-6 (worst relative error 2e-3)."
+    ) in text
+    assert "answers called optimal that are not right: CLARABEL 1 of 2." in text
+    assert "above ten times" not in text
+    assert "ran under each tolerance" not in text
     accurate = " ".join(findings(Results([row()], 5.0)))
-    assert "CLARABEL says optimal on 100 % of its 1 cell, and all of these answers" in accurate
+    assert "answers called optimal are all right of CLARABEL (1)." in accurate
+
+
+def test_findings_of_several_settings_are_those_of_each():
+    """A and B under three settings; B loses an answer at the tightest tolerance."""
+    loose, tight = {"settings": "low", "tolerance": 1e-3}, {"settings": "high", "tolerance": 1e-9}
+    rows = [
+        row(load=0.5, solver="A"),
+        row(load=0.5, solver="A", **loose, error=1e-4, primal_residual=2e-2),
+        row(load=0.5, solver="A", **tight, primal_residual=2e-8),
+        row(load=0.5, solver="B", **loose),
+        failed(load=0.5, solver="B", **tight),
+        row(load=0.9, solver="B", **loose),  # is not under each tolerance
+    ]
+    found = findings(Results(rows, 5.0))
+    headlines = [text for text in found if "called optimal with residuals" in text]
+    assert [text.split(",")[0] for text in headlines] == [
+        "Under the settings default",
+        "Under the settings low",
+        "Under the settings high",
+    ]
+    assert "of 2 answers called optimal with residuals of at most 1e-6, 0 (0 %)" in headlines[1]
+    text = " ".join(found)
+    assert "asked for: 1 of 3 under low, 1 of 1 under high." in text
+    assert (
+        "Of the 2 cells that ran under each tolerance: 1 right and 1 called optimal but not right "
+        "under low (tolerance 1e-3); 1 right and 0 called optimal but not right under high "
+        "(tolerance 1e-9)."
+    ) in text
+    assert "Right less often under high than with a looser tolerance: B (0, 1 under low)." in text
+
+
+def test_a_denial_within_the_tolerance_is_told_apart():
+    """At 99.9999 % of the largest load an instance is 1e-6 away from an infeasible one."""
+    near = failed(failure="", status="infeasible", load=1 - 1e-6, tolerance=1e-6)
+    assert outcome(near) == "at_edge"
+    assert outcome(replace(near, status="infeasible_inaccurate", tolerance=1e-3)) == "at_edge"
+    for change in (
+        {"tolerance": 1e-9},
+        {"tolerance": math.nan},
+        {"load": 0.9},
+        {"status": "unbounded"},
+        {"problem": "roads-optimum"},  # which has an optimum at any load
+        {"problem": "measured-fit"},
+    ):
+        assert outcome(replace(near, **change)) == "denied", change
+    found = measured([near, replace(near, load=0.9)], 5.0)
+    assert (found["denied"], found["at_edge"]) == (1, 1)
+    text = " ".join(findings(Results([near, replace(near, load=0.9)], 5.0)))
+    assert "1 answer denied that there is an optimum" in text
+    assert "1 further answer said infeasible where the load is nearer" in text
+    assert {problem.name for problem in registry.PROBLEMS} >= ANY_LOAD
+
+
+def test_problems_have_equal_weights_in_a_mean():
+    """Nine cells of 1 ms of a problem weigh as much as the one of 7 ms of another."""
+    rows = [row(load=k / 10, solve_seconds=1e-3) for k in range(1, 10)]
+    rows.append(row(problem="partition", solve_seconds=7e-3))
+    found = measured(rows, 5.0)
+    assert found["mean_seconds"] == pytest.approx(3e-3)  # sqrt(2 8) - 1
+    assert found["mean_seconds_of_doubled_limit"] == found["mean_seconds"]
+    lost = measured([*rows[:9], failed(problem="partition")], 5.0)
+    for name, limit in (("mean_seconds", 5.0), ("mean_seconds_of_doubled_limit", 10.0)):
+        mean = math.sqrt(2e-3 * (limit + 1e-3)) - 1e-3
+        assert lost[name] == pytest.approx(mean, rel=1e-12)
+
+
+def test_instances_are_classed_by_their_last_cone():
+    found = {
+        (problem.name, name): kinds
+        for problem in registry.PROBLEMS
+        for name, kinds in problem.formulations(
+            problem.system(Axes(problem.sizes[0], *problem.spreads[0]), 1)
+        ).items()
+    }
+    classes = {way: cone_class(*way) for way in found}
+    assert {*classes.values()} == {*ORDER} - {UNKNOWN}
+    assert classes["measured-fit", "l1"] == "linear"
+    assert classes["mm1-players", "beckmann"] == "exponential"  # second-order as well
+    for way, kinds in found.items():
+        assert classes[way] in [LINEAR, *(CLASSES[kind] for kind in kinds)]
+        assert (classes[way] == LINEAR) == (not kinds), way
+    assert cone_class("no problem", "l1") == cone_class("partition", "l1") == UNKNOWN
+
+
+def ranked(rows, limit=5.0):
+    """Return the tables of the rankings by class."""
+    tables = [block for block in rankings(Results(rows, limit)) if isinstance(block, DataTable)]
+    return {table.caption.split(", ")[0][3:]: table for table in tables}
+
+
+def test_solvers_are_ranked_within_a_class_of_cones():
+    """DAQP is fastest where it can be asked, and absent elsewhere; a wrong answer is not fast."""
+    problem = {"problem": "mm1-at-one-distance"}
+    rows = [
+        row(**problem, formulation=name, n=n, solver=solver, solve_seconds=seconds)
+        for name, solvers in (
+            ("qp", {"CLARABEL": 4e-3, "DAQP": 1e-3}),
+            ("minmax", {"CLARABEL": 4e-3, "SCS": 2e-3}),
+        )
+        for solver, seconds in solvers.items()
+        for n in (3, 30)
+    ]
+    rows = [replace(r, error=1.0) if (r.solver, r.n) == ("SCS", 30) else r for r in rows]
+    rows.append(failed(**problem, formulation="minmax", failure="", skipped="SOC", solver="DAQP"))
+    tables = ranked(rows)
+    assert [*tables] == ["quadratic", "second-order"]
+    assert [line[0] for line in tables["quadratic"].rows] == ["DAQP", "CLARABEL"]
+    second = tables["second-order"]
+    assert second.headings == (
+        "solver", "right", "false claims", "median error", "mean ms", "limit doubled", "n < 10",
+        "n < 100", "fastest",
+    )  # fmt: skip
+    clarabel, scs = second.rows
+    assert clarabel == ("CLARABEL", "2", "0", "1e-9", "4", "4", "4", "4", "1")
+    mean, doubled = (1e3 * math.sqrt(3e-3 * (s + 1e-3)) - 1 for s in (5, 10))
+    assert scs == ("SCS", "1", "1", "1e0", f"{mean:.3g}", f"{doubled:.3g}", "2", "5000", "1")
 
 
 def test_false_claims_are_those_of_inaccurate_answers():
@@ -244,3 +404,45 @@ def test_a_problem_that_no_solver_answers_is_said_so():
     results = Results([row(load=0.1), failed(load=0.2)], 5.0)
     (sentence,) = problem_findings(results, "mm1-optimum")
     assert "inv_pos by CLARABEL, right on 1 of 2 systems" in sentence
+
+
+def test_methods_of_all_known_solvers_are_named():
+    assert {solver.name for solver in SOLVERS} <= METHODS.keys()
+    table = methods_table(["CLARABEL", "mine"])
+    assert [line[1] for line in table.rows] == [METHODS["CLARABEL"], "not known here"]
+
+
+def test_statuses_are_counted_by_solver():
+    rows = [
+        row(load=0.1),
+        row(load=0.2, status="optimal_inaccurate"),
+        failed(load=0.3, failure="", status="SolverError: a message"),
+        failed(load=0.4),
+        row(load=0.1, solver="SCS"),
+    ]
+    statuses, errors, skipped = status_tables(Results(rows, 5.0))
+    counts = {line[0]: dict(zip(statuses.headings, line, strict=True)) for line in statuses.rows}
+    wanted = {"optimal": "1", "optimal_inaccurate": "1", "error": "1", "time": "1", "cells": "4"}
+    assert wanted.items() <= counts["CLARABEL"].items()
+    assert counts["SCS"]["optimal"] == counts["SCS"]["cells"] == "1"
+    assert errors.rows == [("CLARABEL", "SolverError: a message", "1")]
+    assert not skipped.rows
+    many = [row(load=k / 20, status=f"word{k}") for k in range(1, 15)]
+    statuses, _ = status_tables(Results(many, 5.0))
+    assert statuses.headings[-2:] == ("others", "cells")
+    assert statuses.rows[0][-2:] == ("5", "14")
+
+
+def test_the_console_has_a_solver_once_in_each_class():
+    rows = [
+        row(problem="mm1-at-one-distance", formulation=name, solver=solver, error=error)
+        for name, solver, error in (
+            ("minmax", "SCS", 1.0),
+            ("minmax", "CLARABEL", 0.0),
+            ("qp", "CLARABEL", 0.0),
+        )
+    ]
+    lines = [line.split() for line in printed(summary_table(rows)).splitlines()]
+    names = [line[0] for line in lines if line]
+    start = names.index("quadratic")
+    assert names[start : start + 5] == ["quadratic", "CLARABEL", "second-order", "CLARABEL", "SCS"]
