@@ -13,8 +13,8 @@ from ..report import machine_line
 from .report.cone_classes import ORDER
 from .report.measures import BY_NAME, measured
 from .report.results import Results, class_of, grouped, limit_of
-from .report.statistics import error_text, quantile, time_text
-from .row import ACCURATE, Row
+from .report.statistics import ACCURATE_TEXT, error_text, quantile, time_text
+from .row import Row
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,7 +58,7 @@ def summary_table(rows: Sequence[Row]) -> Table:
     settings = dict.fromkeys(summary["settings"] for summary in found)
     title = f"solvers, settings: {escape(', '.join(settings))}\n{machine_line()}"
     caption = (
-        f"right: within {ACCURATE:g} of the true answer, and feasible to {ACCURATE:g}\n"
+        f"right: within {ACCURATE_TEXT} of the true answer, and feasible to {ACCURATE_TEXT}\n"
         "false: status optimal, and not right\n"
         "denied: status infeasible or unbounded; every problem has an optimum\n"
         "at edge: status infeasible, and the load nearer to the largest one than the\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .....reference.plural import counted
-from ..row import ACCURATE, Row
+from ..row import Row
 from .choices import Choice, best_of_each_solver, choices, comparable, fastest_right, most_accurate
 from .document import Block, Bullets, DataTable, Section
 from .findings import findings, problem_findings
@@ -17,7 +17,7 @@ from .pictures import PICTURES
 from .pictures.axis_plots import problem_picture
 from .ranking import heading, rankings
 from .results import Results, grouped
-from .statistics import error_text, residual, time_text
+from .statistics import ACCURATE_TEXT, error_text, residual, time_text
 from .statuses import status_tables
 
 WORST = 10
@@ -40,7 +40,7 @@ RESIDUALS = (
 )  # fmt: skip
 LIMITS = (
     "A right answer is one whose relative error and violation are at most "
-    f"{ACCURATE:g}. Settings with a looser tolerance do not ask for that.",
+    f"{ACCURATE_TEXT}. Settings with a looser tolerance do not ask for that.",
     "The instances are random systems of the sizes and loads above; a solver that is good here may "
     "be bad elsewhere.",
     "A seed is one draw of each system: at loads near the largest one, another draw decides "
@@ -86,9 +86,10 @@ def _reading(results: Results) -> list[str]:
         "A cell is one solver under some settings on one instance: a problem of a size, at a load, "
         "in one formulation.",
         f"The true answer of each instance is known, so errors are true ones. An answer is right "
-        f"where its relative error and its violation of constraints are at most {ACCURATE:g}.",
+        f"where its relative error and its violation of constraints are at most {ACCURATE_TEXT}.",
         "A cell without an answer has an infinite error. In mean times a cell that is not right "
-        f"counts as the limit of time, {results.limit:.3g} s. A mean over several problems is "
+        "counts as the limit of time, or as the longest time where that is longer: "
+        f"{results.limit:.3g} s. A mean over several problems is "
         "that of their means, so that a problem of more sizes or formulations weighs no more.",
         "Three numbers in a cell are the median, the 90 % quantile and the worst. The median of an "
         "even number is the larger of the two in the middle.",
@@ -96,7 +97,7 @@ def _reading(results: Results) -> list[str]:
 
 
 def _residuals_table() -> DataTable:
-    caption = "Relative residuals of an answer (x, y) to: minimise x'Px / 2 + q'x, b - Ax in cones"
+    caption = "Relative residuals of an answer (x, y): minimise x'Px / 2 + q'x, b - Ax in a cone"
     return DataTable(("residual", "formula"), RESIDUALS, 2, caption=caption)
 
 

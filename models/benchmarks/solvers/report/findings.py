@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .....reference.plural import counted
 from ..row import ACCURATE, Row
-from .choices import choices, comparable, fastest_right, most_accurate
+from .choices import Choice, choices, comparable, fastest_right, most_accurate
 from .measures import breaks_claim, outcome
 from .results import Entrant, Results
-from .statistics import error_text, part, percent_text, residual, time_text, values
-
-LIMIT = error_text(ACCURATE)
+from .statistics import ACCURATE_TEXT, error_text, part, percent_text, residual, time_text, values
 
 
 def cells_and_answers(results: Results) -> Iterator[str]:
@@ -46,8 +44,8 @@ def residuals(results: Results) -> Iterator[str]:
         worst = f" (worst relative error {_worst('error', wrong)})" if wrong else ""
         yield (
             f"Under the settings {settings}, of {counted(len(kept), 'answer')} called optimal with "
-            f"residuals of at most {LIMIT}, {len(wrong)} "
-            f"({percent_text(part(len(wrong), len(kept)))}) are not right to {LIMIT}{worst}."
+            f"residuals of at most {ACCURATE_TEXT}, {len(wrong)} "
+            f"({percent_text(part(len(wrong), len(kept)))}) are not right to {ACCURATE_TEXT}{worst}."
         )
 
 
@@ -159,26 +157,30 @@ def findings(results: Results) -> list[str]:
 def problem_findings(results: Results, problem: str) -> Iterator[str]:
     """Yield the fastest right way and the most accurate way to answer a problem."""
     groups = comparable(results, problem)
+    if len(groups) > 1:
+        yield "The formulations have no system and load in common, and are not compared."
     for name, rows in groups.items():
         found = choices(results, rows)
         fastest, accurate = fastest_right(found), most_accurate(found)
-        where = f" of {name}" if len(groups) > 1 else ""
+        where = f"{name}: " if len(groups) > 1 else ""
         if fastest is None:
             asked = any(not row.skipped for row in rows)
-            said = "No solver is right on any system" if asked else "No solver got an instance"
-            yield f"{said}{where}."
+            yield where + ("no solver is right." if asked else "no solver got an instance.")
             continue
-        yield (
-            f"Most right answers{where}, and the fastest with as many: {fastest.formulation} by "
-            f"{_name(results, fastest.entrant)}, right on {fastest.right} of "
-            f"{counted(fastest.systems, 'system')} in {time_text(fastest.seconds)} ms (mean, in "
-            "which each other counts as the limit)."
-        )
+        told = [
+            f"{where}most right answers by {_way(results, fastest, where)}, {fastest.right} of "
+            f"{counted(fastest.systems, 'system')}; mean time {time_text(fastest.seconds)} ms"
+        ]
         if accurate is not None:
-            yield (
-                f"Smallest true error{where}: {accurate.formulation} by "
-                f"{_name(results, accurate.entrant)}, median {error_text(accurate.error)}."
-            )
+            way = _way(results, accurate, where)
+            told.append(f"smallest true error by {way}, median {error_text(accurate.error)}")
+        yield "; ".join(told) + "."
+
+
+def _way(results: Results, choice: Choice, where: str) -> str:
+    """Return a choice as text; its formulation may have been named before."""
+    name = _name(results, choice.entrant)
+    return name if where else f"{name} on {choice.formulation}"
 
 
 def _worst(field: str, rows: Sequence[Row]) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 
 from ..row import ACCURATE, NAN, Row
 from .statistics import (
+    ACCURATE_TEXT,
     count_text,
     error_text,
     mean_over_problems,
@@ -152,7 +153,7 @@ MEASURES: tuple[Measure, ...] = (
         "right",
         "Claims",
         "right",
-        f"true relative error and violation of constraints at most {ACCURATE:g}, whatever the "
+        f"true relative error and violation of constraints at most {ACCURATE_TEXT}, whatever the "
         "status",
         partial(_count, lambda row: row.right),
     ),
@@ -174,7 +175,7 @@ MEASURES: tuple[Measure, ...] = (
         "small_residuals_wrong",
         "Claims",
         "wrong, residuals kept",
-        f"false claims whose relative KKT residuals are all at most {ACCURATE:g}: the solver did "
+        f"false claims whose relative KKT residuals are all at most {ACCURATE_TEXT}: the solver did "
         "what it said, and the answer is not right",
         partial(_count, lambda row: row.false_claim and residual(row) <= ACCURATE),
     ),
@@ -230,7 +231,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "mean_seconds_of_doubled_limit",
         RANKING,
-        "limit doubled",
+        "2 x limit",
         "the same mean if the limit of time were twice as long, and no more answers right",
         _mean_time_of_doubled_limit,
         time_text,

@@ -14,7 +14,7 @@ COUNTED = ("right", "false_claims", "median_error")
 TIMED = ("mean_seconds", "mean_seconds_of_doubled_limit")
 READ = (
     *((BY_NAME[name].heading, BY_NAME[name].meaning) for name in (*COUNTED[:2], *TIMED)),
-    ("n < 10, n < 100, ...", "the mean over cells of that size alone, from a tenth of the number "
+    ("n<10, n<100, ...", "the mean over cells of that size alone, from a tenth of the number "
      "up"),
     ("fastest", "cells on which the solver is right, and at most 1 ms slower than the fastest "
      "right one"),
@@ -54,7 +54,7 @@ def _ranking(results: Results, comparison: Comparison) -> DataTable:
         cells += [time_text(mean.of(of_size[size], limit)) for size in sizes]
         lines.append((entrant.solver, *cells, str(fastest[entrant])))
     headings = ("solver", *(heading(name) for name in (*COUNTED, *TIMED)),
-                *(f"n < {size}" for size in sizes), "fastest")  # fmt: skip
+                *(f"n<{size}" for size in sizes), "fastest")  # fmt: skip
     return DataTable(headings, lines, 1, READ, f"{comparison.title}; {_problems(comparison)}")
 
 

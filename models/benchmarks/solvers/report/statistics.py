@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..row import Row
+from ..row import ACCURATE, Row
 
 SHIFT = 1e-3
 """Seconds. A typical solve takes about that; a larger shift would approach the arithmetic mean."""
@@ -101,3 +101,7 @@ def percent_text(part: float) -> str:
 def part(some: float, of: float) -> float:
     """Return a part; NaN of nothing."""
     return some / of if of else math.nan
+
+
+ACCURATE_TEXT = error_text(ACCURATE)
+"""Largest error of an accurate answer, as a text."""

@@ -12,7 +12,7 @@ from ..profiles import Profile, data_profiles, performance_profiles
 from ..results import Comparison, Entrant, Results
 from .drawing import legend, log_axis, look, panel_grid, to_svg
 
-PANELS = 8
+PANELS = 6
 """Most comparisons in a picture: the first ones."""
 
 
