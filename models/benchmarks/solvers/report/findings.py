@@ -45,7 +45,8 @@ def residuals(results: Results) -> Iterator[str]:
         yield (
             f"Under the settings {settings}, of {counted(len(kept), 'answer')} called optimal with "
             f"residuals of at most {ACCURATE_TEXT}, {len(wrong)} "
-            f"({percent_text(part(len(wrong), len(kept)))}) are not right to {ACCURATE_TEXT}{worst}."
+            f"({percent_text(part(len(wrong), len(kept)))}) are not right to "
+            f"{ACCURATE_TEXT}{worst}."
         )
 
 

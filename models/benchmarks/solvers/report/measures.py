@@ -175,8 +175,8 @@ MEASURES: tuple[Measure, ...] = (
         "small_residuals_wrong",
         "Claims",
         "wrong, residuals kept",
-        f"false claims whose relative KKT residuals are all at most {ACCURATE_TEXT}: the solver did "
-        "what it said, and the answer is not right",
+        f"false claims whose relative KKT residuals are all at most {ACCURATE_TEXT}: the solver "
+        "did what it said, and the answer is not right",
         partial(_count, lambda row: row.false_claim and residual(row) <= ACCURATE),
     ),
     Measure(
