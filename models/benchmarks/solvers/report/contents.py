@@ -7,7 +7,7 @@ from typing import Any
 
 from .....reference.plural import counted
 from ..row import Row
-from .choices import Choice, best_of_each_solver, choices, comparable, fastest_right, most_accurate
+from .choice_tables import best_by_load, best_formulations, choices_table
 from .document import Block, Bullets, DataTable, Section
 from .findings import findings, problem_findings
 from .measures import BY_NAME, MEASURES, RANKING, cell_text, columns
@@ -17,7 +17,7 @@ from .pictures import PICTURES
 from .pictures.axis_plots import problem_picture
 from .ranking import heading, rankings
 from .results import Results, grouped
-from .statistics import ACCURATE_TEXT, error_text, residual, time_text
+from .statistics import ACCURATE_TEXT, error_text, residual
 from .statuses import status_tables
 
 WORST = 10
@@ -65,7 +65,7 @@ LIMITS = (
 def contents(results: Results, metadata: Mapping[str, Any]) -> list[Section]:
     """Return the sections of the report."""
     return [
-        Section("Main findings", [Bullets(findings(results)), _choices_table(results)]),
+        Section("Main findings", [Bullets(findings(results)), choices_table(results)]),
         Section("How to read this report", [Bullets(_reading(results)), _residuals_table()]),
         Section("Comparisons on the same cells", list(rankings(results))),
         Section("All cells of each solver", list(_measure_tables(results))),
@@ -132,64 +132,6 @@ def _picture_sections(results: Results) -> Iterator[Section]:
             yield Section(title, pictures)
 
 
-def _choices_table(results: Results) -> DataTable:
-    rows = []
-    for problem in results.problems:
-        for name, of_systems in comparable(results, problem).items():
-            found = choices(results, of_systems)
-            fastest, accurate = fastest_right(found), most_accurate(found)
-            numbers = ("-", "-") if fastest is None else (
-                f"{fastest.right} / {fastest.systems}", time_text(fastest.seconds))  # fmt: skip
-            ways = (_way(results, name, choice) for choice in (fastest, accurate))
-            error = "-" if accurate is None else error_text(accurate.error)
-            rows.append((problem, name, *ways, *numbers, error))
-    reading = (
-        ("formulations", "compared on the systems and loads that all of them have; where there is "
-         "none, each is a line of its own, whose systems may be easier than those of another"),
-        ("fastest right", "formulation, solver and settings with the most right answers; of those "
-         "with as many, the fastest"),
-        ("most accurate", "formulation, solver and settings with the smallest median true error"),
-        ("right", "answers of the fastest right way, of how many systems and loads"),
-        ("mean ms", "of the fastest right way; an answer that is not right counts as the limit of "
-         "time"),
-        ("median error", "of the most accurate way"),
-    )  # fmt: skip
-    headings = ("problem", "formulations", "fastest right", "most accurate", "right", "mean ms",
-                "median error")  # fmt: skip
-    return DataTable(headings, rows, 4, reading, "What to use, by problem")
-
-
-def _way(results: Results, formulations: str, choice: Choice | None) -> str:
-    """Return a choice as text, without what is the same for all of its line."""
-    if choice is None:
-        return "-"
-    formulation = choice.formulation if choice.formulation != formulations else ""
-    settings = choice.entrant.settings if len(results.settings) > 1 else ""
-    return " ".join(filter(None, (formulation, choice.entrant.solver, settings)))
-
-
-def _best_formulations(results: Results, problem: str) -> Iterator[DataTable]:
-    """Yield the best formulation of each solver, where formulations have systems in common."""
-    for name, rows in comparable(results, problem).items():
-        found = best_of_each_solver(choices(results, rows))
-        if "," not in name or not found:
-            continue
-        lines = [
-            (choice.entrant.solver, choice.formulation, choice.entrant.settings,
-             f"{choice.right} / {choice.systems}", time_text(choice.seconds),
-             error_text(choice.error))
-            for choice in found
-        ]  # fmt: skip
-        reading = (
-            ("right", "of the systems and loads that all formulations have; the most are first, "
-             "then the fastest"),
-            ("mean ms", "in which a system that is not answered right counts as the limit of time"),
-        )  # fmt: skip
-        headings = ("solver", "formulation", "settings", "right", "mean ms", "median error")
-        caption = f"{problem}: the best formulation and settings of each solver, of {name}"
-        yield DataTable(headings, lines, 3, reading, caption)
-
-
 def _false_claims(results: Results) -> Iterator[Block]:
     """Yield the worst false claims under each settings, the tightest ones first."""
     false = [row for row in results.asked if row.false_claim]
@@ -247,5 +189,6 @@ def _problem(results: Results, problem: str) -> Section:
     )
     drawn = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
     pictures = [] if picture is None else [picture]
+    best = (*best_formulations(results, problem), *best_by_load(results, problem))
     sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
-    return Section(problem, [sentences, *_best_formulations(results, problem), *pictures, table])
+    return Section(problem, [sentences, *best, *pictures, table])

@@ -6,6 +6,11 @@ from dataclasses import replace
 from bench_rows import failed, row
 
 from sojourn.models.benchmarks.solvers import problems as registry
+from sojourn.models.benchmarks.solvers.report.choice_tables import (
+    best_by_load,
+    best_formulations,
+    choices_table,
+)
 from sojourn.models.benchmarks.solvers.report.choices import (
     best_of_each_solver,
     choices,
@@ -141,3 +146,34 @@ def test_a_problem_that_no_solver_answers_is_said_so():
     results = Results([row(load=0.1), failed(load=0.2)], 5.0)
     (sentence,) = problem_findings(results, "mm1-optimum")
     assert "most right answers by CLARABEL on inv_pos, 1 of 2 systems" in sentence
+
+
+def test_a_problem_has_what_to_use_at_each_size_and_load():
+    """The quadratic program is faster, and not right near the largest load."""
+    rows = [
+        row(formulation="qp", load=0.5, solve_seconds=1e-3),
+        row(formulation="qp", load=0.9, solve_seconds=1e-3, error=1.0),
+        row(formulation="minmax", load=0.5),
+        row(formulation="minmax", load=0.9),
+        row(formulation="minmax", load=0.9, solver="SCS", solve_seconds=3e-3),
+    ]
+    results = Results(rows, 5.0)
+    (by_load,) = best_by_load(results, "mm1-optimum")
+    assert by_load.rows == [
+        ("50%", "qp CLARABEL", "3", "1 / 1", "1", "2"),
+        ("90%", "minmax CLARABEL", "3", "1 / 1", "2", "2"),
+    ]
+    (best,) = best_formulations(results, "mm1-optimum")
+    assert [line[:4] for line in best.rows] == [
+        ("CLARABEL", "minmax", "default", "2 / 2"),
+        ("SCS", "minmax", "default", "1 / 2"),
+    ]
+    assert choices_table(results).rows == [
+        ("mm1-optimum", "qp, minmax", "minmax CLARABEL", "minmax CLARABEL", "2 / 2", "2", "1e-9")
+    ]
+    apart = Results([rows[0], rows[3]], 5.0)
+    assert [line[:2] for line in choices_table(apart).rows] == [
+        ("mm1-optimum", "qp"),
+        ("mm1-optimum", "minmax"),
+    ]
+    assert not [*best_by_load(apart, "mm1-optimum"), *best_formulations(apart, "mm1-optimum")]
