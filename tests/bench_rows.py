@@ -59,11 +59,19 @@ def failed(**fields):
     return row(**{**lost, **time, **fields})
 
 
-def random_rows(problems=2, sizes=(3, 30), loads=(0.3, 0.9, 0.999), solvers=SOLVERS, seed=0):
+def random_rows(
+    problems=2,
+    sizes=(3, 30),
+    loads=(0.3, 0.9, 0.999),
+    solvers=SOLVERS,
+    settings=tuple(TOLERANCES),
+    seed=0,
+):
     """Return rows of random errors that grow with the load and fall with the tolerance."""
     rng = np.random.default_rng(seed)
     names = [f"problem-{i}" for i in range(problems)]
-    cells = product(names, CONES, sizes, loads, solvers, TOLERANCES.items())
+    tolerances = [(name, TOLERANCES[name]) for name in settings]
+    cells = product(names, CONES, sizes, loads, solvers, tolerances)
     return [_random_row(rng, *cell) for cell in cells]
 
 

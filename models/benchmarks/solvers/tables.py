@@ -1,4 +1,4 @@
-"""Tables of the solver benchmark: a summary of each solver, and the error at each load."""
+"""Tables of the solver benchmark: a summary by class of cones, and the error at each load."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from rich.markup import escape
 
 from ...frontend.tables import table
 from ..report import machine_line
+from .report.cone_classes import ORDER
 from .report.infeasible import infeasible_table as infeasible_lines
 from .report.measures import BY_NAME, measured
-from .report.results import Results, limit_of
-from .report.statistics import error_text, quantile, time_text
-from .row import ACCURATE, Row
+from .report.results import Results, class_of, grouped, limit_of
+from .report.statistics import ACCURATE_TEXT, error_text, quantile, time_text
+from .row import Row
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +26,7 @@ COLUMNS = {
     "claimed": "status\noptimal",
     "false_claims": "false",
     "denied": "denied",
+    "at_edge": "at\nedge",
     "median_error": "median\nerror",
     "worst_error": "worst\nerror",
     "mean_seconds": "ms",
@@ -33,40 +35,53 @@ COLUMNS = {
 
 
 def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return one mapping a solver and settings: their names and all measures by name.
+    """Return one mapping a class of cones, solver and settings: their names and all measures.
 
-    The solvers are in the order of the rows. Measures are those of
-    `sojourn.models.benchmarks.solvers.report.measures`.
+    Classes are those of `sojourn.models.benchmarks.solvers.report.cone_classes`, measures those of
+    `sojourn.models.benchmarks.solvers.report.measures`. Within a class the most right answers are
+    first, then the smallest mean time.
     """
     results = Results(rows, limit_of(rows, {}))
-    return [
-        {**entrant._asdict(), **measured(found, results.limit)}
-        for entrant, found in results.by_entrant.items()
+    classes = grouped(rows, class_of)
+    found = [
+        {"cones": cones, **entrant._asdict(), **measured(of_entrant, results.limit)}
+        for cones, of_class in classes.items()
+        for entrant, of_entrant in results.by_entrant_of(of_class).items()
     ]
+    return sorted(
+        found, key=lambda one: (ORDER.index(one["cones"]), -one["right"], one["mean_seconds"])
+    )
 
 
 def summary_table(rows: Sequence[Row]) -> Table:
-    """Return a table with one line a solver and settings."""
+    """Return a table with one line a solver and settings, by the class of the cones."""
     found = summaries(rows)
     settings = dict.fromkeys(summary["settings"] for summary in found)
     title = f"solvers, settings: {escape(', '.join(settings))}\n{machine_line()}"
     caption = (
-        f"right: within {ACCURATE:g} of the true mean delay, and feasible to {ACCURATE:g}\n"
+        f"right: within {ACCURATE_TEXT} of the true answer, and feasible to {ACCURATE_TEXT}\n"
         "false: status optimal, and not right\n"
         "denied: status infeasible or unbounded; every problem has an optimum\n"
-        "ms: time of the solver; geometric mean, shifted by 1 ms, in which an answer that is not\n"
-        "right counts as the limit of time\n"
-        "each solver gets what it supports: the fewer cones, the easier its cases"
+        "at edge: status infeasible, and the load nearer to the largest one than the\n"
+        "tolerance that the settings name; not counted as denied\n"
+        "ms: time of the solver; geometric mean, shifted by 1 ms, within each problem,\n"
+        "then over problems; an answer that is not right counts as the limit of time\n"
+        "compare solvers of one class of cones, which got the same instances"
     )
-    headings = ("solver", *COLUMNS.values())
+    headings = ("cones, solver", *COLUMNS.values())
 
     def line(summary: dict[str, Any]) -> tuple[str, ...]:
         several = f" {summary['settings']}" if len(settings) > 1 else ""
         cells = (BY_NAME[name].text(summary[name]) for name in COLUMNS)
-        return escape(summary["solver"] + several), *cells
+        return f" {escape(summary['solver'] + several)}", *cells
 
-    asked = [summary for summary in found if summary["asked"]]
-    return table(headings, map(line, asked), title=title, caption=caption)
+    def lines() -> Iterator[tuple[str, ...]]:
+        asked = [summary for summary in found if summary["asked"]]
+        for cones, of_class in groupby(asked, lambda summary: summary["cones"]):
+            yield (f"[bold]{cones}",)
+            yield from map(line, of_class)
+
+    return table(headings, lines(), title=title, caption=caption)
 
 
 def infeasible_table(rows: Sequence[Row]) -> Table:

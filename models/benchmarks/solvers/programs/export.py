@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .....reference.errors import InputError
+from .....reference.errors import Array, InputError
 from .....reference.validation import check_choice, check_instance, check_list
 from ....core.progress import track
 from ....studies.batch.files import (
@@ -92,8 +92,9 @@ def export(
         every machine, and of each in ``instances`` its
         ``key``, ``digest``, ``optimum`` of the objective (null where it is not known),
         ``true_value`` (null of an infeasible instance), numbers of ``variables``, ``rows`` and
-        ``entries`` of P and A, ``cones``, ``files`` with the SHA-256 of each, and ``refused``
-        formats with the reason.
+        ``entries`` of P and A, ``ranges`` of the absolute values of P, q, A and b (smallest other
+        than 0 and largest; null where all are 0), ``cones``, ``files`` with the SHA-256 of each,
+        and ``refused`` formats with the reason.
 
     Raises
     ------
@@ -216,7 +217,8 @@ def _is_whole(place: Path, entry: Any) -> bool:
     """Return whether the files of an entry are there, for the numbers that are drawn now."""
     try:
         key = InstanceKey(**entry["key"])
-        return entry["digest"] == digest_of([key]) and all(
+        known = entry["digest"] == digest_of([key]) and "ranges" in entry
+        return known and all(
             has_file(place, name) and _sha256(read_file("folder", place, name)) == digest
             for name, digest in entry["files"].items()
         )
@@ -254,10 +256,22 @@ def _write(place: Path, key: InstanceKey, formats: Sequence[str]) -> dict[str, A
         "variables": program.q.size,
         "rows": program.b.size,
         "entries": {"P": program.P.nnz, "A": program.A.nnz},
+        "ranges": {
+            "P": _range(program.P.data),
+            "q": _range(program.q),
+            "A": _range(program.A.data),
+            "b": _range(program.b),
+        },
         "cones": _counted(program),
         "files": {f"{key.name}.{kind}": _sha256(data) for kind, data in content.items()},
         "refused": refused,
     }
+
+
+def _range(numbers: Array) -> list[float] | None:
+    """Return the smallest absolute value other than 0 and the largest one; None of zeros."""
+    sizes = abs(numbers[numbers != 0])
+    return [float(sizes.min()), float(sizes.max())] if sizes.size else None
 
 
 def _counted(program: ConeProgram) -> dict[str, Any]:

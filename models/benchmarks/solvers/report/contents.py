@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .....reference.plural import counted
-from ..row import ACCURATE, Row
+from ..row import Row
+from .choice_tables import best_by_load, best_formulations, choices_table
 from .document import Block, Bullets, DataTable, Section
-from .findings import (
-    Choice,
-    fastest_right,
-    findings,
-    most_accurate,
-    problem_findings,
-)
-from .measures import BY_NAME, MEASURES, cell_text, columns
+from .findings import findings, problem_findings
+from .measures import BY_NAME, MEASURES, RANKING, cell_text, columns
 from .metadata import metadata_tables
+from .methods import methods_table
 from .pictures import PICTURES
 from .pictures.axis_plots import problem_picture
-from .profiles import fastest_counts
-from .results import Comparison, Results, grouped
-from .statistics import error_text, residual, time_text
+from .ranking import heading, rankings
+from .results import Results, grouped
+from .statistics import ACCURATE_TEXT, error_text, residual
+from .statuses import status_tables
 
-MOST, WORST = 25, 10
-"""Lines of the table of statuses, and of those of single answers; the files of rows have all."""
+WORST = 10
+"""Lines of a table of single answers; the files of rows have all."""
 NAMES = ("solver", "settings")
-COMPARED = ("right", "false_claims", "median_error", "worst_error", "mean_seconds")
-IN_PROBLEM = (*COMPARED[:2], "median_error", "worst_error", "median_flow_error", "mean_seconds")
+IN_PROBLEM = (
+    "right",
+    "false_claims",
+    "median_error",
+    "worst_error",
+    "median_flow_error",
+    "mean_seconds",
+)
+RESIDUALS = (
+    ("primal", "largest distance of a block of s = b - Ax from its cone, divided by 1 + max |b|"),
+    ("dual", "the larger one of max |Px + q + A'y| and the largest distance of a block of y from "
+     "its dual cone, divided by 1 + max |q|"),
+    ("complementarity", "the larger one of |s'y| and the duality gap |p - d|, divided by "
+     "1 + |p| + |d|, with p = x'Px / 2 + q'x and d = -x'Px / 2 - b'y"),
+)  # fmt: skip
 LIMITS = (
     "A right answer is one whose relative error and violation are at most "
-    f"{ACCURATE:g}. Settings with a looser tolerance do not ask for that.",
+    f"{ACCURATE_TEXT}. Settings with a looser tolerance do not ask for that.",
     "The instances are random systems of the sizes and loads above; a solver that is good here may "
     "be bad elsewhere.",
+    "A seed is one draw of each system: at loads near the largest one, another draw decides "
+    "otherwise who fails. A run with another seed shows how far a result depends on it.",
     "Each solver gets the instances whose cones it supports; only cells that all compared solvers "
     "got are compared.",
     "All solvers get the cone program that CVXPY makes of a formulation; a solver's own modelling "
-    "layer might write a better one.",
-    "Times are of one machine, below a millisecond mostly of calls and copies.",
+    "layer might write a better one. Bounds of variables are rows of A like all others, also for "
+    "solvers that could take them as bounds.",
+    "The programs are dimensionless, and were scaled by people who had Clarabel and SCS at hand. "
+    "Programs in raw units, such as jobs per second, may give another order.",
+    "Residuals are relative to the largest number of b and of q: one large number hides small "
+    "violations of other rows.",
+    "Times are of one machine, below a millisecond mostly of calls and copies. They are taken "
+    "around the call of the solver; the times that solvers state themselves cover different steps, "
+    "such as a solve without its set-up, and rank no solvers.",
+    "Settings without a tolerance are those with which CVXPY calls a solver, which are not always "
+    "the solver's own, and ask for different accuracies.",
 )
 
 
@@ -47,16 +67,19 @@ def contents(
 ) -> list[Section]:
     """Return the sections of the report, with `further` ones before those of the problems."""
     return [
-        Section("Main findings", [Bullets(findings(results)), _choices_table(results)]),
-        Section("How to read this report", [Bullets(_reading(results))]),
-        Section("All cells", list(_measure_tables(results))),
-        Section("Comparisons on the same cells", list(_comparisons(results))),
+        Section("Main findings", [Bullets(findings(results)), choices_table(results)]),
+        Section("How to read this report", [Bullets(_reading(results)), _residuals_table()]),
+        Section("Comparisons on the same cells", list(rankings(results))),
+        Section("All cells of each solver", list(_measure_tables(results))),
         *_picture_sections(results),
         Section("False claims", list(_false_claims(results))),
         *further,
         Section("Problems", [_problem(results, name) for name in results.problems]),
-        Section("Skipped cells and statuses", list(_reasons(results))),
-        Section("Machine, versions and settings", metadata_tables(metadata)),
+        Section("Statuses and skipped cells", list(status_tables(results))),
+        Section(
+            "Machine, versions and settings",
+            [methods_table(results.solvers), *metadata_tables(metadata)],
+        ),
         Section("Known limits", [Bullets(LIMITS)]),
     ]
 
@@ -66,16 +89,27 @@ def _reading(results: Results) -> list[str]:
         "A cell is one solver under some settings on one instance: a problem of a size, at a load, "
         "in one formulation.",
         f"The true answer of each instance is known, so errors are true ones. An answer is right "
-        f"where its relative error and its violation of constraints are at most {ACCURATE:g}.",
+        f"where its relative error and its violation of constraints are at most {ACCURATE_TEXT}.",
         "A cell without an answer has an infinite error. In mean times a cell that is not right "
-        f"counts as the limit of time, {results.limit:.3g} s.",
+        "counts as the limit of time, or as the longest time where that is longer: "
+        f"{results.limit:.3g} s. A mean over several problems is "
+        "that of their means, so that a problem of more sizes or formulations weighs no more.",
         "Three numbers in a cell are the median, the 90 % quantile and the worst. The median of an "
         "even number is the larger of the two in the middle.",
     ]
 
 
+def _residuals_table() -> DataTable:
+    caption = "Relative residuals of an answer (x, y): minimise x'Px / 2 + q'x, b - Ax in a cone"
+    return DataTable(("residual", "formula"), RESIDUALS, 2, caption=caption)
+
+
 def _measure_tables(results: Results) -> Iterator[Block]:
-    for title in dict.fromkeys(measure.table for measure in MEASURES):
+    yield (
+        "Each solver got the cells whose cones it supports: the fewer, the easier. These tables "
+        "say how a solver did on its own cells, and compare no solvers."
+    )
+    for title in dict.fromkeys(m.table for m in MEASURES if m.table != RANKING):
         found = columns(title)
         rows = []
         for entrant, all_rows in results.by_entrant.items():
@@ -95,71 +129,10 @@ def _measure_tables(results: Results) -> Iterator[Block]:
         yield DataTable((*NAMES, *heads), rows, 2, reading, title)
 
 
-def _comparisons(results: Results) -> Iterator[Block]:
-    yield (
-        "The fewer cones a solver supports, the easier its cells. Each table has cells that all "
-        "of its solvers got, all under the same settings; the most right answers are first, then "
-        "the fastest. Pictures of the same settings have the same letters."
-    )
-    for settings in results.settings:
-        for comparison in results.comparisons(results.under(settings)):
-            yield _comparison(results, comparison, settings)
-
-
-def _comparison(results: Results, comparison: Comparison, settings: str) -> DataTable:
-    fastest = fastest_counts(comparison)
-    measures = [BY_NAME[name] for name in COMPARED]
-    order = sorted(
-        comparison.rows.items(),
-        key=lambda item: (
-            -BY_NAME["right"].of(item[1], results.limit),
-            BY_NAME["mean_seconds"].of(item[1], results.limit),
-        ),
-    )
-    rows = [
-        (e.solver, *(m.text(m.of(found, results.limit)) for m in measures), str(fastest[e]))
-        for e, found in order
-    ]
-    formulations = ", ".join(dict.fromkeys(key.formulation for key in comparison.cells))
-    caption = f"{settings}, {comparison.title}; formulations: {formulations}"
-    headings = ("solver", *map(_heading, COMPARED), "fastest")
-    return DataTable(headings, rows, 1, (("fastest", "cells on which it is the first of all right "
-                                          "answers"),), caption)  # fmt: skip
-
-
-def _heading(name: str) -> str:
-    headings = {"mean_seconds": "mean ms", "median_flow_error": "flow error"}
-    return headings.get(name, name.replace("_", " "))
-
-
 def _picture_sections(results: Results) -> Iterator[Section]:
     for title, draw in PICTURES.items():
         if pictures := list(draw(results)):
             yield Section(title, pictures)
-
-
-def _choices_table(results: Results) -> DataTable:
-    rows = []
-    for problem in results.problems:
-        fastest, accurate = fastest_right(results, problem), most_accurate(results, problem)
-        ways = (_way(fastest), _way(accurate))
-        numbers = ("-", "-") if fastest is None else (
-            f"{fastest.right} / {fastest.systems}", time_text(fastest.seconds))  # fmt: skip
-        error = "-" if accurate is None else error_text(accurate.error)
-        rows.append((problem, ways[0], *numbers, ways[1], error))
-    reading = (
-        ("fastest right", "formulation, solver and settings with the most right answers; of those "
-         "with as many, the fastest"),
-        ("right", "of how many systems and loads"),
-        ("mean ms", "in which an answer that is not right counts as the limit of time"),
-        ("most accurate", "formulation, solver and settings with the smallest median true error"),
-    )  # fmt: skip
-    headings = ("problem", "fastest right", "right", "mean ms", "most accurate", "median error")
-    return DataTable(headings, rows, 1, reading, "What to use, by problem")
-
-
-def _way(choice: Choice | None) -> str:
-    return "-" if choice is None else " ".join((choice.formulation, *choice.entrant))
 
 
 def _false_claims(results: Results) -> Iterator[Block]:
@@ -209,7 +182,7 @@ def _problem(results: Results, problem: str) -> Section:
             if asked:
                 texts = (m.text(m.of(asked, results.limit)) for m in measures)
                 lines.append((formulation, *entrant, str(len(asked)), *texts))
-    headings = ("formulation", *NAMES, "asked", *map(_heading, IN_PROBLEM))
+    headings = ("formulation", *NAMES, "asked", *map(heading, IN_PROBLEM))
     table = DataTable(headings, lines, 3, caption=f"{problem}: {counted(len(rows), 'row')}")
     axes = (
         ("sizes", [row.n for row in rows]),
@@ -219,24 +192,6 @@ def _problem(results: Results, problem: str) -> Section:
     )
     drawn = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
     pictures = [] if picture is None else [picture]
+    best = (*best_formulations(results, problem), *best_by_load(results, problem))
     sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
-    return Section(problem, [sentences, *pictures, table])
-
-
-def _reasons(results: Results) -> Iterator[Block]:
-    """Yield why cells were skipped, and how the others ended, by solver."""
-    skipped = [row for row in results.rows if row.skipped]
-    yield _counts("skipped cells", "reason", skipped, lambda row: row.skipped)
-    yield _counts("statuses", "status", results.asked, _end)
-
-
-def _end(row: Row) -> str:
-    return f"{row.failure}: {row.status}" if row.failure else row.status
-
-
-def _counts(caption: str, heading: str, rows: Sequence[Row], text: Any) -> DataTable:
-    counts = Counter((row.solver, text(row)) for row in rows)
-    lines = [(solver, reason, str(count)) for (solver, reason), count in counts.most_common(MOST)]
-    if rest := sum(counts.values()) - sum(count for _, count in counts.most_common(MOST)):
-        lines.append(("others", "", str(rest)))
-    return DataTable(("solver", heading, "cells"), lines, 2, caption=f"{len(rows)} {caption}")
+    return Section(problem, [sentences, *best, *pictures, table])

@@ -5,83 +5,15 @@ A finding is one function of `FINDINGS`.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .....reference.plural import counted
 from ..row import ACCURATE, Row
-from .measures import outcome
-from .results import Entrant, Results, grouped
-from .statistics import (
-    error_text,
-    part,
-    percent_text,
-    quantile,
-    residual,
-    shifted_geometric_mean,
-    time_text,
-    time_to_right,
-    values,
-)
-
-
-class Choice(NamedTuple):
-    """A way to answer all instances of a problem: a formulation, a solver and its settings.
-
-    Attributes
-    ----------
-    formulation : str
-    entrant : Entrant
-    right, systems : int
-        How many of how many systems and loads it answers right. A system that it does not get
-        counts as one that it does not answer.
-    seconds : float
-        Shifted geometric mean of the times, in which an answer that is not right, or none, counts
-        as the limit.
-    error : float
-        Median true error; infinite for a system without an answer.
-    """
-
-    formulation: str
-    entrant: Entrant
-    right: int
-    systems: int
-    seconds: float
-    error: float
-
-
-def choices(results: Results, problem: str) -> list[Choice]:
-    """Return all ways to answer a problem, from the most right answers, then from the fastest."""
-    of_problem = [row for row in results.rows if row.problem == problem]
-    systems = len({_system(row) for row in of_problem})
-    groups = grouped(of_problem, lambda row: (row.formulation, results.entrant(row)))
-    found = []
-    for (formulation, entrant), rows in groups.items():
-        asked = [row for row in rows if not row.skipped]
-        missing = systems - len(asked)
-        seconds = [time_to_right(row, results.limit) for row in asked] + [results.limit] * missing
-        errors = values(asked, "error") + [math.inf] * missing
-        right = sum(row.right for row in asked)
-        mean, median = shifted_geometric_mean(seconds), quantile(errors, 0.5)
-        found.append(Choice(formulation, entrant, right, systems, mean, median))
-    return sorted(found, key=lambda choice: (-choice.right, choice.seconds))
-
-
-def most_accurate(results: Results, problem: str) -> Choice | None:
-    """Return the way of the smallest median true error; of equal ones, with more right answers.
-
-    None where no way answers half of the systems.
-    """
-    found = [choice for choice in choices(results, problem) if math.isfinite(choice.error)]
-    return min(found, key=lambda choice: choice.error, default=None)
-
-
-def fastest_right(results: Results, problem: str) -> Choice | None:
-    """Return the fastest of the ways with the most right answers; None where none is right."""
-    found = choices(results, problem)
-    return found[0] if found and found[0].right else None
+from .choices import Choice, choices, comparable, fastest_right, most_accurate
+from .measures import breaks_claim, outcome
+from .results import Entrant, Results
+from .statistics import ACCURATE_TEXT, error_text, part, percent_text, residual, time_text, values
 
 
 def cells_and_answers(results: Results) -> Iterator[str]:
@@ -101,69 +33,117 @@ def cells_and_answers(results: Results) -> Iterator[str]:
     )
 
 
-def claims(results: Results) -> Iterator[str]:
-    """Yield how often each solver says optimal under the best settings, and how often falsely."""
-    for entrant, rows in results.by_entrant.items():
-        if entrant.settings == results.main_settings:
-            yield from _claim(_name(results, entrant), rows, "its")
-
-
-def claims_of_settings(results: Results) -> Iterator[str]:
-    """Yield how often the solvers together say optimal under each settings, and how falsely."""
-    if len(results.settings) > 1:
-        for settings in results.settings:
-            subject = f"Under the settings {settings} a solver"
-            yield from _claim(subject, results.under(settings), "all")
-
-
-def _claim(subject: str, rows: Sequence[Row], whose: str) -> Iterator[str]:
-    asked = [row for row in rows if not row.skipped]
-    claimed = [row for row in asked if row.claimed]
-    false = [row for row in claimed if row.false_claim]
-    if not claimed:
-        return
-    share = percent_text(part(len(claimed), len(asked)))
-    said = f"{subject} says optimal on {share} of {whose} {counted(len(asked), 'cell')}"
-    if not false:
-        yield f"{said}, and all of these answers are right."
-        return
-    yield (
-        f"{said}, and {percent_text(part(len(false), len(claimed)))} of these answers are not "
-        f"right (worst relative error {error_text(max(values(false, 'error')))}, worst "
-        f"violation {error_text(max(values(false, 'violation')))})."
-    )
-
-
 def residuals(results: Results) -> Iterator[str]:
-    """Yield how many answers with small residuals are wrong."""
-    small = [row for row in results.asked if residual(row) <= ACCURATE]
-    wrong = [row for row in small if not row.right]
-    if not small:
+    """Yield under each settings how many answers called optimal with small residuals are wrong."""
+    for settings in results.settings:
+        asked = [row for row in results.under(settings) if not row.skipped]
+        kept = [row for row in asked if row.claimed and residual(row) <= ACCURATE]
+        wrong = [row for row in kept if not row.right]
+        if not kept:
+            continue
+        worst = f" (worst relative error {_worst('error', wrong)})" if wrong else ""
+        yield (
+            f"Under the settings {settings}, of {counted(len(kept), 'answer')} called optimal with "
+            f"residuals of at most {ACCURATE_TEXT}, {len(wrong)} "
+            f"({percent_text(part(len(wrong), len(kept)))}) are not right to "
+            f"{ACCURATE_TEXT}{worst}."
+        )
+
+
+def broken_claims(results: Results) -> Iterator[str]:
+    """Yield how many answers called optimal do not have the residuals that were asked for."""
+    counts = []
+    for settings in results.tolerances:
+        claimed = [row for row in results.under(settings) if not row.skipped and row.claimed]
+        broken = sum(map(breaks_claim, claimed))
+        counts.append(f"{broken} of {len(claimed)} under {settings}")
+    if counts:
+        yield (
+            "Answers called optimal whose largest residual is above ten times the tolerance that "
+            f"was asked for: {', '.join(counts)}."
+        )
+
+
+def ladder(results: Results) -> Iterator[str]:
+    """Yield what a tighter tolerance gives, on cells that ran under each tolerance."""
+    of_settings = {
+        name: {(row.key, row.solver): row for row in results.under(name) if not row.skipped}
+        for name in results.tolerances
+    }
+    cells = set.intersection(*(set(found) for found in of_settings.values())) if of_settings else ()
+    if len(of_settings) < 2 or not cells:
         return
-    text = f"{percent_text(part(len(wrong), len(small)))} of the {len(small)} answers whose KKT "
-    text += f"residuals are all at most {ACCURATE:g} are not right"
-    yield text + (
-        f" (worst relative error {error_text(max(values(wrong, 'error')))})." if wrong else "."
-    )
+    rungs = {name: [found[cell] for cell in cells] for name, found in of_settings.items()}
+    texts = [
+        f"{sum(row.right for row in rows)} right and {sum(row.false_claim for row in rows)} called "
+        f"optimal but not right under {name} (tolerance {error_text(results.tolerances[name])})"
+        for name, rows in rungs.items()
+    ]
+    yield f"Of the {len(cells)} cells that ran under each tolerance: {'; '.join(texts)}."
+    yield from _fewer_right(rungs)
+
+
+def _fewer_right(rungs: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Yield the solvers that are right less often under the tightest settings than before."""
+    counts = {
+        name: Counter(row.solver for row in rows if row.right) for name, rows in rungs.items()
+    }
+    tightest = list(counts)[-1]
+    losing = []
+    for solver in sorted({row.solver for row in rungs[tightest]}):
+        best = max(counts, key=lambda name: counts[name][solver])
+        before, after = counts[best][solver], counts[tightest][solver]
+        if after < before:
+            losing.append(f"{solver} ({after}, {before} under {best})")
+    if losing:
+        named = ", ".join(losing)
+        yield f"Right less often under {tightest} than with a looser tolerance: {named}."
+
+
+def claims(results: Results) -> Iterator[str]:
+    """Yield how often answers that each solver calls optimal are not right.
+
+    Of the first settings that ask for that accuracy, or that name no tolerance: then it is what a
+    user gets who trusts the status.
+    """
+    asking = [s for s in results.settings if results.tolerances.get(s, 0.0) <= ACCURATE]
+    for settings in asking[:1]:
+        right, wrong = [], []
+        for entrant, rows in results.by_entrant_of(results.under(settings)).items():
+            claimed = sum(row.claimed for row in rows if not row.skipped)
+            false = sum(row.false_claim for row in rows if not row.skipped)
+            if false:
+                wrong.append(f"{entrant.solver} {false} of {claimed}")
+            elif claimed:
+                right.append(f"{entrant.solver} ({claimed})")
+        start = f"Under the settings {settings}, answers called optimal"
+        if wrong:
+            yield f"{start} that are not right: {', '.join(wrong)}."
+        if right:
+            yield f"{start} are all right of {', '.join(right)}."
 
 
 def doubts(results: Results) -> Iterator[str]:
-    """Yield how many right answers do not have the status optimal."""
-    doubted = [row for row in results.asked if row.false_doubt]
-    denied = [row for row in results.asked if row.denied]
+    """Yield how many right answers are not called optimal, and how many statuses deny them."""
+    doubted = sum(row.false_doubt for row in results.asked)
+    ends = Counter(map(outcome, results.asked))
     if doubted:
-        yield f"{counted(len(doubted), 'right answer')} came with another status than optimal."
-    if denied:
+        yield f"{counted(doubted, 'right answer')} came with another status than optimal."
+    if denied := ends["denied"]:
+        answers = counted(denied, "answer")
+        yield f"{answers} denied that there is an optimum; every instance has one."
+    if near := ends["at_edge"]:
         yield (
-            f"{counted(len(denied), 'answer')} denied that there is an optimum; every instance "
-            "has one."
+            f"{counted(near, 'further answer')} said infeasible where the load is nearer to the "
+            "largest one than the tolerance that was asked for: right within that tolerance."
         )
 
 
 FINDINGS: tuple[Callable[[Results], Iterator[str]], ...] = (
     cells_and_answers,
     residuals,
-    claims_of_settings,
+    broken_claims,
+    ladder,
     claims,
     doubts,
 )
@@ -177,26 +157,35 @@ def findings(results: Results) -> list[str]:
 
 def problem_findings(results: Results, problem: str) -> Iterator[str]:
     """Yield the fastest right way and the most accurate way to answer a problem."""
-    fastest, accurate = fastest_right(results, problem), most_accurate(results, problem)
-    if fastest is None:
-        asked = any(row.problem == problem for row in results.asked)
-        yield "No solver is right on any system." if asked else "No solver got an instance."
-        return
-    yield (
-        f"Most right answers, and the fastest with as many: {fastest.formulation} by "
-        f"{_name(results, fastest.entrant)}, right on {fastest.right} of {fastest.systems} systems "
-        f"in {time_text(fastest.seconds)} ms (mean, in which each other counts as the limit)."
-    )
-    if accurate is not None:
-        yield (
-            f"Smallest true error: {accurate.formulation} by {_name(results, accurate.entrant)}, "
-            f"median {error_text(accurate.error)}."
-        )
+    groups = comparable(results, problem)
+    if len(groups) > 1:
+        yield "The formulations have no system and load in common, and are not compared."
+    for name, rows in groups.items():
+        found = choices(results, rows)
+        fastest, accurate = fastest_right(found), most_accurate(found)
+        where = f"{name}: " if len(groups) > 1 else ""
+        if fastest is None:
+            asked = any(not row.skipped for row in rows)
+            yield where + ("no solver is right." if asked else "no solver got an instance.")
+            continue
+        told = [
+            f"{where}most right answers by {_way(results, fastest, where)}, {fastest.right} of "
+            f"{counted(fastest.systems, 'system')}; mean time {time_text(fastest.seconds)} ms"
+        ]
+        if accurate is not None:
+            way = _way(results, accurate, where)
+            told.append(f"smallest true error by {way}, median {error_text(accurate.error)}")
+        yield "; ".join(told) + "."
 
 
-def _system(row: Row) -> tuple[object, ...]:
-    """Return what an instance is of, whatever its formulation."""
-    return row.key._replace(formulation="")
+def _way(results: Results, choice: Choice, where: str) -> str:
+    """Return a choice as text; its formulation may have been named before."""
+    name = _name(results, choice.entrant)
+    return name if where else f"{name} on {choice.formulation}"
+
+
+def _worst(field: str, rows: Sequence[Row]) -> str:
+    return error_text(max(values(rows, field)))
 
 
 def _settings(results: Results) -> str:

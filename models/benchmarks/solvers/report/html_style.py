@@ -33,6 +33,7 @@ tr>:first-child{position:sticky;left:0;background:var(--paper);padding-left:0}
 thead tr>:first-child{z-index:2}
 tbody tr:nth-child(even)>*{background:var(--band)}
 figure{margin:1rem 0}
+figure .frame{max-height:none}
 img{display:block;max-width:none;background:var(--paper)}
 figcaption,details{color:var(--faint);font-size:.9rem}
 dt{float:left;clear:left;margin-right:.6rem;font-weight:600;color:var(--ink)}

@@ -15,7 +15,9 @@ def metadata_tables(metadata: Mapping[str, Any]) -> list[Block]:
     plain = {name: value for name, value in metadata.items() if not isinstance(value, Mapping)}
     tables: list[Block] = [_table("run", plain)] if plain else []
     tables += [
-        _table(name, value) for name, value in metadata.items() if isinstance(value, Mapping)
+        _table(name, value)
+        for name, value in metadata.items()
+        if isinstance(value, Mapping) and value
     ]
     return tables or ["There is no metadata."]
 

@@ -10,6 +10,7 @@ import numpy as np
 from .....reference.errors import Array
 from ..row import Row
 from .results import Comparison, Entrant
+from .statistics import SHIFT
 
 TICK = 1e-6
 """Seconds: the least time that is told apart from none."""
@@ -33,16 +34,20 @@ class Profile(NamedTuple):
 def performance_profiles(comparison: Comparison) -> dict[Entrant, Profile]:
     r"""Return the part of cells solved right within a factor of the fastest right solver.
 
-    .. math:: \rho_s(\tau) = |\{c : t_{cs} \le \tau \min_r t_{cr}\}| / |\{c\}|
+    .. math:: \rho_s(\tau) = |\{c : t_{cs} + h \le \tau (\min_r t_{cr} + h)\}| / |\{c\}|
 
-    where the time :math:`t_{cs}` of an answer that is not right is infinite (E. D. Dolan and
-    J. J. Moré, "Benchmarking optimization software with performance profiles", Mathematical
-    Programming 91, 2002, equation 2.1). Cells that nobody solves count, too.
+    where h is 1 ms, so that times well below it are about equal, and the time :math:`t_{cs}` of an
+    answer that is not right is infinite (E. D. Dolan and J. J. Moré, "Benchmarking optimization
+    software with performance profiles", Mathematical Programming 91, 2002, equation 2.1, where h
+    is 0). Cells that nobody solves count, too.
     """
     times = _times(comparison)
     fastest = np.min(list(times.values()), axis=0)
-    return {entrant: _profile(time[np.isfinite(time)] / fastest[np.isfinite(time)], len(time))
-            for entrant, time in times.items()}  # fmt: skip
+    found = {}
+    for entrant, time in times.items():
+        right = np.isfinite(time)
+        found[entrant] = _profile((time[right] + SHIFT) / (fastest[right] + SHIFT), len(time))
+    return found
 
 
 def data_profiles(comparison: Comparison) -> dict[Entrant, Profile]:
@@ -54,11 +59,11 @@ def data_profiles(comparison: Comparison) -> dict[Entrant, Profile]:
 
 
 def fastest_counts(comparison: Comparison) -> dict[Entrant, int]:
-    """Return on how many cells each entrant was the fastest right one; all of equal time count."""
+    """Return on how many cells each entrant is right, and within 1 ms of the fastest right one."""
     times = _times(comparison)
     fastest = np.min(list(times.values()), axis=0)
     return {
-        entrant: int(np.count_nonzero(np.isfinite(time) & (time == fastest)))
+        entrant: int(np.count_nonzero(np.isfinite(time) & (time <= fastest + SHIFT)))
         for entrant, time in times.items()
     }
 

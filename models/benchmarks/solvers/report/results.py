@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from .....reference.errors import InputError
+from .....reference.plural import counted
 from ..problem import InstanceKey
 from ..row import Row
+from .cone_classes import ORDER, cone_class
 
 Group = TypeVar("Group", bound=Hashable)
 ALIKE = 0.9
@@ -39,19 +41,23 @@ class Comparison(NamedTuple):
     ----------
     label : str
         A capital letter.
+    cones : str
+        Class of its cells; see `sojourn.models.benchmarks.solvers.report.cone_classes.ORDER`.
     cells : list of InstanceKey
     rows : mapping of Entrant to list of Row
         The rows in the order of the cells.
     """
 
     label: str
+    cones: str
     cells: list[InstanceKey]
     rows: Mapping[Entrant, list[Row]]
 
     @property
     def title(self) -> str:
-        """Label, number of solvers and settings, and number of cells."""
-        return f"{self.label}: {len(self.rows)} compared on {len(self.cells)} cells"
+        """Label, class of cones, and numbers of solvers and of cells."""
+        solvers = counted(len({entrant.solver for entrant in self.rows}), "solver")
+        return f"{self.label}: {self.cones}, {solvers} on {counted(len(self.cells), 'cell')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +119,14 @@ class Results:
         return list(dict.fromkeys(self.labels.values()))
 
     @cached_property
+    def tolerances(self) -> Mapping[str, float]:
+        """Tolerance by settings, from the loosest to the tightest, of those that name one."""
+        found: dict[str, set[float]] = {name: set() for name in self.settings}
+        for row in self.rows:
+            found[self.entrant(row).settings].add(row.tolerance)
+        return {name: max(of) for name, of in found.items() if all(value > 0 for value in of)}
+
+    @cached_property
     def solvers(self) -> list[str]:
         """Names of the solvers in the order of the rows."""
         return list(dict.fromkeys(row.solver for row in self.rows))
@@ -146,16 +160,33 @@ class Results:
 
     def under(self, settings: str) -> list[Row]:
         """Return the rows under the settings of a name."""
-        return [row for row in self.rows if self.entrant(row).settings == settings]
+        return self._by_settings.get(settings, [])
+
+    @cached_property
+    def _by_settings(self) -> Mapping[str, list[Row]]:
+        return grouped(self.rows, lambda row: self.entrant(row).settings)
 
     def comparisons(self, rows: Sequence[Row]) -> list[Comparison]:
-        """Return the sets of entrants that got the same cells, with all cells that each got.
+        """Return the sets of entrants that got the same cells of a class, with all of these cells.
 
         A solver that supports fewer cones gets easier cells, so that its counts over all of its
-        cells are no comparison. The largest sets are first; one that adds less than a tenth of
-        cells to a larger set with the same entrants and more is left out.
+        cells are no comparison. Classes are in the order of `ORDER`. Within one the largest sets
+        are first; one that adds less than a tenth of cells to a larger set with the same entrants
+        and more is left out.
         """
         asked = [row for row in rows if not row.skipped]
+        classes = grouped(asked, class_of)
+        drafts = [
+            (name, *draft)
+            for name in sorted(classes, key=ORDER.index)
+            for draft in self._same_cells(classes[name])
+        ]
+        return [Comparison(_letters(i), *draft) for i, draft in enumerate(drafts)]
+
+    def _same_cells(
+        self, asked: Sequence[Row]
+    ) -> list[tuple[list[InstanceKey], dict[Entrant, list[Row]]]]:
+        """Return the comparisons of a class, without their names."""
         of_cell = {key: self.by_entrant_of(found) for key, found in grouped(asked, _key).items()}
         sets = dict.fromkeys(frozenset(found) for found in of_cell.values() if len(found) > 1)
         drafts = []
@@ -170,7 +201,12 @@ class Results:
                 found.keys() <= of.keys() and ALIKE * len(cells) <= len(on) for on, of in kept
             ):
                 kept.append((cells, found))
-        return [Comparison(_letters(i), *draft) for i, draft in enumerate(kept)]
+        return kept
+
+
+def class_of(row: Row) -> str:
+    """Return the class of the cones of an instance."""
+    return cone_class(row.problem, row.formulation)
 
 
 def grouped(rows: Sequence[Row], name: Callable[[Row], Group]) -> dict[Group, list[Row]]:

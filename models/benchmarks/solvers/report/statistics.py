@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..row import Row
+from ..row import ACCURATE, Row
 
 SHIFT = 1e-3
 """Seconds. A typical solve takes about that; a larger shift would approach the arithmetic mean."""
@@ -41,6 +41,17 @@ def shifted_geometric_mean(seconds: Sequence[float], shift: float = SHIFT) -> fl
     if not len(seconds):
         return math.nan
     return float(np.exp(np.mean(np.log(np.asarray(seconds) + shift))) - shift)
+
+
+def mean_over_problems(rows: Sequence[Row], seconds: Callable[[Row], float]) -> float:
+    """Return the shifted geometric mean, over problems, of the means of their times.
+
+    A problem of more sizes, loads or formulations has no larger weight than another one.
+    """
+    by_problem: dict[str, list[float]] = {}
+    for row in rows:
+        by_problem.setdefault(row.problem, []).append(seconds(row))
+    return shifted_geometric_mean([shifted_geometric_mean(of) for of in by_problem.values()])
 
 
 def time_to_right(row: Row, limit: float) -> float:
@@ -90,3 +101,7 @@ def percent_text(part: float) -> str:
 def part(some: float, of: float) -> float:
     """Return a part; NaN of nothing."""
     return some / of if of else math.nan
+
+
+ACCURATE_TEXT = error_text(ACCURATE)
+"""Largest error of an accurate answer, as a text."""

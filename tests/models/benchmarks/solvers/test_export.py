@@ -35,6 +35,12 @@ def test_files_and_manifest_agree(tmp_path):
         assert entry["variables"] == stored.program.q.size
         assert entry["rows"] == stored.program.b.size
         assert entry["entries"] == {"P": stored.program.P.nnz, "A": stored.program.A.nnz}
+        for name in "PqAb":
+            numbers = getattr(stored.program, name)
+            sizes = abs(numbers.toarray() if name in "PA" else numbers)
+            least = sizes[sizes > 0].min(initial=np.inf)
+            wanted = [least, sizes.max()] if least < np.inf else None
+            assert entry["ranges"][name] == wanted, name
         if key.formulation == "qp":
             assert [*entry["files"]] == [f"{key.name}.npz"]
             assert "quadratic" in entry["refused"]["cbf"]

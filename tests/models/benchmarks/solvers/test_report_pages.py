@@ -81,7 +81,7 @@ def all_of(tables, heading):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    rows = random_rows(problems=1, sizes=(3,), loads=(0.5, 0.99))
+    rows = random_rows(problems=1, sizes=(3,), loads=(0.5, 0.99), settings=("default", "high"))
     folder = tmp_path_factory.mktemp("report")
     return rows, folder, write_report(rows, METADATA, folder)
 
@@ -233,8 +233,8 @@ def test_bad_rows_are_refused_before_any_file(tmp_path):
 
 
 def test_profiles_are_those_by_hand():
-    """Over three cells: 1 ms and 4 ms; wrong at once and 2 ms; both wrong."""
-    times = {"A": [1e-3, 1e-6, 1e-6], "B": [4e-3, 2e-3, 1e-6]}
+    """Over three cells: 1 ms and 5 ms; wrong at once and 2 ms; both wrong."""
+    times = {"A": [1e-3, 1e-6, 1e-6], "B": [5e-3, 2e-3, 1e-6]}
     wrong = {"A": [False, True, True], "B": [False, False, True]}
     rows = [
         row(solver=s, load=load, solve_seconds=times[s][i], error=1.0 if wrong[s][i] else 0.0)
@@ -245,12 +245,21 @@ def test_profiles_are_those_by_hand():
     a, b = performance_profiles(comparison).values()
     np.testing.assert_allclose(a.x, [1.0])
     np.testing.assert_allclose(a.part, [1 / 3])
-    np.testing.assert_allclose(b.x, [1.0, 4.0])
+    np.testing.assert_allclose(b.x, [1.0, 3.0])  # (5 + 1) / (1 + 1), as ratios are of time + 1 ms
     np.testing.assert_allclose(b.part, [1 / 3, 2 / 3])
     a, b = data_profiles(comparison).values()
     np.testing.assert_allclose(a.x, [1e-3])
-    np.testing.assert_allclose(b.x, [2e-3, 4e-3])
+    np.testing.assert_allclose(b.x, [2e-3, 5e-3])
     assert list(fastest_counts(comparison).values()) == [1, 1]
+
+
+def test_times_far_below_a_millisecond_are_equal():
+    rows = [row(solver=s, solve_seconds=t) for s, t in (("A", 2e-5), ("B", 4e-5), ("C", 2e-3))]
+    (comparison,) = Results(rows, 5.0).comparisons(rows)
+    a, b, c = (float(profile.x[0]) for profile in performance_profiles(comparison).values())
+    assert (a, b) == (1.0, pytest.approx(1.0, abs=0.02))
+    assert c == pytest.approx(3.0, abs=0.1)
+    assert list(fastest_counts(comparison).values()) == [1, 1, 0]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,4 +1,4 @@
-"""Measures, comparisons and findings of the solver benchmark against numbers by hand."""
+"""Measures and tables of the solver benchmark against numbers by hand."""
 
 import io
 import math
@@ -9,15 +9,13 @@ from bench_rows import failed, random_rows, row
 from rich.console import Console
 
 from sojourn.models import InputError
-from sojourn.models.benchmarks.solvers.report.findings import (
-    choices,
-    fastest_right,
-    findings,
-    most_accurate,
-    problem_findings,
+from sojourn.models.benchmarks.solvers.report.measures import (
+    MEASURES,
+    measured,
+    outcome,
 )
-from sojourn.models.benchmarks.solvers.report.measures import MEASURES, measured, outcome
-from sojourn.models.benchmarks.solvers.report.results import Entrant, Results, limit_of
+from sojourn.models.benchmarks.solvers.report.methods import METHODS, methods_table
+from sojourn.models.benchmarks.solvers.report.results import Results, limit_of
 from sojourn.models.benchmarks.solvers.report.statistics import (
     percent_text,
     quantile,
@@ -25,7 +23,9 @@ from sojourn.models.benchmarks.solvers.report.statistics import (
     shifted_geometric_mean,
     values,
 )
+from sojourn.models.benchmarks.solvers.report.statuses import status_tables
 from sojourn.models.benchmarks.solvers.tables import error_table, summaries, summary_table
+from sojourn.models.core.solver_specs import SOLVERS
 
 
 def printed(*tables):
@@ -126,19 +126,6 @@ def test_percent_is_all_or_none_only_where_it_is():
     assert percent_text(math.nan) == "-"
 
 
-def test_comparisons_have_cells_that_all_got():
-    """OSQP got the easier half, and is right on all of it."""
-    rows = [row(load=0.5), row(load=0.9, error=1.0)]
-    rows += [replace(rows[0], solver="OSQP"), replace(rows[1], solver="OSQP", skipped="cones")]
-    rows += [replace(r, solver="SCS") for r in rows[:2]]
-    large, small = Results(rows, 5.0).comparisons(rows)
-    assert [e.solver for e in large.rows] == ["CLARABEL", "SCS"]
-    assert [len(large.cells), len(small.cells)] == [2, 1]
-    assert {e.solver for e in small.rows} == {"CLARABEL", "OSQP", "SCS"}
-    assert {r.load for found in small.rows.values() for r in found} == {0.5}
-    assert (large.label, small.label) == ("A", "B")
-
-
 def test_settings_go_from_loose_to_tight_and_tolerances_are_told_apart():
     tolerances = {"high": 1e-9, "default": math.nan, "low": 1e-3}
     rows = [row(settings=name, tolerance=value) for name, value in tolerances.items()]
@@ -164,37 +151,6 @@ def test_limit_is_never_below_a_time():
     assert limit_of([row()], {"limit": "five"}) == 0.002
 
 
-def test_best_ways_of_a_problem():
-    """The fastest of one right answer loses to two; a missing system counts as no answer."""
-    rows = [
-        row(formulation="qp", load=0.5, solve_seconds=1e-4, error=1e-12),
-        row(formulation="socp", load=0.5, error=1e-8),
-        row(formulation="socp", load=0.9, error=1e-7),
-        row(formulation="exp", load=0.5, error=1e-9, solve_seconds=0.1),
-        row(formulation="exp", load=0.9, error=1e-9, solve_seconds=0.1),
-    ]
-    results = Results(rows, 5.0)
-    fastest, accurate = (f(results, "mm1-optimum") for f in (fastest_right, most_accurate))
-    assert (fastest.formulation, fastest.right, fastest.systems) == ("socp", 2, 2)
-    assert fastest.entrant == Entrant("CLARABEL", "default")
-    assert (accurate.formulation, accurate.error) == ("exp", 1e-9)
-    last = choices(results, "mm1-optimum")[-1]
-    assert (last.formulation, last.right, last.error) == ("qp", 1, math.inf)
-    assert fastest_right(Results([failed()], 5.0), "mm1-optimum") is None
-
-
-def test_findings_are_computed():
-    rows = [row(load=0.5), row(load=0.9, error=2e-3), failed(load=0.99), failed(solver="SCS")]
-    text = " ".join(findings(Results(rows, 5.0)))
-    assert "2 solvers under the settings default got 4 cells of 3 instances; 0 more" in text
-    assert "CLARABEL says optimal on 67 % of its 3 cells, and 50 % of these answers" in text
-    assert "worst relative error 2e-3" in text
-    assert "50 % of the 2 answers whose KKT residuals are all at most 1e-06 are not right" in text
-    assert "SCS says" not in text
-    accurate = " ".join(findings(Results([row()], 5.0)))
-    assert "CLARABEL says optimal on 100 % of its 1 cell, and all of these answers" in accurate
-
-
 def test_false_claims_are_those_of_inaccurate_answers():
     accurate = row(load=0.1)
     assert (accurate.claimed, accurate.right, accurate.false_claim) == (True, True, False)
@@ -212,7 +168,7 @@ def test_false_claims_are_those_of_inaccurate_answers():
 def test_console_tables_have_every_solver_and_problem():
     rows = random_rows()
     text = printed(summary_table(rows), error_table(rows))
-    for word in ("CLARABEL high", "SCS low", "right: within 1e-06", "problem-0", "problem-1"):
+    for word in ("CLARABEL high", "SCS low", "right: within 1e-6", "problem-0", "problem-1"):
         assert word in text
     hostile = row(solver="[red]x", problem="[bold]", formulation="[link=a]", settings="[/]")
     text = printed(summary_table([hostile]), error_table([hostile]))
@@ -225,22 +181,43 @@ def test_the_error_table_has_the_worst_of_its_instances():
     assert "1e-9" not in printed(error_table(rows))
 
 
-def test_a_comparison_that_adds_few_cells_is_left_out():
-    loads = [0.5 + 0.01 * i for i in range(20)]
-    rows = [row(solver=s, load=load) for s in ("A", "B") for load in loads]
-    rows += [row(solver="C", load=load) for load in loads[1:]]
-    (one,) = Results(rows, 5.0).comparisons(rows)
-    assert ([e.solver for e in one.rows], len(one.cells)) == (["A", "B", "C"], 19)
-    rows = rows[:40] + rows[45:]
-    assert [len(c.cells) for c in Results(rows, 5.0).comparisons(rows)] == [14, 20]
+def test_methods_of_all_known_solvers_are_named():
+    assert {solver.name for solver in SOLVERS} <= METHODS.keys()
+    table = methods_table(["CLARABEL", "mine"])
+    assert [line[1] for line in table.rows] == [METHODS["CLARABEL"], "not known here"]
 
 
-def test_a_problem_that_no_solver_answers_is_said_so():
-    failing, skipped = failed(), failed(failure="", skipped="no cone", problem="other")
-    results = Results([failing, skipped], 5.0)
-    assert list(problem_findings(results, "mm1-optimum")) == ["No solver is right on any system."]
-    assert list(problem_findings(results, "other")) == ["No solver got an instance."]
-    # right on one of two systems, so that the median is of no answer
-    results = Results([row(load=0.1), failed(load=0.2)], 5.0)
-    (sentence,) = problem_findings(results, "mm1-optimum")
-    assert "inv_pos by CLARABEL, right on 1 of 2 systems" in sentence
+def test_statuses_are_counted_by_solver():
+    rows = [
+        row(load=0.1),
+        row(load=0.2, status="optimal_inaccurate"),
+        failed(load=0.3, failure="", status="SolverError: a message"),
+        failed(load=0.4),
+        row(load=0.1, solver="SCS"),
+    ]
+    statuses, errors, skipped = status_tables(Results(rows, 5.0))
+    counts = {line[0]: dict(zip(statuses.headings, line, strict=True)) for line in statuses.rows}
+    wanted = {"optimal": "1", "optimal_inaccurate": "1", "error": "1", "time": "1", "cells": "4"}
+    assert wanted.items() <= counts["CLARABEL"].items()
+    assert counts["SCS"]["optimal"] == counts["SCS"]["cells"] == "1"
+    assert errors.rows == [("CLARABEL", "SolverError: a message", "1")]
+    assert not skipped.rows
+    many = [row(load=k / 20, status=f"word{k}") for k in range(1, 15)]
+    statuses, _ = status_tables(Results(many, 5.0))
+    assert statuses.headings[-2:] == ("others", "cells")
+    assert statuses.rows[0][-2:] == ("5", "14")
+
+
+def test_the_console_has_a_solver_once_in_each_class():
+    rows = [
+        row(problem="mm1-at-one-distance", formulation=name, solver=solver, error=error)
+        for name, solver, error in (
+            ("minmax", "SCS", 1.0),
+            ("minmax", "CLARABEL", 0.0),
+            ("qp", "CLARABEL", 0.0),
+        )
+    ]
+    lines = [line.split() for line in printed(summary_table(rows)).splitlines()]
+    names = [line[0] for line in lines if line]
+    start = names.index("quadratic")
+    assert names[start : start + 5] == ["quadratic", "CLARABEL", "second-order", "CLARABEL", "SCS"]

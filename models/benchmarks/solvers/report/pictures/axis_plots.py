@@ -44,6 +44,8 @@ class Axis:
     tick: Callable[[float], str] = short
 
 
+BESIDE = 0.9
+"""Inches of a panel beside its horizontal axis."""
 AXES: Mapping[str, Axis] = {
     "load": Axis("load", lambda row: 1 - row.load, lambda x: f"{100 * (1 - x):.8g}%"),
     "size": Axis("size", lambda row: row.n),
@@ -65,16 +67,15 @@ def problem_picture(results: Results, problem: str) -> Picture | None:
     if not varied:
         return None
     count = len(formulations)
-    figure, panels = panel_grid(
-        count * len(varied), count, width=2.9 if count < 4 else 2.2, height=2.3
-    )
+    width = 2.9 if count < 4 else 2.2
+    figure, panels = panel_grid(count * len(varied), count, width, height=2.3)
     by_panel = [(axis, name) for axis in varied for name in formulations]
     solvers = [s for s in results.solvers if any(row.solver == s for row in rows)]
     for axes, (axis, name) in zip(panels, by_panel, strict=True):
         for solver in solvers:
             some = [row for row in formulations[name] if row.solver == solver]
             _line(axes, axis, some, look(results.solvers.index(solver)))
-        _finish(axes, axis, [axis.of(row) for row in rows])
+        _finish(axes, axis, [axis.of(row) for row in rows], width)
         error_axis(axes, "y", "median true error" if name == by_panel[0][1] else "")
         axes.set_title(label(name))
     legend(figure, solvers, [look(results.solvers.index(s)) for s in solvers])
@@ -95,12 +96,15 @@ def _line(axes: Axes, axis: Axis, rows: Sequence[Row], shown: Mapping[str, objec
     axes.plot(x, clipped(y), **shown)  # type: ignore[arg-type]
 
 
-def _finish(axes: Axes, axis: Axis, places: Sequence[float]) -> None:
-    """Finish the horizontal axis: logarithmic unless it has a 0; loads grow to the right."""
+def _finish(axes: Axes, axis: Axis, places: Sequence[float], width: float) -> None:
+    """Finish the horizontal axis: logarithmic unless it has a 0; loads grow to the right.
+
+    The width is that of a panel, inches.
+    """
     low, high = min(places), max(places)
     if low > 0:
         log_axis(axes, "x", axis.text, (low / 1.5, high * 1.5))
-        ticks_at(axes, {place: axis.tick(place) for place in places})
+        ticks_at(axes, {place: axis.tick(place) for place in places}, width - BESIDE)
     else:
         axes.set(xlabel=axis.text)
     if axis is AXES["load"]:

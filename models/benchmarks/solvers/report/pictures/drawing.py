@@ -22,6 +22,8 @@ INK = "#010203"  # becomes the colour of the text around the picture
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = "osD^v<>phX*P8"
 """Their numbers and that of the colours have no common factor: looks repeat after 364 solvers."""
+CHARACTER = 0.08
+"""Inches of a character of a label."""
 BEST, WORST = 1e-16, 1e2
 """Errors drawn on an axis; smaller ones are drawn at its lower end, larger ones and none above."""
 COLOUR_SCHEME = (
@@ -113,8 +115,8 @@ def log_axis(axes: Axes, side: str, text: str, limits: tuple[float, float] | Non
 
 def short(number: float) -> str:
     """Return a number as the label of a tick: ``1e-8`` in place of ``1e-08``."""
-    text = f"{number:.6g}"
-    return f"{number:.0e}".replace("e-0", "e-") if 0 < number < 1e-3 else text
+    text = f"{number:.0e}" if 0 < number < 1e-3 else f"{number:.6g}"
+    return text.replace("e-0", "e-").replace("e+0", "e")
 
 
 def error_axis(axes: Axes, side: str, text: str) -> None:
@@ -128,13 +130,19 @@ def error_axis(axes: Axes, side: str, text: str) -> None:
     set_ticks([*ticks, WORST], [*map(short, ticks), "none"])
 
 
-def ticks_at(axes: Axes, places: Mapping[float, str]) -> None:
-    """Set labels at places of a logarithmic x axis, without those too close to another."""
+def ticks_at(axes: Axes, places: Mapping[float, str], width: float) -> None:
+    """Set labels at places of a logarithmic x axis, without those that would touch another.
+
+    The width is that of the axis in inches.
+    """
     low, high = sorted(axes.get_xlim())
     kept: list[float] = []
     for place in sorted(places):
-        if not kept or math.log(place / kept[-1]) > 0.2 * math.log(high / low):
-            kept.append(place)
+        if kept:
+            half = CHARACTER * (len(places[place]) + len(places[kept[-1]]) + 2) / 2
+            if width * math.log(place / kept[-1]) < half * math.log(high / low):
+                continue
+        kept.append(place)
     axes.set_xticks(kept, [places[place] for place in kept])
 
 

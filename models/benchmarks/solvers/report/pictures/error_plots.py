@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from matplotlib.axes import Axes
-
+from ......reference.errors import Array
 from ...row import ACCURATE, Row
 from ..document import Picture
 from ..results import Results
 from ..statistics import (
+    mean_over_problems,
     quantile,
     residual,
-    shifted_geometric_mean,
     time_to_answer,
     values,
 )
 from .drawing import clipped, error_axis, label, legend, log_axis, look, panel_grid, to_svg
 from .profile_plots import PANELS
 
+SMALLEST, LARGER = 2.5, 1.5
+"""Size of a marker at the loosest tolerance, and what each tighter one adds."""
 RASTER = 300
 """Points from which on a panel of points is a bitmap, which is smaller then."""
 
@@ -34,32 +35,36 @@ def accuracy_over_time(results: Results) -> Iterator[Picture]:
         for i, solver in enumerate(results.solvers):
             found = [rows for entrant, rows in comparison.rows.items() if entrant.solver == solver]
             points = [_point(rows, results.limit) for rows in found]
-            named = [math.isnan(rows[0].tolerance) for rows in found]
-            _curve(axes, [p for p, name in zip(points, named, strict=True) if not name], i, "-")
-            _curve(axes, [p for p, name in zip(points, named, strict=True) if name], i, "")
+            unnamed = [math.isnan(rows[0].tolerance) for rows in found]
+            curve = [p for p, none in zip(points, unnamed, strict=True) if not none]
+            axes.plot(*_drawn(curve), **{**look(i), "marker": ""})
+            for k, point in enumerate(curve):
+                size = {"markersize": SMALLEST + LARGER * k, "linestyle": ""}
+                axes.plot(*_drawn([point]), **{**look(i), **size})
+            hollow = {"linestyle": "", "markerfacecolor": "none", "markersize": 6.0}
+            own = [p for p, none in zip(points, unnamed, strict=True) if none]
+            axes.plot(*_drawn(own), **{**look(i), **hollow})
         log_axis(axes, "x", "mean time (ms)")
         error_axis(axes, "y", "median true error")
         axes.set_title(comparison.title)
     legend(figure, results.solvers, [look(i) for i in range(len(results.solvers))])
     caption = (
-        "Median true error against the shifted geometric mean of the times; a cell without an "
-        "answer counts as the limit of time. A curve joins the settings of a solver from the "
-        "loosest to the tightest tolerance; a hollow point is of settings that name no tolerance. "
-        "Lower and further left is better. Dashed: error of a right answer."
+        "Median true error against the mean of the times, one panel a class of cones. A curve "
+        "joins the settings of a solver; its points grow from the loosest tolerance to the "
+        "tightest. A hollow point is of settings that name no tolerance. A cell without an answer "
+        "counts as the limit of time, so that a curve goes left where a tighter tolerance answers "
+        "more cells. Lower and further left is better. Dashed: error of a right answer."
     )
     yield Picture("accuracy-over-time", to_svg(figure), caption)
 
 
 def _point(rows: list[Row], limit: float) -> tuple[float, float]:
-    times = [time_to_answer(row, limit) for row in rows]
-    return 1e3 * max(shifted_geometric_mean(times), 1e-6), quantile(values(rows, "error"), 0.5)
+    mean = mean_over_problems(rows, lambda row: time_to_answer(row, limit))
+    return 1e3 * max(mean, 1e-6), quantile(values(rows, "error"), 0.5)
 
 
-def _curve(axes: Axes, points: list[tuple[float, float]], i: int, line: str) -> None:
-    if points:
-        hollow = {} if line else {"linestyle": "", "markerfacecolor": "none", "markersize": 6.0}
-        x, y = zip(*points, strict=True)
-        axes.plot(x, clipped(y), **{**look(i), **hollow})
+def _drawn(points: Sequence[tuple[float, float]]) -> tuple[list[float], Array]:
+    return [x for x, _ in points], clipped(y for _, y in points)
 
 
 def error_over_residual(results: Results) -> Iterator[Picture]:

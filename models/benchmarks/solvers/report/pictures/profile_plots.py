@@ -12,8 +12,8 @@ from ..profiles import Profile, data_profiles, performance_profiles
 from ..results import Comparison, Entrant, Results
 from .drawing import legend, log_axis, look, panel_grid, to_svg
 
-PANELS = 4
-"""Most comparisons in a picture: the largest ones."""
+PANELS = 6
+"""Most comparisons in a picture: the first ones."""
 
 
 def performance_pictures(results: Results) -> Iterator[Picture]:
@@ -21,9 +21,13 @@ def performance_pictures(results: Results) -> Iterator[Picture]:
     reading = (
         "Performance profiles under the settings {}: part of the cells that a solver solves right "
         "within a factor of the time of the fastest right solver. Left end: how often it is the "
-        "fastest; right end: how many cells it solves right at all. Higher is better."
+        "fastest; right end: how many cells it solves right at all. Both times plus 1 ms, so that "
+        "those well below it are about equal. Higher is better. With more than two solvers only "
+        "the best one at a factor can be read off: the order of the others depends on the best (N. "
+        'I. M. Gould and J. Scott, "A note on performance profiles for benchmarking software", ACM '
+        "Transactions on Mathematical Software 43, article 15, 2016)."
     )
-    factor = "time over that of the fastest right solver"
+    factor = "(time + 1 ms) over that of the fastest right solver"
     yield from _pictures(results, "performance", performance_profiles, reading, factor)
 
 
