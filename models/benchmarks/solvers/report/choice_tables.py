@@ -82,12 +82,12 @@ def best_by_load(results: Results, problem: str) -> Iterator[DataTable]:
         numbers = ("-", "-") if best is None else (
             f"{best.right} / {best.systems}", time_text(best.seconds))  # fmt: skip
         load_text = f"{100 * load:.12g}%"
-        lines.append((load_text, _way(results, name, best), str(n), *numbers, str(ways)))
+        lines.append((str(n), load_text, _way(results, name, best), *numbers, str(ways)))
     reading = (
         ("fastest right", "that with the most right answers at this size and load; of those with "
          "as many, the fastest"),
         ("right", "its right answers, of how many systems"),
         ("ways", "how many pairs of a solver, its settings and a formulation have a right answer"),
     )  # fmt: skip
-    headings = ("load", "fastest right", "n", "right", "mean ms", "ways")
-    yield DataTable(headings, lines, 2, reading, f"{problem}, by size and load: what to use")
+    headings = ("n", "load", "fastest right", "right", "mean ms", "ways")
+    yield DataTable(headings, lines, 3, reading, f"{problem}, by size and load: what to use")

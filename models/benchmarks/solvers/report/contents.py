@@ -140,6 +140,12 @@ def _false_claims(results: Results) -> Iterator[Block]:
     false = [row for row in results.asked if row.false_claim]
     if not false:
         yield "No answer with the status optimal is wrong."
+        return
+    yield (
+        f"A false claim is an answer with the status optimal that is not right to {ACCURATE_TEXT}. "
+        "Settings of a looser tolerance do not ask for that: there the residual says whether the "
+        "solver did what it was asked for."
+    )
     for settings in reversed(results.settings):
         some = [row for row in false if results.entrant(row).settings == settings]
         if some:
@@ -193,5 +199,5 @@ def _problem(results: Results, problem: str) -> Section:
     drawn = [f"{name}: {', '.join(f'{v:.8g}' for v in sorted(set(of)))}" for name, of in axes]
     pictures = [] if picture is None else [picture]
     best = (*best_formulations(results, problem), *best_by_load(results, problem))
-    sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn)])
+    sentences = Bullets([*problem_findings(results, problem), "; ".join(drawn).capitalize()])
     return Section(problem, [sentences, *best, *pictures, table])

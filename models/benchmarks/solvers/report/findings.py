@@ -166,7 +166,8 @@ def problem_findings(results: Results, problem: str) -> Iterator[str]:
         where = f"{name}: " if len(groups) > 1 else ""
         if fastest is None:
             asked = any(not row.skipped for row in rows)
-            yield where + ("no solver is right." if asked else "no solver got an instance.")
+            said = "no solver is right" if asked else "no solver got an instance"
+            yield _sentence(f"{where}{said}", where)
             continue
         told = [
             f"{where}most right answers by {_way(results, fastest, where)}, {fastest.right} of "
@@ -175,7 +176,12 @@ def problem_findings(results: Results, problem: str) -> Iterator[str]:
         if accurate is not None:
             way = _way(results, accurate, where)
             told.append(f"smallest true error by {way}, median {error_text(accurate.error)}")
-        yield "; ".join(told) + "."
+        yield _sentence("; ".join(told), where)
+
+
+def _sentence(text: str, where: str) -> str:
+    """Return a text as a sentence; the name of a formulation keeps its case."""
+    return f"{text if where else text[0].upper() + text[1:]}."
 
 
 def _way(results: Results, choice: Choice, where: str) -> str:

@@ -140,12 +140,12 @@ def test_a_denial_within_the_tolerance_is_told_apart():
 def test_a_problem_that_no_solver_answers_is_said_so():
     failing, skipped = failed(), failed(failure="", skipped="no cone", problem="other")
     results = Results([failing, skipped], 5.0)
-    assert list(problem_findings(results, "mm1-optimum")) == ["no solver is right."]
-    assert list(problem_findings(results, "other")) == ["no solver got an instance."]
+    assert list(problem_findings(results, "mm1-optimum")) == ["No solver is right."]
+    assert list(problem_findings(results, "other")) == ["No solver got an instance."]
     # right on one of two systems, so that the median is of no answer
     results = Results([row(load=0.1), failed(load=0.2)], 5.0)
     (sentence,) = problem_findings(results, "mm1-optimum")
-    assert "most right answers by CLARABEL on inv_pos, 1 of 2 systems" in sentence
+    assert "Most right answers by CLARABEL on inv_pos, 1 of 2 systems" in sentence
 
 
 def test_a_problem_has_what_to_use_at_each_size_and_load():
@@ -160,8 +160,8 @@ def test_a_problem_has_what_to_use_at_each_size_and_load():
     results = Results(rows, 5.0)
     (by_load,) = best_by_load(results, "mm1-optimum")
     assert by_load.rows == [
-        ("50%", "qp CLARABEL", "3", "1 / 1", "1", "2"),
-        ("90%", "minmax CLARABEL", "3", "1 / 1", "2", "2"),
+        ("3", "50%", "qp CLARABEL", "1 / 1", "1", "2"),
+        ("3", "90%", "minmax CLARABEL", "1 / 1", "2", "2"),
     ]
     (best,) = best_formulations(results, "mm1-optimum")
     assert [line[:4] for line in best.rows] == [
