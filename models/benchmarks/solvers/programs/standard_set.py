@@ -20,10 +20,10 @@ import numpy as np
 from .. import problems as registry
 from ..instances import LOADS as ALL_LOADS
 from ..instances import checked, keys, system_of
-from ..problem import InstanceKey
+from ..problem import Axes, InstanceKey
 
-VERSION = "2026.1"
-DIGEST = "c66d907fca3cb77fe52161352a0bd9216ae0119c563c4144c924a3ffdf45c8b2"
+VERSION = "2026.2"
+DIGEST = "199808ebfaa83e6e1c903050ae335d455898085f79b87fffaa79d77cef290e00"
 """Digest of the instances of this version."""
 TARGET = 200
 """Number of instances that the set comes near to."""
@@ -42,7 +42,8 @@ class StandardSet:
     """Instances that results of different solvers, machines and years have in common.
 
     In each round every formulation of every problem adds its next instance: systems in turn, loads
-    in turn, so that the first instances cover both. Rounds end where the set is nearest to 200.
+    in turn, so that the first instances cover both. The formulations of a problem share systems and
+    loads, as far as they have them. Rounds end where the set is nearest to 200.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class StandardSet:
     @cached_property
     def keys(self) -> tuple[InstanceKey, ...]:
         """The instances."""
-        rows = [list(_in_turn(i, group)) for i, group in enumerate(_by_formulation())]
+        rows = list(_rows())
         chosen: list[InstanceKey] = []
         for turn in range(max(map(len, rows))):
             added = [row[turn] for row in rows if turn < len(row)]
@@ -90,26 +91,27 @@ def candidates() -> list[InstanceKey]:
     ]
 
 
-def _by_formulation() -> Iterator[list[InstanceKey]]:
-    """Yield the candidates of each formulation of each problem."""
-    found = sorted(candidates(), key=lambda key: (key.problem, key.formulation))
-    for _, group in groupby(found, lambda key: (key.problem, key.formulation)):
-        yield list(group)
+def _rows() -> Iterator[list[InstanceKey]]:
+    """Yield the candidates of each formulation of each problem in the order of the rounds."""
+    for shift, (_, of_problem) in enumerate(groupby(candidates(), lambda key: key.problem)):
+        group = list(of_problem)
+        places = list(_places(shift, list(dict.fromkeys(key.axes for key in group))))
+        for formulation in dict.fromkeys(key.formulation for key in group):
+            found = {(key.axes, key.load): key for key in group if key.formulation == formulation}
+            yield [found[place] for place in places if place in found]
 
 
-def _in_turn(shift: int, group: list[InstanceKey]) -> Iterator[InstanceKey]:
-    """Yield the keys of a formulation so that the first ones differ in system and in load.
+def _places(shift: int, systems: Sequence[Axes]) -> Iterator[tuple[Axes, float]]:
+    """Yield the systems of a problem with loads so that the first ones differ in both.
 
     Step t has system t and load t + t // lcm, each counted from the start again at its end. The
-    `shift` lets formulations begin with different systems, and pairs them with different loads.
+    `shift` lets problems begin with different systems, and pairs them with different loads.
     """
-    systems = list(dict.fromkeys(key.axes for key in group))
-    by_place = {(key.axes, key.load): key for key in group}
     lcm = int(np.lcm(len(systems), len(LOADS)))
     for t in range(len(systems) * len(LOADS)):
         # the largest system first: it is what a set with few rounds needs most
         axes = systems[-1 - (t + shift) % len(systems)]
-        yield by_place[axes, LOADS[(t + t // lcm + 5 * shift) % len(LOADS)]]
+        yield axes, LOADS[(t + t // lcm + 5 * shift) % len(LOADS)]
 
 
 def in_order(key: InstanceKey) -> tuple[Any, ...]:

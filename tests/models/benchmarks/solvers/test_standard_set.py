@@ -10,24 +10,37 @@ from sojourn.models.benchmarks.solvers.instances import keys
 from sojourn.models.benchmarks.solvers.programs import standard_set
 from sojourn.models.benchmarks.solvers.programs.standard_set import STANDARD_SET, digest_of
 
+EVERY = standard_set.candidates()
+
 
 def test_the_set_has_about_200_instances_of_all_kinds():
     chosen = STANDARD_SET.keys
     assert 150 <= len(chosen) <= 250
     assert len({*chosen}) == len(chosen)
     assert len({key.name for key in chosen}) == len(chosen)
-    every = standard_set.candidates()
-    assert {*chosen} <= {*every}
+    assert {*chosen} <= {*EVERY}
     for field in ("problem", "formulation", "load"):
-        assert {getattr(key, field) for key in chosen} == {getattr(key, field) for key in every}
+        assert {getattr(key, field) for key in chosen} == {getattr(key, field) for key in EVERY}
 
 
 def test_systems_and_loads_of_a_formulation_come_in_turn():
-    for group in standard_set._by_formulation():
+    for group in standard_set._rows():
         own = [key for key in STANDARD_SET.keys if key[:2] == group[0][:2]]
         systems = {key.axes for key in group}
         assert len({key.axes for key in own}) == min(len(own), len(systems)), own
-        assert len({key.load for key in own}) == min(len(own), len(standard_set.LOADS)), own
+        left_out = {key.axes for key in EVERY if key.problem == own[0].problem} - systems
+        loads = min(len(own), len(standard_set.LOADS)) - bool(left_out)
+        assert len({key.load for key in own}) >= loads, own
+
+
+def test_formulations_of_a_problem_share_systems_and_loads():
+    for problem in problems.PROBLEMS:
+        systems = {}
+        for key in STANDARD_SET.keys:
+            if key.problem == problem.name:
+                systems.setdefault(key.formulation, set()).add((key.axes, key.load))
+        everywhere = set.intersection(*systems.values())
+        assert len(everywhere) >= 0.6 * max(map(len, systems.values())), systems
 
 
 def test_loads_have_equal_parts_and_are_paired_with_different_systems():

@@ -114,7 +114,7 @@ def test_the_two_runs_of_osqp_differ_by_the_order_of_the_rows(found):
         )  # fmt: skip
         return solver.solve().info.status == "solved"
 
-    for key in compare.quadratic_keys([3, 30], [0.6], 0):
+    for key in compare.quadratic_keys([3, 30], [0.6], [0]):
         program = program_of(key)
         [v] = [v for v in found if (v.instance, v.solver, v.settings) == (key.name, "osqp", "high")]
         rows, equations = np.arange(program.b.size), program.cones.zero
@@ -127,7 +127,7 @@ def test_its_own_table_of_success_is_that_of_the_verdicts():
     """The rule of one verdict is qpbenchmark's: its rates are the means of the verdicts."""
     from sojourn.models.benchmarks.solvers.peers import qpbenchmark_run as peer
 
-    programs = [program_of(key) for key in compare.quadratic_keys([3], [0.6, 1 - 1e-6], 0)]
+    programs = [program_of(key) for key in compare.quadratic_keys([3], [0.6, 1 - 1e-6], [0])]
     results = peer.run(programs, ["clarabel", "highs", "scs"])
     given = results.test_set.tolerances
     rates = results.build_success_rate_df(
