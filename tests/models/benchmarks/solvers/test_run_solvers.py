@@ -146,7 +146,7 @@ def test_wrong_options_of_the_user_are_named_before_any_instance_is_built(tmp_pa
     [
         ({"problems": ["mm1"]}, r"^problems\[0\] = 'mm1': is not a problem"),
         ({"sizes": [1]}, r"^sizes\[0\] = 1: is not a size"),
-        ({"loads": [0.5, 1.0]}, r"^loads\[1\] = 1.0: is not a part of the largest load"),
+        ({"loads": [0.5, 1.0]}, r"^loads\[1\] = 1.0: is so near to the largest load"),
         ({"formulations": ["cone"]}, r"^formulations\[0\] = 'cone'"),
         ({"solvers": []}, r"^solvers = \[\]: names no solver"),
         ({"solvers": ["GUROBY"]}, r"^solver = 'GUROBY': is not a solver that CVXPY knows"),
