@@ -91,9 +91,8 @@ def export(
         and ``digest``, whether they are the ``standard`` set with the numbers of its version on
         every machine, and of each in ``instances`` its
         ``key``, ``digest``, ``optimum`` of the objective (null where it is not known),
-        ``true_value`` (null of an infeasible instance), numbers of ``variables``, ``rows`` and
-        ``entries`` of P and A, ``cones``, ``files`` with the SHA-256 of each, and ``refused``
-        formats with the reason.
+        ``true_value``, numbers of ``variables``, ``rows`` and ``entries`` of P and A, ``cones``,
+        ``files`` with the SHA-256 of each, and ``refused`` formats with the reason.
 
     Raises
     ------
