@@ -263,9 +263,8 @@ def comparison(
     if not found:
         problem = "leaves no instance: the problems are not of these sizes, or take any load"
         remedy = "give smaller sizes, loads below 1, or other problems"
-        raise InputError(
-            *(("loads", loads) if sizes is None else ("sizes", sizes)), problem, remedy
-        )
+        field, value = ("loads", loads) if sizes is None else ("sizes", sizes)
+        raise InputError(field, value, problem, remedy)
     return Comparison(
         found,
         chosen,

@@ -87,8 +87,9 @@ def _blocks(results: Results) -> Iterator[Block]:
             f"{percent_text(part(right, len(results.asked)))} of the "
             f"{counted(len(results.asked), 'cell')} end with the word infeasible, and "
             f"{percent_text(part(len(claimed), len(results.asked)))} with the status optimal.",
-            "An excess below the tolerance that was asked for, relative to the load, can be "
-            "feasible within that tolerance.",
+            "An answer whose primal residual is within the tolerance that was asked for is "
+            "feasible by the solver's own measure: an excess can be small beside the large numbers "
+            "of a program.",
         ]
     )
     yield infeasible_table(results)
