@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
@@ -12,6 +11,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.plural import counted
+from ...core.suggest import suggest
 from ...frontend.fields import (
     Folder,
     ScenarioError,
@@ -173,9 +173,8 @@ def known(value: object, place: str, what: str, names: Collection[str]) -> str:
     """Return a name after a check that it is a known one; `what` is such as ``"a station"``."""
     name = plain(value) if isinstance(value, str) else value
     if not isinstance(name, str) or name not in names:
-        near = difflib.get_close_matches(str(value)[:200], names, 1)
         few = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
-        remedy = f"did you mean {near[0]}?" if near else f"use {few}"
+        remedy = suggest(str(value)[:200], names, f"use {few}")
         raise ScenarioError(place, value, f"is not {what}", remedy)
     return name
 
