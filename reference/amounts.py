@@ -33,6 +33,11 @@ def as_amount(field: str, value: object, remedy: str = f"give it above 0{RANGE}"
     return check_within(field, value, SMALL, LARGE, f"is not a number above 0{RANGE}", remedy)
 
 
+def enough(least: float, *, above: bool) -> str:
+    """Return the remedy for an amount below the least one, or not `above` it."""
+    return f"give more than {least:.12g}" if above else f"give {least:.12g} or more"
+
+
 def as_server_fractions(
     field: str, value: object, n: int, whole: str, *, ends: bool = True
 ) -> Array:

@@ -15,7 +15,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGE, SMALL
+from ...amounts import LARGE, SMALL, enough
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_fraction, check_within
@@ -103,8 +103,7 @@ def rates_for_late_share(
     best = late(servers.most)
     endless = bool(np.any(some & np.isinf(servers.most)))
     if target < best or (endless and target <= best):
-        least = f"{best / servers.load:.12g}"
-        problem = "is not met by any rates"
-        remedy = f"give {'more than ' if endless else ''}{least}{'' if endless else ' or more'}"
-        raise InputError("at_most", at_most, f"{problem} within their bounds", remedy)
+        problem = "is not met by any rates within their bounds"
+        remedy = enough(best / servers.load, above=endless)
+        raise InputError("at_most", at_most, problem, remedy)
     return within_target(servers, late, cheapest, target, LATE)

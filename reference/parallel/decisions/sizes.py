@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGE, SMALL, fits
+from ...amounts import LARGE, SMALL, enough, fits
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_floats, as_server_array, check_within, raise_at_first
@@ -296,11 +296,7 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
     """Return the rates of least total delay within a budget."""
     money, least = budget - opening, servers.cost(servers.least)
     full = bool(np.any(servers.used & (servers.least <= 0)))
-    if money < least or (full and money <= least):
-        problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
-        amount = f"{least + opening:.12g}"
-        remedy = f"give more than {amount}" if full else f"give {amount} or more"
-        raise InputError("budget", budget, problem, remedy)
+    check_budget(budget, money, least, opening, above=full)
     spare, z = _bought(servers, money, least)
     total, error = servers.total(spare), 2.0 * SUMS * budget
     if z * error <= NEAR * total:
@@ -311,6 +307,25 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
     lower = servers.total(more) + w * (servers.cost(more) - money - error)
     upper = servers.total(_bought(servers, money - error, least)[0])
     return servers.answer(spare, z, min(lower, total), max(total, upper), 0.0)
+
+
+def check_budget(budget: float, money: float, least: float, opening: float, *, above: bool) -> None:
+    """Raise InputError where the money of a budget after openings does not pay the least rates.
+
+    Parameters
+    ----------
+    budget, money : float
+        The budget, and what openings leave of it.
+    least : float
+        Cost of the least rates.
+    opening : float
+        Money for openings.
+    above : bool
+        Whether the money has to be more than that.
+    """
+    if money < least or (above and money == least):
+        problem = f"is not {'above' if above else 'at least'} the cost of the least rates"
+        raise InputError("budget", budget, problem, enough(least + opening, above=above))
 
 
 def _bought(servers: Servers, money: float, least: float) -> tuple[Array, float]:
@@ -330,10 +345,9 @@ def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
     best = servers.total(servers.most)
     endless = bool(np.any(np.isinf(servers.most)))
     if target < best or (endless and target <= best):
-        least = f"{best / servers.load:.12g}"
         problem = "is not above the limit at ever higher rates"
         problem = problem if endless else "is below that of the largest rates"
-        remedy = f"give more than {least}" if endless else f"give {least} or more"
+        remedy = enough(best / servers.load, above=endless)
         raise InputError("mean_delay", mean_delay, problem, remedy)
     if math.isinf(target) and np.any(servers.used & (servers.least <= 0)):
         problem = "leaves a server without spare capacity, whose least rate is its flow"

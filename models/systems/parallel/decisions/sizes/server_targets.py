@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ......reference.amounts import as_server_times
+from ......reference.amounts import as_server_times, enough
 from ......reference.errors import Array, InputError
 from ......reference.mg1 import MM1
 from ......reference.parallel.decisions.scalable import families, server_delay
@@ -43,9 +43,10 @@ def least_rates(problem: SizeProblem, flow: Array) -> Array:
         for j in np.flatnonzero((rate > problem.high) | np.isinf(rate))[:1]:
             best = _best_time(problem, flow, scale)[j]
             name = problem.system.names[j]
-            what = "more than " if np.isinf(problem.high[j]) else ""
             text = f"cannot be met at {name} by any rate up to {problem.high[j]:g}"
-            remedy = f"give {what}{best:.12g}{'' if what else ' or more'}, or another largest rate"
+            remedy = (
+                f"{enough(best, above=bool(np.isinf(problem.high[j])))}, or another largest rate"
+            )
             raise InputError(f"subject_to[{i}]", target, text, remedy)
         least = np.maximum(least, rate)
     return least
