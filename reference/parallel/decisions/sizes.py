@@ -353,22 +353,19 @@ def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
         problem = "leaves a server without spare capacity, whose least rate is its flow"
         raise InputError("mean_delay", mean_delay, problem, "give less, or a least rate")
 
-    def cheapest(target: float) -> tuple[Array, float]:
-        if target >= servers.total(servers.least):
-            return servers.least, math.inf
-        start = (target - best) / float(np.sum(servers.price * servers.root))
-        if not start > 0:
-            return servers.most, 0.0
-        y = increasing_root(lambda y: _delayed(servers, y), target, start)
-        return servers.at(1.0 / y).spare, y * y
+    def at(y: float) -> tuple[Array, float, float]:
+        point = servers.at(1.0 / y)
+        return point.spare, point.slope, y * y
 
-    return within_target(servers, servers.total, cheapest, target)
+    size = float(np.sum(servers.price * servers.root))
+    return within_target(servers, servers.total, at, size, target)
 
 
 def within_target(
     servers: Servers,
     amount: Callable[[Array], float],
-    cheapest: Callable[[float], tuple[Array, float]],
+    at: Callable[[float], tuple[Array, float, float]],
+    size: float,
     target: float,
     rounding: float = SUMS,
 ) -> SizedRates:
@@ -380,14 +377,35 @@ def within_target(
         n servers.
     amount : callable
         The amount at spare capacities, in which it falls and is convex.
-    cheapest : callable
-        From a target to the cheapest spare capacities within it, and the price of money: infinite
-        where the least will do, 0 where the largest are needed.
+    at : callable
+        From a number y above 0 to the spare capacities that cost least together with the amount at
+        a price of money that rises with y, the derivative of the amount in y, and that price.
+    size : float
+        Size of that derivative, from which the search of y starts.
     target : float
         Largest amount.
     rounding : float
         Relative rounding error of the amount.
     """
+    at_most = amount(servers.most)
+
+    def amount_at(y: float) -> tuple[float, float]:
+        spare, slope, _ = at(y)
+        return amount(spare), slope
+
+    def cheapest(target: float) -> tuple[Array, float]:
+        """Return the cheapest spare capacities within a target, and the price of money.
+
+        It is infinite where the least will do, and 0 where the largest are needed.
+        """
+        if target >= amount(servers.least):
+            return servers.least, math.inf
+        start = (target - at_most) / size
+        if not start > 0:
+            return servers.most, 0.0
+        spare, _, z = at(increasing_root(amount_at, target, start))
+        return spare, z
+
     spare, z = cheapest(target)
     cost, error = servers.cost(spare), 2.0 * rounding * target
     if math.isinf(z):
@@ -408,12 +426,6 @@ def _spent(servers: Servers, q: float) -> tuple[float, float]:
     """Return the money spent at q, and its slope."""
     point = servers.at(q)
     return servers.cost(point.spare), point.slope
-
-
-def _delayed(servers: Servers, y: float) -> tuple[float, float]:
-    """Return the total delay at y = 1/q, and its slope."""
-    point = servers.at(1.0 / y)
-    return servers.total(point.spare), point.slope
 
 
 def increasing_root(
