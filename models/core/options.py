@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any, TypedDict
 
 from ...reference.validation import check_flag
 from .errors import FormulationError, SolverOptionError
+from .suggest import suggest
 from .tolerance import check_gap
 
 
@@ -123,12 +123,8 @@ def check_solve_options(
     """
     for key in options:
         if key not in known.__annotations__:
-            near = difflib.get_close_matches(key, known.__annotations__, 1)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"the options are {', '.join(known.__annotations__)}"
-            )
+            names = known.__annotations__
+            hint = suggest(key, names, f"the options are {', '.join(names)}")
             raise TypeError(f"{question}() got an unexpected keyword argument {key!r}; {hint}")
     if options.get("gap") is not None:
         check_gap(options["gap"])

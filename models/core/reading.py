@@ -76,6 +76,26 @@ def read_text(path: Any, field: str, remedy: str, error: type[InputError] = Inpu
     raise error(field, name, problem, remedy)
 
 
+def read_numbers(path: Any, field: str, remedy: str) -> list[float]:
+    """Return the numbers in a text file, which are separated by white space.
+
+    Parameters
+    ----------
+    path, field, remedy
+        See `read_text`.
+
+    Raises
+    ------
+    InputError
+        As `read_text`, and where a word is not a number.
+    """
+    words = read_text(path, field, remedy).split()
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        raise InputError(field, path, "has a line without a number", remedy) from None
+
+
 def _check_regular(status: os.stat_result) -> None:
     """Raise OSError unless a file is regular and small enough."""
     if not stat.S_ISREG(status.st_mode):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import cache
 
@@ -11,6 +10,7 @@ from cvxpy.reductions.solvers import defines
 
 from .errors import SolverNameError, SolverOptionError
 from .solver_specs import SOLVERS, Options, spec
+from .suggest import suggest
 
 _KINDS = {"SOC": "SOC", "ExpCone": "EXP", "PowCone3D": "POW", "SvecPSD": "PSD", "PSD": "PSD"}
 
@@ -100,14 +100,11 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
     )
     record = spec(first)
     known = {*record.tight, *record.own, *record.tolerances, record.time_limit}
-    near = difflib.get_close_matches(str(key), sorted(known), 1)
     where = "solver_options" if key is None else f"solver_options[{key!r}]"
     value = dict(options) if key is None else options[key]
-    remedy = (
-        f"did you mean {near[0]}?"
-        if near and near[0] != key
-        else f"give options under the names of {first}, with values that it accepts"
-    )
+    remedy = f"give options under the names of {first}, with values that it accepts"
+    if key not in known:
+        remedy = suggest(str(key), sorted(known), remedy)
     raise SolverOptionError(
         where, value, f"is not taken by {' or '.join(errors)}: {raised}", remedy
     )

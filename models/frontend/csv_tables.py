@@ -11,6 +11,7 @@ from typing import Any
 
 from ...reference.plural import counted
 from ..core.reading import Table, read_table
+from ..core.suggest import suggest
 from .fields import ScenarioError, check_keys
 from .units import RATES, TIMES, Units
 
@@ -147,8 +148,7 @@ def columns_of(
         *((f"{key}.columns.{c}", c) for c in sorted(left_out)),
     ]:
         if column not in header:
-            near = difflib.get_close_matches(column, header, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"the columns are {', '.join(header)}"
+            remedy = suggest(column, header, f"the columns are {', '.join(header)}")
             raise ScenarioError(place, column, f"is not a column of {path}", remedy)
     for column in header:
         if column in left_out or column in columns.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from ...reference.validation import as_path, check_flag
 from ..core.plugins import OWN
 from ..core.progress import reports_progress
 from ..core.reading import read_text
+from ..core.suggest import suggest
 from . import kinds
 from .fields import Folder, ScenarioError, check_keys
 from .listing import built_in
@@ -73,12 +73,7 @@ def load_scenario(scenario: str | Path, *, allow_outside: bool = False) -> Scena
     except (OSError, ValueError):  # a name that no file can have
         is_file = False
     if not is_file:
-        near = difflib.get_close_matches(text, names(), 1)
-        remedy = (
-            f"did you mean {near[0]}?"
-            if near
-            else f"give a TOML file or one of {', '.join(names())}"
-        )
+        remedy = suggest(text, names(), f"give a TOML file or one of {', '.join(names())}")
         raise ScenarioError("scenario", text, "is neither a file nor a built-in scenario", remedy)
     content = read_text(path, "scenario", "give a text file in UTF-8", ScenarioError)
     return parse(content, path.stem, path.parent, allow_outside=allow_outside)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from ...reference.errors import Array, InputError
 from ...reference.plural import counted
 from ...reference.validation import as_floats, as_server_array, list_or_none, raise_at_first
 from ..core.reading import read_table
+from ..core.suggest import suggest
 
 COLUMNS = ("load", "latency")
 FILE_REMEDY = "give a CSV file of samples, its columns named in the first line"
@@ -120,13 +120,9 @@ def read(path: Any, columns: Mapping[str, str] | None = None) -> list[Array]:
     header, table = read_table(path, "path", FILE_REMEDY, list(headings.values()))
     for heading in headings.values():
         if heading not in header:
-            near = difflib.get_close_matches(heading, header, 1)
-            remedy = (
-                f"did you mean {near[0]}?"
-                if near
-                else "name the columns in the first line, with commas between; or say columns="
-            )
-            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {heading}", remedy)
+            remedy = "name the columns in the first line, with commas between; or say columns="
+            hint = suggest(heading, header, remedy)
+            raise InputError(f"{path}, row 1", ",".join(header), f"has no column {heading}", hint)
     position = {column: header.index(headings[column]) for column in COLUMNS}
     skipped = _rows_with_empty_cells(path, table, headings, position)
     kept = [row for k, row in enumerate(table) if k not in skipped]

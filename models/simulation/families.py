@@ -28,17 +28,16 @@ Given = Service | str | npt.ArrayLike | None
 """Law of service times that a user gives for one server."""
 
 WITHOUT_LAW = "simulate MM1, MD1, MG1, MMc or another family with service times"
+OF_FORMULA = ("is a formula of a latency, without a law of service times", WITHOUT_LAW)
+OF_VARIABILITY = (
+    "is an approximation from the variability of arrivals and services, without their laws",
+    "simulate MG1, whose arrivals are Poisson",
+)
 REFUSED: Mapping[type[Latency], tuple[str, str]] = {
     BPR: ("is a road: a formula of its delay, without jobs that queue", WITHOUT_LAW),
-    Function: ("is a formula of a latency, without a law of service times", WITHOUT_LAW),
-    Kingman: (
-        "is an approximation from the variability of arrivals and services, without their laws",
-        "simulate MG1, whose arrivals are Poisson",
-    ),
-    KraemerLangenbachBelz: (
-        "is an approximation from the variability of arrivals and services, without their laws",
-        "simulate MG1, whose arrivals are Poisson",
-    ),
+    Function: OF_FORMULA,
+    Kingman: OF_VARIABILITY,
+    KraemerLangenbachBelz: OF_VARIABILITY,
     Measured: (
         "has latencies that were measured, without service times",
         "simulate MG1 with service= the measured service times",
@@ -47,7 +46,7 @@ REFUSED: Mapping[type[Latency], tuple[str, str]] = {
         "is a percentile as a latency, of which the mean over servers is no time of a job",
         "simulate MM1, and read its percentiles",
     ),
-    Polynomial: ("is a formula of a latency, without a law of service times", WITHOUT_LAW),
+    Polynomial: OF_FORMULA,
 }
 """Families that cannot be simulated: the problem, and the remedy."""
 

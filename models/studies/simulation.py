@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
 
 from ...reference.errors import InputError
+from ..core.reading import read_numbers
 from ..core.system import System
 from ..frontend.report import File, Report, data_files
 from ..frontend.scenario import Scenario
@@ -134,15 +134,7 @@ def service_of(text: str | None) -> str | list[float] | None:
     if text is None or text in NAMES:
         return text
     remedy = f"use {', '.join(NAMES)}, or name a text file with one service time a line"
-    try:
-        words = Path(text).read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError("--service", text, f"cannot be read: {reason}", remedy) from None
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        raise InputError("--service", text, "has a line without a number", remedy) from None
+    return read_numbers(text, "--service", remedy)
 
 
 def _numbers(data: xr.Dataset) -> Iterator[dict[str, Any]]:

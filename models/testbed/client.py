@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping
 
-from .clock import Lateness, now
-from .element import Element
+from .clock import now
+from .element import Sender
 from .quic import ANY, UPDATE, Connection, Update, connect
 
 CHUNK = 0.25  # s between two messages with the measured latencies
 LOOK = 0.02  # s between two looks whether all answers have arrived
 
 
-class Client(Element):
+class Client(Sender):
     """The element ``client``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self.lateness = Lateness()
-        self.rng = random.Random()  # noqa: S311
         self.number, self.index = 0, 0
         self.sent: dict[int, float] = {}
         self.jobs: list[tuple[float, float, int]] = []  # sent at, latency, route
@@ -90,16 +87,6 @@ class Client(Element):
             self._say_jobs()
         unanswered = sum(at >= self.origin + warmup for at in self.sent.values())
         return {"sent": self.number - first, "unanswered": unanswered}
-
-    def clear(self) -> None:
-        """Begin a new interval of time for the statistics."""
-        super().clear()
-        self.lateness.clear()
-
-    def report(self) -> dict[str, float]:
-        """Return also how late updates are sent, in s: mean and largest."""
-        late = self.lateness
-        return {**super().report(), "late": late.mean, "latest": late.largest}
 
     def _begin(self, warmup: float) -> None:
         self.sent, self.jobs, self.origin = {}, [], now()

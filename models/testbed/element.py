@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import json
 import os
+import random
 import selectors
 import signal
 import sys
@@ -17,7 +18,7 @@ import threading
 import traceback
 from typing import Any
 
-from .clock import Stalls
+from .clock import Lateness, Stalls
 
 KINDS = ("server", "router", "client")
 SWITCH = 5e-5  # s after which one thread of an element lets another run
@@ -78,6 +79,25 @@ class Element:
         except Exception as error:  # whatever it is, the command must hear of it
             fail(self, error)
         self.say(**{name: answer})
+
+
+class Sender(Element):
+    """An element that sends updates at times of its own, and counts how late it does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.lateness = Lateness()
+        self.rng = random.Random()  # noqa: S311
+
+    def clear(self) -> None:
+        """Begin a new interval of time for the statistics."""
+        super().clear()
+        self.lateness.clear()
+
+    def report(self) -> dict[str, float]:
+        """Return also how late updates are sent, in s: mean and largest."""
+        late = self.lateness
+        return {**super().report(), "late": late.mean, "latest": late.largest}
 
 
 def fail(element: Element, error: BaseException) -> None:

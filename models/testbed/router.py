@@ -7,22 +7,19 @@ at random, independent of the others, as the models assume; an update may also a
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from .clock import Lateness, now
-from .element import Element
+from .clock import now
+from .element import Sender
 from .quic import ANY, Connection, Update, connect, listen
 
 
-class Router(Element):
+class Router(Sender):
     """The element ``router``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self.lateness = Lateness()
-        self.rng = random.Random()  # noqa: S311
         self.clients: dict[int, Connection] = {}
         self.weights: list[float] = []
 
@@ -60,16 +57,6 @@ class Router(Element):
     async def do_weights(self, weights: Sequence[float]) -> None:
         """Split all further updates over the first routes in proportion to the weights."""
         self.weights = list(accumulate(weights))
-
-    def clear(self) -> None:
-        """Begin a new interval of time for the statistics."""
-        super().clear()
-        self.lateness.clear()
-
-    def report(self) -> dict[str, float]:
-        """Return also how late the delays end, in s: mean and largest."""
-        late = self.lateness
-        return {**super().report(), "late": late.mean, "latest": late.largest}
 
     def _from_client(self, connection: Connection, update: Update) -> None:
         self.clients[update.client] = connection

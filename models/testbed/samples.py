@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ...reference.errors import InputError
-from ...reference.validation import as_path
+from ..core.reading import read_numbers
 
 WORDS = ("deterministic", "exponential")
 MOST = 100_000  # samples
@@ -25,16 +24,7 @@ def service_given(text: str | None) -> str | Sequence[float] | None:
     """
     if text is None or text in WORDS:
         return text
-    path: Path = as_path("--service", text)
-    try:
-        words = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError("--service", text, f"cannot be read: {reason}", REMEDY) from None
-    try:
-        times = np.array([float(word) for word in words])
-    except ValueError:
-        raise InputError("--service", text, "has a line without a number", REMEDY) from None
+    times = np.array(read_numbers(text, "--service", REMEDY))
     if not 1 <= times.size <= MOST:
         problem = f"has {times.size:,} service times"
         raise InputError("--service", text, problem, f"give 1 to {MOST:,}")

@@ -183,16 +183,42 @@ def worst_case(
     bank = as_bank(servers)
     bank._validated  # noqa: B018  the check of a family, before any answer
     gap = check_gap(gap)
+    edges, end, last = cell_edges(bank, thresholds(bank), up_to)
+    if not edges.size:
+        return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
+    return _Search(bank, edges, end, last, gap).run()
+
+
+def cell_edges(
+    bank: ServerBank, starts: Thresholds, up_to: float | None
+) -> tuple[Array, Saturation | None, float]:
+    """Return the edges of the cells of a search, its end at saturation, and its largest load.
+
+    Parameters
+    ----------
+    bank : ServerBank
+        n servers.
+    starts : Thresholds
+        Activation loads of the servers.
+    up_to : float or None
+        See `worst_case`.
+
+    Returns
+    -------
+    edges : ndarray, shape (m,)
+        The least load, the activation loads of the equilibrium, and the largest load unless the
+        search ends at saturation. None where the price of anarchy is 1 at every load.
+    end : Saturation or None
+    last : float
+    """
     end = saturation(bank) if up_to is None else None
     last = last_load(bank, up_to, end)
-    starts = thresholds(bank)
     first = first_load(bank, starts, last)
     if first >= last or all_alike(bank):
-        return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0)
+        return np.empty(0), end, last
     inside = (starts.equilibrium > first) & (starts.equilibrium < last)
     breakpoints = np.unique(starts.equilibrium[inside])
-    edges = np.concatenate([[first], breakpoints, [last] if end is None else []])
-    return _Search(bank, edges, end, last, gap).run()
+    return np.concatenate([[first], breakpoints, [last] if end is None else []]), end, last
 
 
 def check_gap(gap: float) -> float:

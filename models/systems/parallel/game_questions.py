@@ -23,12 +23,11 @@ from ...core.solution import Provenance
 from ...core.tolerance import GapTolerance
 from ...latency.base import Latency
 from ...latency.player_latency import follower_latency
-from ...latency.tangents import initial_tangent_points
 from .certificate import accepted
-from .formulations import FORMULATIONS, Model, build
+from .formulations import Model
 from .minmax import Bisection
 from .perceived import certify_perceived
-from .questions import MAX_PARAMETERS, RESIDUE, Split, Splits, prefix_model, tangent_model
+from .questions import MAX_PARAMETERS, RESIDUE, Split, Splits, prefix_model
 from .solution import Solution
 from .splits import clip
 
@@ -88,13 +87,7 @@ class Followers(Split):
         least: cp.Parameter | Array = base * self.unit
         if self._few_servers:
             least = cp.Parameter(len(self.bank), nonneg=True, name="least")
-        shared = self.shape(form) is not None
-        write = partial(
-            build, FORMULATIONS[form], self.bank, load, self.unit, least=least, shared=shared
-        )
-        if self._serves_all(form):
-            return write(tangents=self.tangents)
-        return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)
+        return self._of_all(form, load, least=least)
 
     def parameters(self, program: Model, points: Points) -> Sequence[tuple[cp.Parameter, Array]]:
         """Return the loads and the leader's flows, in the unit of the program."""

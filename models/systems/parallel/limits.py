@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from ....reference.amounts import as_server_fractions, as_server_times
 from ....reference.errors import Array, InputError
 from ....reference.mg1 import MM1
 from ....reference.parallel.decisions.percentile import largest_flows, server_percentiles
@@ -22,7 +23,6 @@ from ....reference.validation import (
     LARGEST,
     as_floats,
     as_fraction,
-    as_fractions,
     as_server_array,
     check_choice,
     check_instance,
@@ -59,9 +59,7 @@ class MinShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = as_server_array(
-            "MinShare.share", as_fractions("MinShare.share", self.share, "the load"), len(bank)
-        )
+        share = as_server_fractions("MinShare.share", self.share, len(bank), "the load")
         return LinearLimit(-1.0, -share * load, "least share", -load, share)
 
 
@@ -88,9 +86,7 @@ class MaxShare(Limit):
 
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
-        share = as_server_array(
-            "MaxShare.share", as_fractions("MaxShare.share", self.share, "the load"), len(bank)
-        )
+        share = as_server_fractions("MaxShare.share", self.share, len(bank), "the load")
         return LinearLimit(1.0, share * load, "largest share", load, share)
 
 
@@ -130,9 +126,7 @@ class MaxUtilisation(Limit):
     def linearise(self, bank: Latency, load: float) -> LinearLimit:
         """See `Limit.linearise`."""
         field = "MaxUtilisation.utilisation"
-        part = as_server_array(
-            field, as_fractions(field, self.utilisation, "what fills a server"), len(bank)
-        )
+        part = as_server_fractions(field, self.utilisation, len(bank), "what fills a server")
         full = bank.full_load
         finite = np.isfinite(full)
         unfilled = np.flatnonzero(np.isnan(full) if finite.any() else ~finite)
@@ -221,16 +215,7 @@ class ServerPercentile(Limit):
         p = as_fraction("ServerPercentile.p", self.p, "the jobs", ends=False)
         check_choice("ServerPercentile.of", self.of, TIMES_OF, "is no time that has a percentile")
         check_tails(bank)
-        field = "ServerPercentile.within"
-        time = as_floats(field, self.within)
-        raise_at_first(
-            field,
-            time,
-            (time > 0) & np.isfinite(time),
-            "is not a time above 0",
-            "give it in the unit of the delays",
-        )
-        within = as_server_array(field, time, len(bank))
+        within = as_server_times("ServerPercentile.within", self.within, len(bank))
         most, slope = (
             np.concatenate(column)
             for column in zip(

@@ -202,10 +202,17 @@ class Split(Question[Model, Splits, Solution]):
 
     def write(self, form: str, points: Points) -> Model:
         """Return the program: exact, with tangents, or for a first prefix of the servers."""
-        load, shared = float(points[0][0]), self.shape(form) is not None
-        write = partial(build, FORMULATIONS[form], self.bank, load, self.unit, shared=shared)
+        load = float(points[0][0])
         if form == "minmax":
             return prefix_model(self.bank, load, self.unit, Bisection(self.bank, load))
+        return self._of_all(form, load)
+
+    def _of_all(self, form: str, load: float, **more: Any) -> Model:
+        """Return the program of all servers, exact or with tangents; `more` is for `build`."""
+        shared = self.shape(form) is not None
+        write = partial(
+            build, FORMULATIONS[form], self.bank, load, self.unit, shared=shared, **more
+        )
         if self._serves_all(form):
             return write(tangents=self.tangents)
         return tangent_model(write, initial_tangent_points(self.bank, load), math.inf, 0)

@@ -191,15 +191,40 @@ def rows_table(
     caption, title : str, optional
         Text below and above the table.
     """
-    names = scenario.rows.names
+    end, rest = ruled("mean delay", means), "rows; --json and --out have all"
+    return servers_table(scenario.rows.names, headings, columns, forms, end, rest, caption, title)
+
+
+def servers_table(
+    names: Sequence[str],
+    headings: Iterable[str],
+    columns: Iterable[Array],
+    forms: Sequence[str],
+    end: Iterable[tuple[str, ...]],
+    rest: str,
+    caption: str = "",
+    title: str | None = None,
+) -> Table:
+    """Return a table with a line for each of n servers, or rows of them.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the servers.
+    headings, columns, forms, caption, title
+        See `rows_table`.
+    end : iterable of tuple of str
+        Last rows; see `sojourn.models.frontend.tables.ruled`.
+    rest : str
+        Where those beyond the first `MOST_ROWS` are, for the caption.
+    """
     if len(names) > MOST_ROWS:
-        left_out = f"the first {MOST_ROWS:,} of {len(names):,} rows; --json and --out have all"
+        left_out = f"the first {MOST_ROWS:,} of {len(names):,} {rest}"
         caption = "\n".join(filter(None, (left_out, caption)))
     numbers = zip(names, *columns, strict=True)
     rows = [(escape(name), *map(format, row, forms)) for name, *row in islice(numbers, MOST_ROWS)]
-    ended = [*rows, *ruled("mean delay", means)]
     return table(
-        ("server", *headings), ended, text=("server",), caption=caption or None, title=title
+        ("server", *headings), [*rows, *end], text=("server",), caption=caption or None, title=title
     )
 
 

@@ -26,19 +26,16 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.parallel.flow_balance import Rows
-from ....reference.parallel.saturation import saturation
 from ....reference.parallel.worst_case import (
     GAP,
     ROUNDING,
     Points,
     WorstCase,
-    all_alike,
     beyond,
     cell_bound,
+    cell_edges,
     check_gap,
-    first_load,
     inside,
-    last_load,
 )
 from ....reference.pickling import as_raised
 from ....reference.plural import counted
@@ -93,19 +90,12 @@ def worst_case(
 ) -> WorstCase:
     """Return the largest price of anarchy over all loads; see `ParallelServers.worst_case`."""
     no_limits(options)
-    tolerance, bank = options.get("gap"), system.bank
+    tolerance = options.get("gap")
     gap = check_gap(GAP if tolerance is None else tolerance)
     check_solve_options("worst_case", options)
-    end = saturation(bank) if up_to is None else None
-    last = last_load(bank, up_to, end)
-    starts = system.thresholds()
-    first = first_load(bank, starts, last)
-    if first >= last or all_alike(bank):
+    edges, end, last = cell_edges(system.bank, system.thresholds(), up_to)
+    if not edges.size:
         return WorstCase(1.0, last, 1.0, 0.0, True, 1.0, last, last, 0, shares=SHARES)
-    breakpoints = np.unique(
-        starts.equilibrium[(starts.equilibrium > first) & (starts.equilibrium < last)]
-    )
-    edges = np.concatenate([[first], breakpoints, [last] if end is None else []])
     return _BestFirst(system, gap, options, end, last).run(edges)
 
 

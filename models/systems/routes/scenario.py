@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import compress
@@ -12,6 +11,7 @@ import numpy as np
 
 from ....reference.errors import Array
 from ....reference.plural import counted
+from ...core.suggest import suggest
 from ...frontend.fields import (
     Folder,
     ScenarioError,
@@ -173,9 +173,8 @@ def known(value: object, place: str, what: str, names: Collection[str]) -> str:
     """Return a name after a check that it is a known one; `what` is such as ``"a station"``."""
     name = plain(value) if isinstance(value, str) else value
     if not isinstance(name, str) or name not in names:
-        near = difflib.get_close_matches(str(value)[:200], names, 1)
         few = ", ".join(list(names)[:12]) + (", ..." if len(names) > 12 else "")
-        remedy = f"did you mean {near[0]}?" if near else f"use {few}"
+        remedy = suggest(str(value)[:200], names, f"use {few}")
         raise ScenarioError(place, value, f"is not {what}", remedy)
     return name
 
@@ -234,10 +233,10 @@ def _distances(given: object, place: str, listed: Sequence[Server], units: Units
 
 def _delay(value: object, place: str, units: Units) -> float:
     """Return a delay of 0 or more, or infinity, in the unit of time of the system."""
-    return math.inf if value == math.inf else _time(value, place, units)
+    return math.inf if value == math.inf else read_delay(value, place, units)
 
 
-def _time(value: object, place: str, units: Units) -> float:
+def read_delay(value: object, place: str, units: Units) -> float:
     """Return a finite delay of 0 or more, in the unit of time of the system."""
     time = units.from_delay(read_number(value, place))
     if not math.isfinite(time):
@@ -248,11 +247,11 @@ def _time(value: object, place: str, units: Units) -> float:
 def _route_delays(given: object, place: str, count: int, units: Units) -> Array:
     """Return the fixed delay of each route, from one number or a list."""
     if not isinstance(given, list):
-        return np.full(count, _time(given, place, units))
+        return np.full(count, read_delay(given, place, units))
     if len(given) != count:
         problem = f"has {counted(len(given), 'number')} for {counted(count, 'route')}"
         raise ScenarioError(place, given, problem, "give one number, or one a route")
-    return np.array([_time(v, f"{place}[{r}]", units) for r, v in enumerate(given)])
+    return np.array([read_delay(v, f"{place}[{r}]", units) for r, v in enumerate(given)])
 
 
 def _routes(given: object, place: str, names: Sequence[str]) -> list[Route]:

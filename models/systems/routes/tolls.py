@@ -87,19 +87,23 @@ class RouteTolls(HtmlTable):
         """Largest relative error of the mean delay, and distance from the optimum."""
         return self.certificate.gap
 
-    def __repr__(self) -> str:
+    @property
+    def _head(self) -> str:
+        """First line of the text."""
         state = "" if self.certified else "NOT CERTIFIED as "
-        shown = sorted(np.argsort(-self.toll, kind="stable")[:SHOWN])
-        width = max(map(len, self.station_names))
-        lines = [f"  {self.station_names[a]:<{width}}  toll {self.toll[a]:.6g}" for a in shown]
-        hidden = self.toll.size - len(shown)
-        head = (
+        return (
             f"tolls at load {self.optimum.load:g}: with them the equilibrium is {state}the "
             f"optimum: mean delay {self.mean_delay:.9g} within {self.gap:.1e}, "
             f"mean toll {self.mean_toll:.6g}"
         )
+
+    def __repr__(self) -> str:
+        shown = sorted(np.argsort(-self.toll, kind="stable")[:SHOWN])
+        width = max(map(len, self.station_names))
+        lines = [f"  {self.station_names[a]:<{width}}  toll {self.toll[a]:.6g}" for a in shown]
+        hidden = self.toll.size - len(shown)
         last = [f"  ... and {counted(hidden, 'more station')}"] * (hidden > 0)
-        return "\n".join([head, *lines, *last])
+        return "\n".join([self._head, *lines, *last])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""

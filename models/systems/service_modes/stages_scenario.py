@@ -39,7 +39,6 @@ and users can choose their modes::
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -61,7 +60,7 @@ from ...frontend.fields import (
 from ...frontend.scenario import Described
 from ...frontend.servers import check_names
 from ...frontend.units import Units
-from ..routes.scenario import table_of, tables_of, values_by_name
+from ..routes.scenario import read_delay, table_of, tables_of, values_by_name
 from .disciplines import shared_of
 from .scenario import is_shared
 from .system import MultiMode
@@ -200,7 +199,7 @@ def _mode(m: int, given: object, stages: Stages) -> Mode:
     _check_values(key, f"{place}{key}", table[key], stages)
     time = _times(table[key], f"{place}{key}", stages)
     name = read_string(table, "name", place, f"mode {m + 1}")
-    return Mode(place, name, time, _delay(table.get("delay", 0), f"{place}delay", stages.units))
+    return Mode(place, name, time, read_delay(table.get("delay", 0), f"{place}delay", stages.units))
 
 
 def _check_values(key: str, place: str, value: object, stages: Stages) -> None:
@@ -250,14 +249,6 @@ def _time(value: object, place: str, s: int, stages: Stages) -> float:
     return time
 
 
-def _delay(value: object, place: str, units: Units) -> float:
-    """Return a fixed delay in the unit of time of the system."""
-    delay = units.from_delay(read_number(value, place))
-    if not math.isfinite(delay):
-        raise ScenarioError(place, value, "is out of range", "give a shorter delay")
-    return delay
-
-
 def _check_used(stages: Stages, time: Array) -> None:
     """Check that every stage has work of some mode."""
     for s in np.flatnonzero(~time.any(axis=1)):
@@ -292,7 +283,9 @@ def _from_csv(given: Mapping[str, Any], folder: Folder, stages: Stages) -> list[
         if not any(time):
             remedy = f"give {WORD[stages.values]} above 0 at a stage, or leave the row out"
             raise ScenarioError(at, cells, "the mode asks nothing of any stage", remedy)
-        delay = _delay(row.get("delay", 0), f"{at}, column {columns.get('delay')}", stages.units)
+        delay = read_delay(
+            row.get("delay", 0), f"{at}, column {columns.get('delay')}", stages.units
+        )
         out.append(Mode(place, read_string(row, "name", place, f"mode {m + 1}"), time, delay))
     return out
 

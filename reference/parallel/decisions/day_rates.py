@@ -28,6 +28,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import enough
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import (
@@ -36,7 +37,7 @@ from ...validation import (
     raise_at_first,
 )
 from .day_numbers import Costs, check_amount, check_sizes, durations
-from .sizes import NEAR, increasing_root
+from .sizes import NEAR, check_budget, increasing_root
 
 STEPS = 100  # largest number of steps of Newton's method; a bracket halves where it fails
 TERMS = 16  # rounding errors of one term of a sum, in units of the last place
@@ -294,11 +295,7 @@ def _within_budget(servers: GivenFlows, budget: float, opening: float) -> DayRat
     ends = _ends(servers)
     needed, largest = (servers.spending(rate) for rate in ends)
     full = bool(np.any(servers.used & (ends[0] <= servers.peak)))
-    if money < needed or (full and money == needed):
-        amount = f"{needed + opening:.12g}"
-        problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
-        remedy = f"give more than {amount}" if full else f"give {amount} or more"
-        raise InputError("budget", budget, problem, remedy)
+    check_budget(budget, money, needed, opening, above=full)
 
     def spent(q: float) -> tuple[float, float]:
         """Return the money spent at the weight q^2, and its slope."""
@@ -336,9 +333,7 @@ def _within_delay(servers: GivenFlows, time: float) -> DayRates:
     endless = bool(np.any(servers.used & np.isinf(ends[1])))
     if time < fastest or (endless and time == fastest):
         problem = f"is {'not above' if endless else 'below'} that of the largest rates"
-        least = f"{fastest:.12g}"
-        remedy = f"give more than {least}" if endless else f"give {least} or more"
-        raise InputError("mean_delay", time, problem, remedy)
+        raise InputError("mean_delay", time, problem, enough(fastest, above=endless))
     if time >= slowest:
         value = servers.spending(ends[0])
         return day_answer(servers, ends[0], 0.0, value, value * (1 - ROUNDED))

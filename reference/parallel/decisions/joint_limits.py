@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGEST, SMALLEST, fits
+from ...amounts import LARGEST, SMALLEST, enough, fits
 from ...errors import Array, InputError
 from ...mg1 import MG1, MM1
 from ...validation import raise_at_first
@@ -84,11 +84,10 @@ def start_for_budget(servers: FreeServers, budget: float, is_open: npt.NDArray[n
     """
     least, _ = rates_for(servers, is_open, servers.load)
     free = np.where(servers.price > 0, servers.low, servers.high)
-    enough = math.fsum(free[is_open].tolist()) > servers.load
-    if budget < least or (budget == least and not enough):
+    able = math.fsum(free[is_open].tolist()) > servers.load
+    if budget < least or (budget == least and not able):
         problem = f"cannot carry the load {servers.load:g}"
-        remedy = f"give {least:.12g} or more" if enough else f"give more than {least:.12g}"
-        raise InputError("budget", budget, problem, remedy)
+        raise InputError("budget", budget, problem, enough(least, above=not able))
     more = servers.load
     for _ in range(HALVINGS):
         money, rate = rates_for(servers, is_open, servers.load + more)

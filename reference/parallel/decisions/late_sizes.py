@@ -15,11 +15,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGE, SMALL
+from ...amounts import LARGE, SMALL, enough
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_fraction, check_within
-from .sizes import Servers, SizedRates, increasing_root, within_target
+from .sizes import Servers, SizedRates, within_target
 
 LATE = 1024 * EPS  # relative rounding error of a probability that is a float above 0
 
@@ -80,31 +80,18 @@ def rates_for_late_share(
     free = some & (servers.least < servers.most)
     worth = np.where(free, servers.flow * tau, 1.0) / np.where(free, servers.price, 1.0)
 
-    def at(y: float) -> tuple[Array, float]:
+    def at(y: float) -> tuple[Array, float, float]:
         with np.errstate(divide="ignore", over="ignore"):
             spare = np.log(worth / y) / tau
         spare = np.clip(np.where(free, spare, servers.least), servers.least, servers.most)
         inside = free & (spare > servers.least) & (spare < servers.most)
-        return spare, float(np.sum(servers.price / tau, where=inside))
-
-    def late_at(y: float) -> tuple[float, float]:
-        spare, slope = at(y)
-        return late(spare), slope
-
-    def cheapest(target: float) -> tuple[Array, float]:
-        if target >= late(servers.least):
-            return servers.least, math.inf
-        start = (target - best) / float(np.sum(servers.price / tau, where=free))
-        if not start > 0:
-            return servers.most, 0.0
-        y = increasing_root(late_at, target, start)
-        return at(y)[0], y
+        return spare, float(np.sum(servers.price / tau, where=inside)), y
 
     best = late(servers.most)
     endless = bool(np.any(some & np.isinf(servers.most)))
     if target < best or (endless and target <= best):
-        least = f"{best / servers.load:.12g}"
-        problem = "is not met by any rates"
-        remedy = f"give {'more than ' if endless else ''}{least}{'' if endless else ' or more'}"
-        raise InputError("at_most", at_most, f"{problem} within their bounds", remedy)
-    return within_target(servers, late, cheapest, target, LATE)
+        problem = "is not met by any rates within their bounds"
+        remedy = enough(best / servers.load, above=endless)
+        raise InputError("at_most", at_most, problem, remedy)
+    size = float(np.sum(servers.price / tau, where=free))
+    return within_target(servers, late, at, size, target, LATE)

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...amounts import LARGE, SMALL, fits
+from ...amounts import LARGE, SMALL, enough, fits
 from ...compensated_sum import EPS
 from ...errors import Array, InputError
 from ...validation import as_floats, as_server_array, check_within, raise_at_first
@@ -296,11 +296,7 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
     """Return the rates of least total delay within a budget."""
     money, least = budget - opening, servers.cost(servers.least)
     full = bool(np.any(servers.used & (servers.least <= 0)))
-    if money < least or (full and money <= least):
-        problem = f"is not {'above' if full else 'at least'} the cost of the least rates"
-        amount = f"{least + opening:.12g}"
-        remedy = f"give more than {amount}" if full else f"give {amount} or more"
-        raise InputError("budget", budget, problem, remedy)
+    check_budget(budget, money, least, opening, above=full)
     spare, z = _bought(servers, money, least)
     total, error = servers.total(spare), 2.0 * SUMS * budget
     if z * error <= NEAR * total:
@@ -311,6 +307,25 @@ def _for_budget(servers: Servers, budget: float, opening: float) -> SizedRates:
     lower = servers.total(more) + w * (servers.cost(more) - money - error)
     upper = servers.total(_bought(servers, money - error, least)[0])
     return servers.answer(spare, z, min(lower, total), max(total, upper), 0.0)
+
+
+def check_budget(budget: float, money: float, least: float, opening: float, *, above: bool) -> None:
+    """Raise InputError where the money of a budget after openings does not pay the least rates.
+
+    Parameters
+    ----------
+    budget, money : float
+        The budget, and what openings leave of it.
+    least : float
+        Cost of the least rates.
+    opening : float
+        Money for openings.
+    above : bool
+        Whether the money has to be more than that.
+    """
+    if money < least or (above and money == least):
+        problem = f"is not {'above' if above else 'at least'} the cost of the least rates"
+        raise InputError("budget", budget, problem, enough(least + opening, above=above))
 
 
 def _bought(servers: Servers, money: float, least: float) -> tuple[Array, float]:
@@ -330,31 +345,27 @@ def _for_delay(servers: Servers, mean_delay: float) -> SizedRates:
     best = servers.total(servers.most)
     endless = bool(np.any(np.isinf(servers.most)))
     if target < best or (endless and target <= best):
-        least = f"{best / servers.load:.12g}"
         problem = "is not above the limit at ever higher rates"
         problem = problem if endless else "is below that of the largest rates"
-        remedy = f"give more than {least}" if endless else f"give {least} or more"
+        remedy = enough(best / servers.load, above=endless)
         raise InputError("mean_delay", mean_delay, problem, remedy)
     if math.isinf(target) and np.any(servers.used & (servers.least <= 0)):
         problem = "leaves a server without spare capacity, whose least rate is its flow"
         raise InputError("mean_delay", mean_delay, problem, "give less, or a least rate")
 
-    def cheapest(target: float) -> tuple[Array, float]:
-        if target >= servers.total(servers.least):
-            return servers.least, math.inf
-        start = (target - best) / float(np.sum(servers.price * servers.root))
-        if not start > 0:
-            return servers.most, 0.0
-        y = increasing_root(lambda y: _delayed(servers, y), target, start)
-        return servers.at(1.0 / y).spare, y * y
+    def at(y: float) -> tuple[Array, float, float]:
+        point = servers.at(1.0 / y)
+        return point.spare, point.slope, y * y
 
-    return within_target(servers, servers.total, cheapest, target)
+    size = float(np.sum(servers.price * servers.root))
+    return within_target(servers, servers.total, at, size, target)
 
 
 def within_target(
     servers: Servers,
     amount: Callable[[Array], float],
-    cheapest: Callable[[float], tuple[Array, float]],
+    at: Callable[[float], tuple[Array, float, float]],
+    size: float,
     target: float,
     rounding: float = SUMS,
 ) -> SizedRates:
@@ -366,14 +377,35 @@ def within_target(
         n servers.
     amount : callable
         The amount at spare capacities, in which it falls and is convex.
-    cheapest : callable
-        From a target to the cheapest spare capacities within it, and the price of money: infinite
-        where the least will do, 0 where the largest are needed.
+    at : callable
+        From a number y above 0 to the spare capacities that cost least together with the amount at
+        a price of money that rises with y, the derivative of the amount in y, and that price.
+    size : float
+        Size of that derivative, from which the search of y starts.
     target : float
         Largest amount.
     rounding : float
         Relative rounding error of the amount.
     """
+    at_most = amount(servers.most)
+
+    def amount_at(y: float) -> tuple[float, float]:
+        spare, slope, _ = at(y)
+        return amount(spare), slope
+
+    def cheapest(target: float) -> tuple[Array, float]:
+        """Return the cheapest spare capacities within a target, and the price of money.
+
+        It is infinite where the least will do, and 0 where the largest are needed.
+        """
+        if target >= amount(servers.least):
+            return servers.least, math.inf
+        start = (target - at_most) / size
+        if not start > 0:
+            return servers.most, 0.0
+        spare, _, z = at(increasing_root(amount_at, target, start))
+        return spare, z
+
     spare, z = cheapest(target)
     cost, error = servers.cost(spare), 2.0 * rounding * target
     if math.isinf(z):
@@ -394,12 +426,6 @@ def _spent(servers: Servers, q: float) -> tuple[float, float]:
     """Return the money spent at q, and its slope."""
     point = servers.at(q)
     return servers.cost(point.spare), point.slope
-
-
-def _delayed(servers: Servers, y: float) -> tuple[float, float]:
-    """Return the total delay at y = 1/q, and its slope."""
-    point = servers.at(1.0 / y)
-    return servers.total(point.spare), point.slope
 
 
 def increasing_root(

@@ -26,10 +26,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ...amounts import as_server_fractions
 from ...composed import as_bank
 from ...errors import Array, InputError
 from ...server_bank import ServerBank
-from ...validation import as_fractions, as_integer, as_server_array, check_choice, check_list
+from ...validation import as_integer, check_choice, check_list
 from ..flow_balance import CELLS
 from .several_loads import WeightedLoads, weighted_loads
 from .weight_units import LARGEST_TOTAL, Counts, Prices, Units, fit
@@ -185,10 +186,7 @@ def whole_delays(
 def _shares(bank: ServerBank, least: npt.ArrayLike, most: npt.ArrayLike) -> tuple[Array, Array]:
     """Return the bounds of the shares, shape (n,) each; InputError on others than fractions."""
     given = (("least", least), ("most", most))
-    low, high = (
-        as_server_array(name, as_fractions(name, value, "the load"), len(bank))
-        for name, value in given
-    )
+    low, high = (as_server_fractions(name, value, len(bank), "the load") for name, value in given)
     return low, high
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from sojourn.models import InputError
 from sojourn.models.core import reading
-from sojourn.models.core.reading import read_table, read_text
+from sojourn.models.core.reading import read_numbers, read_table, read_text
 
 MARK = "hunter2"
 
@@ -17,6 +17,10 @@ def text(path):
 
 def table(path):
     return read_table(path, "path", "give another", ("load", "latency"))
+
+
+def numbers(path):
+    return read_numbers(path, "path", "give another")
 
 
 def gigabyte(path):
@@ -63,7 +67,7 @@ NOT_READ = {
 @pytest.mark.parametrize(("make", "problem"), NOT_READ.values(), ids=NOT_READ)
 def test_file_that_is_not_regular_text_raises(tmp_path, make, problem):
     path = make(tmp_path / "x")
-    for read in (text, table):
+    for read in (text, table, numbers):
         with pytest.raises(InputError, match=rf"^path = .*: {problem}.*; give another$") as caught:
             read(path)
         assert MARK not in str(caught.value)
@@ -120,4 +124,13 @@ def test_file_that_is_not_a_table_is_not_quoted(tmp_path, monkeypatch, content, 
     (tmp_path / "x").write_text(content)
     with pytest.raises(InputError, match=rf"^path = .*: {problem}; give another$") as caught:
         table(tmp_path / "x")
+    assert MARK not in str(caught.value)
+
+
+def test_numbers_have_white_space_between(tmp_path):
+    (tmp_path / "x").write_text("1 2.5\n\n-3e2\tnan\n")
+    assert str(numbers(tmp_path / "x")) == "[1.0, 2.5, -300.0, nan]"
+    (tmp_path / "x").write_text(f"1\n{MARK}\n")
+    with pytest.raises(InputError, match="has a line without a number; give another") as caught:
+        numbers(tmp_path / "x")
     assert MARK not in str(caught.value)

@@ -16,6 +16,8 @@ import numpy as np
 from .....reference.errors import Array
 from .....reference.html_table import HtmlTable
 from .....reference.parallel.decisions.percentile import (
+    LeastLateShare,
+    LeastPercentile,
     least_late_share,
     least_percentile,
     percentile_of,
@@ -205,13 +207,12 @@ def percentile_split(
     least, most = _bounds(bank, load, limits)
     found = least_percentile(bank, load, p, least=least, most=most)
     time = float(found.percentile)
-    proof = bounds(time, min(float(found.lower), time), time, ROUNDING)
     of_optimum, of_equilibrium = (
         float(percentile_of(bank, split.flow, p, split.spare_capacity))
         for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return PercentileSplit(
-        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found, time),
         p=p,
         time=time,
         optimum_time=of_optimum,
@@ -227,7 +228,6 @@ def late_split(
     least, most = _bounds(bank, load, limits)
     found = least_late_share(bank, load, within, least=least, most=most)
     share = float(found.share)
-    proof = bounds(share, min(float(found.lower), share), share, ROUNDING)
 
     def late(flow: Array, spare_capacity: Array) -> float:
         jobs = flow * bank.late_jobs(flow, within, spare_capacity).share
@@ -238,7 +238,7 @@ def late_split(
         for split in (optimum(bank, load), equilibrium(bank, load))
     )
     return LateSplit(
-        **_fields(bank, names, load, found.flow, found.spare_capacity, proof),
+        **_fields(bank, names, load, found, share),
         within=within,
         late_share=share,
         optimum_share=of_optimum,
@@ -261,11 +261,12 @@ def _fields(
     bank: Latency,
     names: tuple[str, ...],
     load: float,
-    flow: Array,
-    spare_capacity: Array,
-    proof: Bounds,
+    found: LeastPercentile | LeastLateShare,
+    value: float,
 ) -> dict[str, Any]:
-    """Return the fields that both splits have."""
+    """Return the fields that both splits have, from the answer and its least `value`."""
+    flow, spare_capacity = found.flow, found.spare_capacity
+    proof = bounds(value, min(float(found.lower), value), value, ROUNDING)
     used, full = flow > 0, (flow > 0) & (spare_capacity <= 0)
     latency = bank.latency(flow, spare_capacity)
     mean = math.fsum((flow * np.where(used, latency, 0.0)).tolist()) / load

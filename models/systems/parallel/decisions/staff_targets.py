@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .....reference.amounts import TIME_REMEDY, as_server_fractions, as_server_times
 from .....reference.errors import Array, InputError
 from .....reference.parallel.decisions.staffing import LoadedPools, Measure
 from .....reference.parallel.decisions.weight_units import Counts
 from .....reference.validation import (
     as_floats,
     as_fraction,
-    as_fractions,
     as_positive,
     as_server_array,
     check_instance,
@@ -22,8 +22,6 @@ from .....reference.validation import (
     raise_at_first,
 )
 from ..limits import ServerPercentile
-
-NO_TIME = ("is not a time above 0", "give it in the unit of the delays")
 
 
 @dataclass(frozen=True)
@@ -212,13 +210,12 @@ def bound_of(target: WaitTarget, pools: LoadedPools, delay: Array) -> Bound:
         return _percentile(target, pools, delay)
     if isinstance(target, MeanWait):
         field = f"{name}.time"
-        time = as_positive(field, target.time, NO_TIME[1])
+        time = as_positive(field, target.time, TIME_REMEDY)
         wait = _mean_wait(pools)
         return Bound(field, "mean wait", np.full(n, time), wait, of_all=True, of_time=True)
     if isinstance(target, PoolWait):
         field = f"{name}.time"
-        times = as_server_array(field, as_floats(field, target.time), n)
-        raise_at_first(field, times, times > 0, *NO_TIME)
+        times = as_server_times(field, target.time, n, finite=False)
         return Bound(field, "mean wait in each pool", times, _mean_wait(pools), of_time=True)
     return _late_wait(target, pools)
 
@@ -235,8 +232,7 @@ def _late_wait(target: LateWait | PoolLateWait, pools: LoadedPools) -> Bound:
     good = (times >= 0) & np.isfinite(times)
     raise_at_first(field, times, good, "is not a time", "give 0 or more, in the unit of the delays")
     field = f"{name}.at_most"
-    part = as_fractions(field, target.at_most, "the jobs", ends=False)
-    share = as_server_array(field, part, n)
+    share = as_server_fractions(field, target.at_most, n, "the jobs", ends=False)
 
     def late(servers: Counts) -> Array:
         return pools.late_wait(servers, times)
@@ -261,8 +257,7 @@ def _percentile(target: ServerPercentile, pools: LoadedPools, delay: Array) -> B
     n = len(pools.rate)
     p = as_fraction("ServerPercentile.p", target.p, "the jobs", ends=False)
     field = "ServerPercentile.within"
-    within = as_server_array(field, as_floats(field, target.within), n)
-    raise_at_first(field, within, (within > 0) & np.isfinite(within), *NO_TIME)
+    within = as_server_times(field, target.within, n)
     at_pool, alone = within - delay, -math.log1p(-p) / pools.rate
     for i in np.flatnonzero((at_pool <= alone) & (pools.load > 0))[:1]:
         least = delay[i] + alone[i]

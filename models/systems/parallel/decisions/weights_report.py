@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any, NamedTuple
 
 from rich.markup import escape
@@ -14,9 +13,9 @@ from .....reference.validation import check_choice
 from ....frontend.fields import ScenarioError, check_keys, read_subtable
 from ....frontend.report import Report
 from ....frontend.scenario import Scenario
-from ....frontend.tables import ruled, table
+from ....frontend.tables import ruled
 from ..prices import GOALS, Goal
-from ..report import MOST_ROWS
+from ..report import servers_table
 from ..system import ParallelServers
 from .proxies import PROXIES, stanza
 from .weights import WholeSplit
@@ -116,19 +115,13 @@ def _shown(scenario: Scenario[ParallelServers], found: WholeSplit) -> Iterator[s
     unit = scenario.delay_unit
     yield scenario.heading
     yield f"{scenario.where(found.load)}\n"
-    columns = (found.names, found.weights, found.share, found.latency)
-    rows = [
-        (escape(name), f"{weight}", f"{share:.4f}", f"{latency:.6g}")
-        for name, weight, share, latency in islice(zip(*columns, strict=True), MOST_ROWS)
-    ]
-    more = len(found.names) > MOST_ROWS
-    caption = f"the first {MOST_ROWS:,} of {len(found.names):,} servers; --format json has all"
-    means = (f"{found.total}", "", f"{found.mean_delay:.6g}")
-    yield table(
-        ("server", "weight", "share", f"latency ({unit})"),
-        [*rows, *ruled("in all", means)],
-        text=("server",),
-        caption=caption if more else None,
+    yield servers_table(
+        found.names,
+        ("weight", "share", f"latency ({unit})"),
+        (found.weights.astype(float), found.share, found.latency),
+        (".0f", ".4f", ".6g"),
+        ruled("in all", (f"{found.total}", "", f"{found.mean_delay:.6g}")),
+        "servers; --format json has all",
     )
     yield f"[bold]{found.distance}[/], {found.continuous_delay:.6g} {unit}"
     yield f"{found.goal}  {found.proof}"

@@ -123,15 +123,10 @@ class SharedTolls(RouteTolls):
     times: ClassVar[tuple[str, ...]] = ("mode_toll", "mean_delay", "mean_toll", "certificate")
 
     def __repr__(self) -> str:
-        state = "" if self.certified else "NOT CERTIFIED as "
         width = max(map(len, self.mode_names))
-        head = (
-            f"tolls at load {self.optimum.load:g}: with them the equilibrium is {state}the "
-            f"optimum: mean delay {self.mean_delay:.9g} within {self.gap:.1e}, "
-            f"mean toll {self.mean_toll:.6g}"
-        )
         tolls = zip(self.mode_names, self.mode_toll, strict=True)
-        return "\n".join([head, *(f"  {name:<{width}}  toll {toll:.6g}" for name, toll in tolls)])
+        lines = [f"  {name:<{width}}  toll {toll:.6g}" for name, toll in tolls]
+        return "\n".join([self._head, *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and strings, ready for JSON."""

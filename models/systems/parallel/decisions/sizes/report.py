@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from ......reference.errors import Array, InputError
 from .....frontend.process import UNCERTIFIED
 from .....frontend.report import File, Report, as_far_as_it_got, data_files, flat, picture
 from .....frontend.scenario import Scenario
-from .....frontend.tables import ruled, table
-from ...report import MOST_ROWS
+from .....frontend.tables import ruled
+from ...report import servers_table
 from ...system import ParallelServers
 from .problem import SPLITS
 from .size_file import SizeSettings
@@ -83,19 +82,14 @@ def _shown(
     unit, rate = scenario.delay_unit, scenario.units.rate
     yield scenario.heading
     yield f"{scenario.where(found.load)}\n"
-    columns = (found.names, found.rate, scenario.system.bank.rate, found.share, found.latency)
-    rows = [
-        (escape(name), f"{new:.6g}", f"{old:.6g}", f"{share:.4f}", f"{latency:.6g}")
-        for name, new, old, share, latency in islice(zip(*columns, strict=True), MOST_ROWS)
-    ]
-    more = len(found.names) > MOST_ROWS
-    caption = f"the first {MOST_ROWS:,} of {len(found.names):,} servers; --json has all"
     sums = (f"{found.rate.sum():.6g}", f"{scenario.system.total_rate:.6g}", "")
-    yield table(
-        ("server", f"rate ({rate})", "present rate", "share", f"latency ({unit})"),
-        [*rows, *ruled("in all", (*sums, f"{found.mean_delay:.6g}"))],
-        text=("server",),
-        caption=caption if more else None,
+    yield servers_table(
+        found.names,
+        (f"rate ({rate})", "present rate", "share", f"latency ({unit})"),
+        (found.rate, scenario.system.bank.rate, found.share, found.latency),
+        (".6g", ".6g", ".4f", ".6g"),
+        ruled("in all", (*sums, f"{found.mean_delay:.6g}")),
+        "servers; --json has all",
     )
     opening = f", of which {found.opening_cost:.6g} for openings" if found.opening_cost else ""
     yield f"[bold]cost {found.total_cost:.9g}[/] per {scenario.units.time}{opening}"

@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
+from ......reference.amounts import as_server_times, enough
 from ......reference.errors import Array, InputError
 from ......reference.mg1 import MM1
 from ......reference.parallel.decisions.scalable import families, server_delay
 from ......reference.parallel.decisions.sizes import rates_for_delay
-from ......reference.validation import as_floats, as_fraction, as_server_array, raise_at_first
+from ......reference.validation import as_fraction
 from ...limits import ServerPercentile
 from .problem import SizeProblem
-from .targets import NO_TIME, ServerDelay
+from .targets import ServerDelay
 
 
 def least_rates(problem: SizeProblem, flow: Array) -> Array:
@@ -42,9 +43,10 @@ def least_rates(problem: SizeProblem, flow: Array) -> Array:
         for j in np.flatnonzero((rate > problem.high) | np.isinf(rate))[:1]:
             best = _best_time(problem, flow, scale)[j]
             name = problem.system.names[j]
-            what = "more than " if np.isinf(problem.high[j]) else ""
             text = f"cannot be met at {name} by any rate up to {problem.high[j]:g}"
-            remedy = f"give {what}{best:.12g}{'' if what else ' or more'}, or another largest rate"
+            remedy = (
+                f"{enough(best, above=bool(np.isinf(problem.high[j])))}, or another largest rate"
+            )
             raise InputError(f"subject_to[{i}]", target, text, remedy)
         least = np.maximum(least, rate)
     return least
@@ -60,10 +62,10 @@ def _best_time(problem: SizeProblem, flow: Array, scale: float | None) -> Array:
 def percentile_time(target: ServerPercentile, problem: SizeProblem) -> tuple[Array, float]:
     """Return the time of a percentile at each server, and log(1/(1 - p))."""
     p = as_fraction("ServerPercentile.p", target.p, "the jobs", ends=False)
-    time = as_floats("ServerPercentile.within", target.within)
-    raise_at_first("ServerPercentile.within", time, np.asarray(time > 0), *NO_TIME)
+    field, n = "ServerPercentile.within", len(problem.system)
+    time = as_server_times(field, target.within, n, finite=False)
     check_exponential(problem)
-    return as_server_array("ServerPercentile.within", time, len(problem.system)), -math.log1p(-p)
+    return time, -math.log1p(-p)
 
 
 def check_exponential(problem: SizeProblem) -> None:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ......reference.amounts import as_amount
+from ......reference.amounts import TIME_REMEDY, as_amount, as_server_times
 from ......reference.errors import Array
-from ......reference.validation import as_floats, as_server_array, raise_at_first
-
-NO_TIME = ("is not a time above 0", "give it in the unit of the delays")
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class MeanDelay:
 
     def _checked(self) -> float:
         """Return the time; InputError unless it is a finite number above 0."""
-        return as_amount("MeanDelay.time", self.time, NO_TIME[1])
+        return as_amount("MeanDelay.time", self.time, TIME_REMEDY)
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,4 @@ class ServerDelay:
 
     def _checked(self, n: int) -> Array:
         """Return the time of each of n servers; InputError unless each is above 0."""
-        time = as_floats("ServerDelay.time", self.time)
-        raise_at_first("ServerDelay.time", time, np.asarray(time > 0), *NO_TIME)
-        return as_server_array("ServerDelay.time", time, n)
+        return as_server_times("ServerDelay.time", self.time, n, finite=False)
