@@ -148,6 +148,8 @@ class Problem:
     overload : callable
         Function from a system and a formulation to its `Overload`; None where the formulation has
         no largest load, or no program above it.
+    any_load : bool
+        Whether a system has an optimum at any load, so that none of its loads is near an edge.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Problem:
     largest: int = 1_000_000
     spreads: Sequence[tuple[float, float]] = ((10.0, 5.0),)
     overload: Callable[[Any, str], Overload | None] = lambda system, formulation: None
+    any_load: bool = False
 
     def system(self, axes: Axes, seed: int) -> Any:
         """Return the system of axes and a seed, whatever else is drawn."""

@@ -14,3 +14,8 @@ PROBLEMS: tuple[Problem, ...] = tuple(
     for problem in importlib.import_module(f"{__name__}.{module.name}").PROBLEMS
 )
 """All problems, in the order of their files."""
+
+
+def known(name: str) -> Problem | None:
+    """Return the problem of a name; None where rows of another version name one."""
+    return next((problem for problem in PROBLEMS if problem.name == name), None)

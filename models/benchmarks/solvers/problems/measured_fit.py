@@ -171,5 +171,6 @@ PROBLEMS = (
         sizes=(30, 300),
         largest=10_000,
         spreads=((1e3, 0.0),),
+        any_load=True,
     ),
 )

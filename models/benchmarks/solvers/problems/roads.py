@@ -49,6 +49,7 @@ def problem(goal: Goal) -> Problem:
         sizes=(30, 300),
         largest=10_000,
         spreads=((1e6, 5.0),),
+        any_load=True,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from .. import problems as registry
 from ..problem import Axes
+from ..problems import known
 
 CLASSES: Mapping[str, str] = {
     "QP": "quadratic",
@@ -24,7 +24,7 @@ ORDER = (LINEAR, *CLASSES.values(), UNKNOWN)
 @cache
 def cone_class(problem: str, formulation: str) -> str:
     """Return the class of a formulation of a problem; one of `ORDER`."""
-    found = {known.name: known for known in registry.PROBLEMS}.get(problem)
+    found = known(problem)
     if found is None:
         return UNKNOWN
     # formulations of large systems are among those of small ones

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ..problems import known
 from ..row import ACCURATE, NAN, Row
 from .statistics import (
     ACCURATE_TEXT,
@@ -24,8 +25,6 @@ from .statistics import (
 )
 
 FAILURES = ("time", "memory", "crash")
-ANY_LOAD = frozenset({"measured-fit", "roads-equilibrium", "roads-optimum"})
-"""Problems that have an optimum at any load, so that none of their loads is near an edge."""
 RANKING = "Ranking"
 """Table of measures that compare solvers, and so are of cells that all of them got."""
 
@@ -101,7 +100,9 @@ def at_edge(row: Row) -> bool:
     a feasible point; the factor is for the rounding of that difference.
     """
     near = 0 < 1 - row.load <= row.tolerance * (1 + 1e-9)
-    return near and row.status.startswith("infeasible") and row.problem not in ANY_LOAD
+    problem = known(row.problem)
+    any_load = problem is not None and problem.any_load
+    return near and row.status.startswith("infeasible") and not any_load
 
 
 def outcome(row: Row) -> str:
