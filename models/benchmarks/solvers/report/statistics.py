@@ -11,7 +11,9 @@ from ..row import ACCURATE, Row
 
 SHIFT = 1e-3
 """Seconds. A typical solve takes about that; a larger shift would approach the arithmetic mean."""
-NAMED_NAN = frozenset({"flow_error", "gap", "dual_residual", "complementarity", "iterations"})
+NAMED_NAN = frozenset(
+    {"flow_error", "gap", "dual_residual", "complementarity", "iterations", "own_seconds"}
+)
 """Fields in which NaN means that there is no such number; in others it counts as infinite."""
 
 
