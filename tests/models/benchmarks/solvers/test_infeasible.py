@@ -157,13 +157,14 @@ class Says:
 
 
 def test_a_cell_keeps_time_and_proof_of_the_word_infeasible(tmp_path):
+    def limited(work, *_):
+        return work()
+
     def cell(solver, key=KEY):
         path = tmp_path / f"{key.name}.npz"
         if not path.is_file():
-            assert not Build(key, path)(lambda work, part="": work()).problem
-        return Cell(key, path, Built(), solver, Settings("default"), 1, 5.0)(
-            lambda work, part="": work()
-        )
+            assert not Build(key, path)(limited).problem
+        return Cell(key, path, Built(), solver, Settings("default"), 1, 5.0)(limited)
 
     says = cell(Says(status="infeasible"))
     assert (says.right, says.solve_seconds, says.error) == (True, 0.25, math.inf)
