@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,7 +39,10 @@ class SolverSpec:
         Name of its option for a time limit in seconds; empty where it has none.
     tolerances : tuple of str
         Names of the options that set its accuracy; empty where it has none that CVXPY passes on.
-        ``outer.inner`` is the entry ``inner`` of an option ``outer`` that is a dictionary.
+        Here and in `time_limit`, ``outer.inner`` is the entry ``inner`` of an option ``outer`` that
+        is a dictionary.
+    range : (float, float)
+        Smallest and largest tolerance that these options take.
     iterations : mapping
         Options beside `tolerances` that leave the end of a run to them and to the limit of time,
         not to a number of iterations.
@@ -56,6 +60,7 @@ class SolverSpec:
     own: Options = field(default_factory=dict)
     time_limit: str = ""
     tolerances: tuple[str, ...] = ()
+    range: tuple[float, float] = (0.0, math.inf)
     iterations: Options = field(default_factory=dict)
     one_thread: Options = field(default_factory=dict)
     package: str = ""
@@ -70,14 +75,11 @@ class SolverSpec:
         """
         if not self.tolerances:
             raise ValueError(f"{self.name} has no option for a tolerance")
-        chosen: dict[str, Any] = dict(self.iterations)
-        for name in self.tolerances:
-            outer, dot, inner = name.rpartition(".")
-            if dot:
-                chosen.setdefault(outer, {})[inner] = tolerance
-            else:
-                chosen[name] = tolerance
-        return chosen
+        return merged(self.iterations, *(named(name, tolerance) for name in self.tolerances))
+
+    def limit(self, seconds: float) -> dict[str, Any]:
+        """Return the options of a limit of time; none where the solver has no option for it."""
+        return named(self.time_limit, seconds) if self.time_limit else {}
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
         """Return the options of a run.
@@ -97,6 +99,24 @@ class SolverSpec:
 _CLARABEL = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
 _ECOS = ("abstol", "reltol", "feastol")
 _EPS = ("eps_abs", "eps_rel")
+_MOSEK = tuple(
+    f"mosek_params.MSK_DPAR_INTPNT_{kind}TOL_{part}"
+    for kind in ("", "QO_", "CO_")  # linear, quadratic and conic programs
+    for part in ("PFEAS", "DFEAS", "REL_GAP")
+)
+_CPLEX = tuple(
+    f"cplex_params.{name}"
+    for name in (
+        "barrier.convergetol",
+        "barrier.qcpconvergetol",
+        "simplex.tolerances.feasibility",
+        "simplex.tolerances.optimality",
+    )
+)
+_XPRESS = (
+    *("barprimalstop", "bardualstop", "bargapstop", "bargaptarget"),
+    *("feastol", "optimalitytol"),
+)
 _MANY = 10_000_000  # iterations of a first-order method
 _SOME = 1_000  # iterations of an interior-point method
 
@@ -181,27 +201,63 @@ SOLVERS: tuple[SolverSpec, ...] = (
         package="PySCIPOpt",
     ),
     SolverSpec(
-        "MOSEK", tolerances=("eps",), one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}}
+        "MOSEK",
+        time_limit="mosek_params.MSK_DPAR_OPTIMIZER_MAX_TIME",
+        # not "eps", which sets those of integers, too, which have other ranges
+        tolerances=_MOSEK,
+        range=(1e-14, 1.0),
+        one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}},
     ),
     SolverSpec(
         "GUROBI",
         time_limit="TimeLimit",
         tolerances=("FeasibilityTol", "OptimalityTol", "BarConvTol", "BarQCPConvTol"),
+        range=(1e-9, 0.01),
         one_thread={"Threads": 1},
         package="gurobipy",
     ),
     SolverSpec(
         "COPT",
         time_limit="TimeLimit",
-        tolerances=("FeasTol", "DualTol", "RelGap"),
+        # those of the barrier, then those of the simplex method, kept between 1e-9 and 1e-4
+        tolerances=("BarPrimalTol", "BarDualTol", "BarGapTol", "FeasTol", "DualTol"),
         one_thread={"Threads": 1},
         package="coptpy",
+    ),
+    SolverSpec(
+        "XPRESS",
+        time_limit="timelimit",
+        tolerances=_XPRESS,
+        one_thread={"threads": 1},
+    ),
+    SolverSpec(
+        "CPLEX",
+        time_limit="cplex_params.timelimit",
+        tolerances=_CPLEX,
+        range=(1e-9, 0.1),
+        one_thread={"cplex_params": {"threads": 1}},
     ),
     SolverSpec("CBC", package="cylp"),
     SolverSpec("GLOP", package="ortools"),
     SolverSpec("PDLP", package="ortools"),
 )
 """The known solvers; the default ones first, in the order in which they are run."""
+
+
+def merged(*options: Options) -> dict[str, Any]:
+    """Return options of which a later one takes precedence, also inside of dictionaries."""
+    found: dict[str, Any] = {}
+    for name, value in (pair for one in options for pair in one.items()):
+        before = found.get(name)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        found[name] = merged(before, value) if both else value
+    return found
+
+
+def named(name: str, value: float) -> dict[str, Any]:
+    """Return an option by its name, or by ``outer.inner`` where it is in a dictionary."""
+    outer, dot, inner = name.partition(".")
+    return {outer: {inner: value}} if dot else {name: value}
 
 
 def spec(name: str) -> SolverSpec:

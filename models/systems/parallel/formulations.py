@@ -226,7 +226,9 @@ def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list
     Their Beckmann potential is minus the logarithm of the product of their spare capacities, up
     to a constant.
     """
-    return cp.Maximize(cp.geo_mean(bank.rate - flow)), []
+    spare_capacity = bank.rate - flow
+    # each weight is one n-th, which CVXPY refuses above its own largest denominator
+    return cp.Maximize(cp.geo_mean(spare_capacity, max_denom=max(1024, flow.size))), []
 
 
 def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:

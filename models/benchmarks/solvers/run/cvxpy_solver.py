@@ -15,7 +15,7 @@ from cvxpy.reductions.solvers import defines
 
 from .....reference.errors import Array
 from ....core.run import run
-from ....core.solver_specs import SolverSpec, spec
+from ....core.solver_specs import SolverSpec, merged, spec
 from ....core.solvers import supported_cones
 from ..programs.cone_program import ConeProgram
 from ..programs.to_cvxpy import as_problem, dual_of
@@ -72,8 +72,12 @@ class CvxpySolver:
         if settings.given is not None:
             known = self.name in settings.given
             return "" if known else f"no options for it in {settings.name}.toml"
-        if settings.tolerance is not None and not self.record.tolerances:
-            return "no option for a tolerance is known"
+        if settings.tolerance is not None:
+            least, largest = self.record.range
+            if not self.record.tolerances:
+                return "no option for a tolerance is known"
+            if not least <= settings.tolerance <= largest:
+                return f"takes tolerances from {least:g} to {largest:g} alone"
         if settings.name == "sojourn" and not self.record.tight:
             return "the library has no options for it: as under default"
         return ""
@@ -81,7 +85,7 @@ class CvxpySolver:
     def options(self, settings: Settings, seconds: float) -> dict[str, Any]:
         """Return the options of settings, with one thread and a limit of time where it has one."""
         record = self.record
-        limit = {record.time_limit: seconds} if record.time_limit else {}
+        limit = record.limit(seconds)
         chosen: Mapping[str, Any] = {}
         if settings.given is not None:
             chosen = settings.given[self.name]
@@ -89,7 +93,7 @@ class CvxpySolver:
             chosen = record.accuracy(settings.tolerance)
         elif settings.name == "sojourn":
             chosen = record.tight
-        return {**record.one_thread, **limit, **chosen}
+        return merged(record.one_thread, limit, chosen)
 
     def solve(self, program: ConeProgram, options: Mapping[str, Any]) -> Answer:
         """Solve a program; an error or a panic of the solver becomes the status."""

@@ -25,7 +25,7 @@ from .solver import Answer, BenchmarkSolver
 
 QUICK = 0.1
 """Seconds up to which a solve is timed more than once."""
-LICENCE = ("licen", "size limit", "size-limit")
+LICENCE = ("licen", "size limit", "size-limit", "too many rows and columns")
 """Parts of the messages of a commercial solver that is not licensed for a program."""
 
 
