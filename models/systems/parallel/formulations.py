@@ -226,9 +226,7 @@ def _geometric_mean(bank: Latency, flow: cp.Variable) -> tuple[cp.Maximize, list
     Their Beckmann potential is minus the logarithm of the product of their spare capacities, up
     to a constant.
     """
-    spare_capacity = bank.rate - flow
-    # each weight is one n-th, which CVXPY refuses above its own largest denominator
-    return cp.Maximize(cp.geo_mean(spare_capacity, max_denom=max(1024, flow.size))), []
+    return cp.Maximize(cp.geo_mean(bank.rate - flow)), []
 
 
 def _largest_latency(bank: Latency, flow: cp.Variable) -> tuple[cp.Minimize, list[cp.Constraint]]:
