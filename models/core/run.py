@@ -78,7 +78,7 @@ def run(
                 raise
         status = str(problem.status)
     except Exception as error:  # solvers have errors of their own, such as of a missing licence
-        status = f"{type(error).__name__}: {error}"
+        status = " ".join(f"{type(error).__name__}: {error}".split())
     return Run(status, compiled - started, time.perf_counter() - compiled)
 
 
