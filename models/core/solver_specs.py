@@ -249,8 +249,9 @@ def merged(*options: Options) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in (pair for one in options for pair in one.items()):
         before = found.get(name)
-        both = isinstance(before, Mapping) and isinstance(value, Mapping)
-        found[name] = merged(before, value) if both else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            value = merged(before, value)
+        found[name] = value
     return found
 
 

@@ -89,7 +89,12 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
     """
     if not options:
         return names
-    errors = {name: error for name in names if (error := _error_on(name, options)) is not None}
+    errors = {
+        name: error
+        for name in names
+        if (error := _error_on(name, options)) is not None
+        and error != _error_on(name, {})  # as where a licence is missing
+    }
     capable = tuple(name for name in names if name not in errors)
     if capable:
         return capable

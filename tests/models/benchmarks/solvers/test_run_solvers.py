@@ -12,8 +12,11 @@ import pytest
 from sojourn.models import InputError
 from sojourn.models.benchmarks.solvers.command import numbers
 from sojourn.models.benchmarks.solvers.compare import compare, comparison
+from sojourn.models.benchmarks.solvers.instances import keys
 from sojourn.models.benchmarks.solvers.run.chosen import as_solvers
 from sojourn.models.benchmarks.solvers.run.cvxpy_solver import CvxpySolver
+from sojourn.models.benchmarks.solvers.run.solver import Answer
+from sojourn.models.benchmarks.solvers.run.work import Build, Cell
 from sojourn.models.benchmarks.solvers.settings import Settings, as_settings
 from sojourn.models.core.solver_specs import SOLVERS, SolverSpec, spec
 
@@ -155,7 +158,7 @@ def test_a_program_that_a_licence_does_not_cover_is_skipped(status, tmp_path):
         def solve(self, program, options):
             return Answer(status)
 
-    key = next(keys_of_one_instance())
+    key = keys(**SMALL)[0]
     instance = tmp_path / "instance.npz"
     built = Build(key, instance)(lambda task: task())
     cell = Cell(key, instance, built, Unlicensed("CLARABEL"), Settings("default"), 1, 10.0)
