@@ -250,8 +250,9 @@ def merged(*options: Options) -> dict[str, Any]:
     for name, value in (pair for one in options for pair in one.items()):
         before = found.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
-            value = merged(before, value)
-        found[name] = value
+            found[name] = merged(before, value)
+        else:
+            found[name] = value
     return found
 
 
