@@ -12,6 +12,9 @@ import cvxpy as cp
 
 from .solver_specs import Effort, spec
 
+QUICK = 1.0
+"""Seconds within which a solver refuses a model that it has no licence for."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -68,8 +71,25 @@ def run(
             raw = chain.solve_via_data(
                 problem, data, warm_start=False, verbose=False, solver_opts=chosen
             )
-            problem.unpack_results(raw, chain, inverse)
+            try:
+                problem.unpack_results(raw, chain, inverse)
+            except cp.error.SolverError:
+                _raise_again(raw)
+                raise
         status = str(problem.status)
-    except (cp.error.SolverError, ArithmeticError, ValueError, TypeError) as error:
-        status = f"{type(error).__name__}: {error}"
+    except Exception as error:  # solvers have errors of their own, such as of a missing licence
+        status = " ".join(f"{type(error).__name__}: {error}".split())
     return Run(status, compiled - started, time.perf_counter() - compiled)
+
+
+def _raise_again(raw: object) -> None:
+    """Raise the error of a solver's model, which CVXPY drops, by solving the model once more.
+
+    Without it nobody sees that a model is too large for a licence of GUROBI, CPLEX or COPT.
+    """
+    known = raw if isinstance(raw, Mapping) else {}
+    seconds = known.get(cp.settings.SOLVE_TIME) or 0.0  # of the solver alone
+    model = known.get("model")
+    solve = getattr(model, "optimize", None) or getattr(model, "solve", None)
+    if solve is not None and seconds < QUICK:
+        solve()

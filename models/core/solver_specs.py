@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,7 +39,10 @@ class SolverSpec:
         Name of its option for a time limit in seconds; empty where it has none.
     tolerances : tuple of str
         Names of the options that set its accuracy; empty where it has none that CVXPY passes on.
-        ``outer.inner`` is the entry ``inner`` of an option ``outer`` that is a dictionary.
+        Here and in `time_limit`, ``outer.inner`` is the entry ``inner`` of an option ``outer`` that
+        is a dictionary.
+    range : (float, float)
+        Smallest and largest tolerance that these options take.
     cvxpy : mapping
         Options that CVXPY sets where it is given none, and that differ from the solver's own
         defaults; known for the solvers that are free.
@@ -59,6 +63,7 @@ class SolverSpec:
     own: Options = field(default_factory=dict)
     time_limit: str = ""
     tolerances: tuple[str, ...] = ()
+    range: tuple[float, float] = (0.0, math.inf)
     cvxpy: Options = field(default_factory=dict)
     iterations: Options = field(default_factory=dict)
     one_thread: Options = field(default_factory=dict)
@@ -74,11 +79,11 @@ class SolverSpec:
         """
         if not self.tolerances:
             raise ValueError(f"{self.name} has no option for a tolerance")
-        chosen = dict(self.iterations)
-        for name in self.tolerances:
-            outer, dot, inner = name.rpartition(".")
-            chosen = merged(chosen, {outer: {inner: tolerance}} if dot else {inner: tolerance})
-        return chosen
+        return merged(self.iterations, *(named(name, tolerance) for name in self.tolerances))
+
+    def limit(self, seconds: float) -> dict[str, Any]:
+        """Return the options of a limit of time; none where the solver has no option for it."""
+        return named(self.time_limit, seconds) if self.time_limit else {}
 
     def options(self, effort: Effort, given: Options | None = None) -> dict[str, Any]:
         """Return the options of a run.
@@ -99,6 +104,24 @@ _CLARABEL = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
 _ECOS = ("abstol", "reltol", "feastol")
 _EPS = ("eps_abs", "eps_rel")
 _ENDLESS = 2_000_000_000  # iterations: the largest round number that solvers keep in 32 bits
+_MOSEK = tuple(
+    f"mosek_params.MSK_DPAR_INTPNT_{kind}TOL_{part}"
+    for kind in ("", "QO_", "CO_")  # linear, quadratic and conic programs
+    for part in ("PFEAS", "DFEAS", "REL_GAP")
+)
+_CPLEX = tuple(
+    f"cplex_params.{name}"
+    for name in (
+        "barrier.convergetol",
+        "barrier.qcpconvergetol",
+        "simplex.tolerances.feasibility",
+        "simplex.tolerances.optimality",
+    )
+)
+_XPRESS = (
+    *("barprimalstop", "bardualstop", "bargapstop", "bargaptarget"),
+    *("feastol", "optimalitytol"),
+)
 
 SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec(
@@ -203,7 +226,10 @@ SOLVERS: tuple[SolverSpec, ...] = (
     ),
     SolverSpec(
         "MOSEK",
-        tolerances=("eps",),
+        time_limit="mosek_params.MSK_DPAR_OPTIMIZER_MAX_TIME",
+        # not "eps", which sets those of integers, too, which have other ranges
+        tolerances=_MOSEK,
+        range=(1e-14, 1.0),
         iterations={"mosek_params": {"MSK_IPAR_INTPNT_MAX_ITERATIONS": _ENDLESS}},
         one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}},
     ),
@@ -211,6 +237,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         "GUROBI",
         time_limit="TimeLimit",
         tolerances=("FeasibilityTol", "OptimalityTol", "BarConvTol", "BarQCPConvTol"),
+        range=(1e-9, 0.01),
         iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="gurobipy",
@@ -218,10 +245,24 @@ SOLVERS: tuple[SolverSpec, ...] = (
     SolverSpec(
         "COPT",
         time_limit="TimeLimit",
-        tolerances=("FeasTol", "DualTol", "RelGap"),
+        # those of the barrier, then those of the simplex method, kept between 1e-9 and 1e-4
+        tolerances=("BarPrimalTol", "BarDualTol", "BarGapTol", "FeasTol", "DualTol"),
         iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="coptpy",
+    ),
+    SolverSpec(
+        "XPRESS",
+        time_limit="timelimit",
+        tolerances=_XPRESS,
+        one_thread={"threads": 1},
+    ),
+    SolverSpec(
+        "CPLEX",
+        time_limit="cplex_params.timelimit",
+        tolerances=_CPLEX,
+        range=(1e-9, 0.1),
+        one_thread={"cplex_params": {"threads": 1}},
     ),
     SolverSpec("CBC", package="cylp"),
     SolverSpec("GLOP", package="ortools"),
@@ -240,6 +281,12 @@ def merged(*options: Options) -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def named(name: str, value: float) -> dict[str, Any]:
+    """Return an option by its name, or by ``outer.inner`` where it is in a dictionary."""
+    outer, dot, inner = name.partition(".")
+    return {outer: {inner: value}} if dot else {name: value}
 
 
 def spec(name: str) -> SolverSpec:

@@ -75,6 +75,8 @@ def supported_cones(name: str) -> frozenset[str]:
 def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[str, ...]:
     """Return the solvers that accept the options of the user; each solves a tiny program with them.
 
+    A solver that fails without them in the same way, as where its licence is missing, is kept.
+
     Parameters
     ----------
     names : tuple of str
@@ -89,7 +91,11 @@ def capable_solvers(names: tuple[str, ...], options: Options | None) -> tuple[st
     """
     if not options:
         return names
-    errors = {name: error for name in names if (error := _error_on(name, options)) is not None}
+    errors = {
+        name: error
+        for name in names
+        if (error := _error_on(name, options)) is not None and error != _error_on(name, {})
+    }
     capable = tuple(name for name in names if name not in errors)
     if capable:
         return capable

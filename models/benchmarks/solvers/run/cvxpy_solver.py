@@ -74,8 +74,12 @@ class CvxpySolver:
         if settings.given is not None:
             known = self.name in settings.given
             return "" if known else f"no options for it in {settings.name}.toml"
-        if settings.tolerance is not None and not self.record.tolerances:
-            return "no option for a tolerance is known"
+        if settings.tolerance is not None:
+            least, largest = self.record.range
+            if not self.record.tolerances:
+                return "no option for a tolerance is known"
+            if not least <= settings.tolerance <= largest:
+                return f"takes tolerances from {least:g} to {largest:g} alone"
         if settings.name == "sojourn" and not self.record.tight:
             return "the library has no options for it: as under default"
         return ""
@@ -83,7 +87,7 @@ class CvxpySolver:
     def options(self, settings: Settings, seconds: float) -> dict[str, Any]:
         """Return the options of settings, with one thread and a limit of time where it has one."""
         record = self.record
-        limit = {record.time_limit: seconds} if record.time_limit else {}
+        limit = record.limit(seconds)
         chosen: Mapping[str, Any] = {}
         if settings.given is not None:
             chosen = settings.given[self.name]

@@ -26,7 +26,7 @@ from .warm_up import warm_up
 
 QUICK = 0.1
 """Seconds up to which a solve is timed more than once."""
-LICENCE = ("licen", "size limit", "size-limit")
+LICENCE = ("licen", "size limit", "size-limit", "too many rows and columns")
 """Parts of the messages of a commercial solver that is not licensed for a program."""
 
 

@@ -1,5 +1,7 @@
 """Cone programs as files of the Conic Benchmark Format: written, read back, solved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from chunks import some
@@ -20,11 +22,26 @@ def solution(program):
     return x.value
 
 
+def random_as_read(kind, seed, path):
+    """Write a program; return it with matrices of order 1 as the last nonnegative rows, x and y."""
+    program, x, y = random_program(KINDS[kind], np.random.default_rng(seed))
+    cbf.save(program, path)
+    cones, parts = program.cones, program.cones.parts()
+    ends = parts["semidefinite"].start + np.cumsum(cones.triangles)
+    ones = [end - 1 for end, k in zip(ends, cones.semidefinite, strict=True) if k == 1]
+    order = np.insert(np.delete(np.arange(cones.rows), ones), parts["nonnegative"].stop, ones)
+    read = replace(
+        cones,
+        nonnegative=cones.nonnegative + len(ones),
+        semidefinite=tuple(k for k in cones.semidefinite if k > 1),
+    )
+    return replace(program, A=program.A[order], b=program.b[order], cones=read), x, y[order]
+
+
 @pytest.mark.parametrize("seed", some(40, quick=2, often=4))
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_programs_are_read_back(kind, seed, tmp_path):
-    program, x, y = random_program(KINDS[kind], np.random.default_rng(seed))
-    cbf.save(program, tmp_path / "program.cbf")
+    program, x, y = random_as_read(kind, seed, tmp_path / "program.cbf")
     again = cbf.load(tmp_path / "program.cbf")
     assert again.cones == program.cones
     assert (again.name, again.constant) == (program.name, program.constant)
@@ -37,6 +54,71 @@ def test_random_programs_are_read_back(kind, seed, tmp_path):
     assert (again.A.toarray()[plain] == program.A.toarray()[plain]).all()
     np.testing.assert_allclose(again.A.toarray(), program.A.toarray(), rtol=4e-16)
     assert max(residuals(again, x, y)) < 1e-13
+
+
+def rows_in_mosek(path):
+    """Return the objective of a file, its constant, and its rows by kind, as MOSEK reads it."""
+    mosek = pytest.importorskip("mosek")
+    kinds = ("rzero", "rplus", "quadratic_cone", "svec_psd_cone", "primal_exp_cone")
+    found = {kind: [] for kind in (*kinds, "primal_power_cone")}
+    exponents = []
+    with mosek.Task() as task:  # reading needs no licence
+        task.readdata(str(path))
+        assert (task.getnumcon(), task.getnumbarvar()) == (0, 0)
+        assert task.getobjsense() == mosek.objsense.minimize
+        n, m = task.getnumvar(), task.getnumafe()
+        rows, columns, values = task.getafeftrip()
+        F, g = np.zeros((m, n)), np.array(task.getafegslice(0, m))
+        np.add.at(F, (rows, columns), values)
+        for i in range(task.getnumacc()):
+            domain, at = task.getaccdomain(i), np.array(task.getaccafeidxlist(i), dtype=int)
+            kind = str(task.getdomaintype(domain)).removeprefix("domaintype.")
+            if kind == "primal_exp_cone":
+                at = at[::-1]
+            if kind == "primal_power_cone":
+                exponents.append(task.getpowerdomainalpha(domain)[0])
+            found[kind].append((F[at], g[at] - np.array(task.getaccb(i))))
+        return np.array(task.getclist(range(n))), task.getcfix(), found, exponents
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mosek_reads_the_arrays_of_the_program(kind, tmp_path):
+    path = tmp_path / "program.cbf"
+    program, *_ = random_as_read(kind, 1, path)
+    q, constant, found, exponents = rows_in_mosek(path)
+    np.testing.assert_array_equal(q, program.q)
+    assert constant == program.constant
+    blocks = [block for blocks in found.values() for block in blocks]
+    np.testing.assert_allclose(-np.vstack([F for F, _ in blocks]), program.A.toarray(), rtol=4e-16)
+    np.testing.assert_allclose(np.concatenate([g for _, g in blocks]), program.b, rtol=4e-16)
+    sizes = {kind: tuple(len(g) for _, g in blocks) for kind, blocks in found.items()}
+    cones = program.cones
+    assert sum(sizes["rzero"]) == cones.zero
+    assert sum(sizes["rplus"]) == cones.nonnegative
+    assert sizes["quadratic_cone"] == cones.second_order
+    assert sizes["svec_psd_cone"] == cones.triangles
+    assert sizes["primal_exp_cone"] == (3,) * cones.exponential
+    np.testing.assert_allclose(exponents, cones.power, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_has_the_first_version_that_has_its_cones(kind):
+    """Version 2 brings exponential cones, version 3 power cones."""
+    program, *_ = random_program(KINDS[kind], np.random.default_rng(0))
+    lines = cbf.encode(program).decode().splitlines()
+    version = {"exponential": 2, "power": 3, "all": 3}.get(kind, 1)
+    assert int(lines[lines.index("VER") + 1]) == version
+
+
+def test_matrices_of_order_1_are_written_as_nonnegative_rows():
+    """MOSEK 11.2.7 mixes up the matrices after such a one, COPT 8.0.7 refuses the file."""
+    program, *_ = random_program(KINDS["semidefinite"], np.random.default_rng(0))
+    assert program.cones.semidefinite == (3, 1, 2)
+    lines = cbf.encode(program).decode().splitlines()
+    at = lines.index("PSDCON")
+    assert lines[at + 1 : at + 5] == ["2", "3", "2", ""]
+    at = lines.index("CON")
+    assert lines[at + 1 : at + 5] == ["2 2", "L= 1", "L+ 1", ""]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
@@ -196,8 +278,6 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_a_program_without_rows_or_costs_is_written_too(tmp_path):
-    from dataclasses import replace
-
     import scipy.sparse as sp
 
     from sojourn.models.benchmarks.solvers.programs.cone_program import Cones

@@ -12,8 +12,11 @@ import pytest
 from sojourn.models import InputError
 from sojourn.models.benchmarks.solvers.command import numbers
 from sojourn.models.benchmarks.solvers.compare import compare, comparison
+from sojourn.models.benchmarks.solvers.instances import keys
 from sojourn.models.benchmarks.solvers.run.chosen import as_solvers
 from sojourn.models.benchmarks.solvers.run.cvxpy_solver import CvxpySolver
+from sojourn.models.benchmarks.solvers.run.solver import Answer
+from sojourn.models.benchmarks.solvers.run.work import Build, Cell
 from sojourn.models.benchmarks.solvers.settings import Settings, as_settings
 from sojourn.models.core.solver_specs import SOLVERS, SolverSpec, spec
 
@@ -115,6 +118,52 @@ def test_options_of_a_tolerance_are_those_of_the_solver(name):
 def test_tolerances_of_nested_options():
     record = SolverSpec("OWN", tolerances=("eps", "inner.tol"), iterations={"most": 9})
     assert record.accuracy(0.1) == {"most": 9, "eps": 0.1, "inner": {"tol": 0.1}}
+
+
+def test_options_of_commercial_solvers_are_merged_in_their_dictionaries():
+    """CPLEX and MOSEK have the limit of time, the threads and the tolerances in one option."""
+    options = CvxpySolver("CPLEX").options(Settings("mid", 1e-6), 7.0)
+    assert options.keys() == {"cplex_params"}
+    inner = options["cplex_params"]
+    assert (inner["threads"], inner["timelimit"], inner["barrier.convergetol"]) == (1, 7.0, 1e-6)
+    inner = CvxpySolver("MOSEK").options(Settings("default"), 7.0)["mosek_params"]
+    assert inner == {"MSK_DPAR_OPTIMIZER_MAX_TIME": 7.0, "MSK_IPAR_NUM_THREADS": 1}
+
+
+@pytest.mark.parametrize("name", ["MOSEK", "GUROBI", "COPT", "XPRESS", "CPLEX"])
+def test_a_tolerance_out_of_the_range_of_a_solver_is_refused(name):
+    solver = CvxpySolver(name)
+    least, largest = solver.record.range
+    assert not any(solver.settings_refusal(Settings("mid", t)) for t in (1e-3, 1e-6, 1e-9))
+    for tolerance in (least / 2, largest * 2):
+        if 1e-15 <= tolerance <= 0.1:
+            refused = solver.settings_refusal(Settings("tolerance", tolerance))
+            assert refused == f"takes tolerances from {least:g} to {largest:g} alone"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "Error: rescode.err_missing_license_file(1008): License cannot be located.",
+        "GurobiError: Model too large for size-limited license; visit https://gurobi.com",
+        "CplexSolverError: CPLEX Error 1016: Community Edition. Problem size limits exceeded.",
+        "CoptError: 4, (LICENSE) Fail to solve problem",
+        "SolverError: ?120 Error: Problem has too many rows and columns. The maximum is 200",
+    ],
+)
+def test_a_program_that_a_licence_does_not_cover_is_skipped(status, tmp_path):
+    """The messages of MOSEK 11.2, GUROBI 13.0, CPLEX 22.2, COPT 8.0 and Xpress 9.9."""
+
+    class Unlicensed(CvxpySolver):
+        def solve(self, program, options):
+            return Answer(status)
+
+    key = keys(**SMALL)[0]
+    instance = tmp_path / "instance.npz"
+    built = Build(key, instance)(lambda task: task())
+    cell = Cell(key, instance, built, Unlicensed("CLARABEL"), Settings("default"), 1, 10.0)
+    row = cell(lambda task: task())
+    assert (row.skipped, row.status, row.failure) == (status, "", "")
 
 
 def test_settings_of_names_files_and_tolerances(tmp_path):
