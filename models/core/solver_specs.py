@@ -53,6 +53,8 @@ class SolverSpec:
         Options of a run with one thread, where environment variables do not limit it.
     package : str
         Name of its Python package, which has its version; empty for the name in lower case.
+    method : str
+        Method, as its documentation names it; empty where that is not known.
     """
 
     name: str
@@ -68,6 +70,7 @@ class SolverSpec:
     iterations: Options = field(default_factory=dict)
     one_thread: Options = field(default_factory=dict)
     package: str = ""
+    method: str = ""
 
     def accuracy(self, tolerance: float) -> dict[str, Any]:
         """Return the options of a run that ends at a tolerance.
@@ -136,6 +139,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=_CLARABEL,
         iterations={"max_iter": _ENDLESS},
         one_thread={"max_threads": 1},
+        method="interior point, homogeneous embedding",
     ),
     SolverSpec(
         "ECOS",
@@ -144,6 +148,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         own={**dict.fromkeys(_ECOS, 1e-8), "max_iters": 100},
         tolerances=_ECOS,
         iterations={"max_iters": _ENDLESS},
+        method="interior point, self-dual embedding",
     ),
     SolverSpec(
         "SCS",
@@ -155,6 +160,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=_EPS,
         cvxpy=dict.fromkeys(_EPS, 1e-5),
         iterations={"max_iters": _ENDLESS},
+        method="ADMM on the homogeneous self-dual embedding",
     ),
     SolverSpec(
         "OSQP",
@@ -162,6 +168,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=_EPS,
         cvxpy={**dict.fromkeys(_EPS, 1e-5), "max_iter": 10_000, "polishing": True},
         iterations={"max_iter": _ENDLESS},
+        method="ADMM",
     ),
     SolverSpec(
         "HIGHS",
@@ -169,13 +176,20 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=("primal_feasibility_tolerance", "dual_feasibility_tolerance"),
         one_thread={"threads": 1},
         package="highspy",
+        method="simplex; active set for quadratic programs",
     ),
-    SolverSpec("QOCO", tolerances=("abstol", "reltol"), iterations={"max_iters": _ENDLESS}),
+    SolverSpec(
+        "QOCO",
+        tolerances=("abstol", "reltol"),
+        iterations={"max_iters": _ENDLESS},
+        method="interior point",
+    ),
     SolverSpec(
         "CVXOPT",
         tolerances=_ECOS,
         cvxpy={"kktsolver": "chol", "refinement": 1},
         iterations={"max_iters": _ENDLESS},
+        method="interior point",
     ),
     SolverSpec(
         "SDPA",
@@ -183,12 +197,14 @@ SOLVERS: tuple[SolverSpec, ...] = (
         iterations={"maxIteration": _ENDLESS},
         one_thread={"numThreads": 1},
         package="sdpa-python",
+        method="interior point",
     ),
     SolverSpec(
         "PIQP",
         tolerances=(*_EPS, "eps_duality_gap_abs", "eps_duality_gap_rel"),
         cvxpy={"backend": "sparse"},
         iterations={"max_iter": _ENDLESS, "check_duality_gap": True},
+        method="interior point with a proximal term",
     ),
     SolverSpec(
         "PROXQP",  # CVXPY does not pass on its check_duality_gap
@@ -196,12 +212,14 @@ SOLVERS: tuple[SolverSpec, ...] = (
         cvxpy={"backend": "dense", "eps_abs": 1e-8},
         iterations={"max_iter": _ENDLESS},
         package="proxsuite",
+        method="proximal augmented Lagrangian",
     ),
     SolverSpec(
         "DAQP",
         tolerances=("primal_tol", "dual_tol"),
         cvxpy={"eps_prox": 1e-5},  # 0 where P is positive definite
         iterations={"iter_limit": _ENDLESS},
+        method="dual active set",
     ),
     SolverSpec(
         "QPALM",
@@ -209,20 +227,30 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=_EPS,
         cvxpy={"eps_abs": 1e-8, "eps_rel": 1e-9, "eps_dual_inf": 1e-8, "eps_prim_inf": 1e-8},
         iterations={"max_iter": _ENDLESS},
+        method="proximal augmented Lagrangian",
     ),
     SolverSpec(
         "MOREAU",
         time_limit="time_limit",
         tolerances=tuple(f"ipm_settings.{name}" for name in _CLARABEL),
         iterations={"max_iter": _ENDLESS},
+        method="interior point",
     ),
-    SolverSpec("SCIPY"),
-    SolverSpec("GLPK", package="cvxopt"),
+    SolverSpec(
+        "SCIPY",
+        method="simplex or interior point of HiGHS",
+    ),
+    SolverSpec(
+        "GLPK",
+        package="cvxopt",
+        method="simplex",
+    ),
     SolverSpec(
         "SCIP",
         time_limit="limits/time",
         tolerances=("numerics/feastol", "numerics/dualfeastol"),
         package="PySCIPOpt",
+        method="simplex or an outer approximation, with branch and bound",
     ),
     SolverSpec(
         "MOSEK",
@@ -232,6 +260,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         range=(1e-14, 1.0),
         iterations={"mosek_params": {"MSK_IPAR_INTPNT_MAX_ITERATIONS": _ENDLESS}},
         one_thread={"mosek_params": {"MSK_IPAR_NUM_THREADS": 1}},
+        method="interior point, homogeneous model",
     ),
     SolverSpec(
         "GUROBI",
@@ -241,6 +270,7 @@ SOLVERS: tuple[SolverSpec, ...] = (
         iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="gurobipy",
+        method="simplex or interior point",
     ),
     SolverSpec(
         "COPT",
@@ -250,12 +280,15 @@ SOLVERS: tuple[SolverSpec, ...] = (
         iterations={"BarIterLimit": _ENDLESS},
         one_thread={"Threads": 1},
         package="coptpy",
+        method="simplex or interior point",
     ),
     SolverSpec(
         "XPRESS",
         time_limit="timelimit",
         tolerances=_XPRESS,
+        iterations={"bariterlimit": _ENDLESS},
         one_thread={"threads": 1},
+        method="simplex or interior point",
     ),
     SolverSpec(
         "CPLEX",
@@ -263,10 +296,23 @@ SOLVERS: tuple[SolverSpec, ...] = (
         tolerances=_CPLEX,
         range=(1e-9, 0.1),
         one_thread={"cplex_params": {"threads": 1}},
+        method="simplex or interior point",
     ),
-    SolverSpec("CBC", package="cylp"),
-    SolverSpec("GLOP", package="ortools"),
-    SolverSpec("PDLP", package="ortools"),
+    SolverSpec(
+        "CBC",
+        package="cylp",
+        method="simplex",
+    ),
+    SolverSpec(
+        "GLOP",
+        package="ortools",
+        method="simplex",
+    ),
+    SolverSpec(
+        "PDLP",
+        package="ortools",
+        method="primal-dual hybrid gradient",
+    ),
 )
 """The known solvers; the default ones first, in the order in which they are run."""
 
