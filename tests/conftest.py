@@ -1,5 +1,6 @@
 """The command, run in the process of the test; the mark `slow`; the option ``--cases``."""
 
+import gc
 import importlib.util
 import os
 import sys
@@ -38,6 +39,17 @@ def sojourn(monkeypatch, capsys):
 def pytest_addoption(parser):
     text = "run only the first cases of each test function, at most this many"
     parser.addoption("--cases", type=int, help=text)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect tests without garbage collection: it looks at all of them time and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()  # they stay
 
 
 @pytest.hookimpl(trylast=True)  # of what -m selects

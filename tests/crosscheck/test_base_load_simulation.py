@@ -8,7 +8,7 @@ from scipy.stats import t as student
 
 from sojourn.models import MD1, MG1, MM1
 
-REPLICATIONS, HORIZON, WARM_UP = 12, 250.0, 25.0
+REPLICATIONS, HORIZON, WARM_UP = 12, 150.0, 25.0
 RATE, BASE, FLOW = 100.0, 40.0, 30.0
 SERVICE = {
     MM1: lambda: ciw.dists.Exponential(rate=RATE),

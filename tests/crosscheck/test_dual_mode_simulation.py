@@ -9,9 +9,9 @@ from sojourn.models import DualMode
 
 REPLICATIONS, HORIZON, WARM_UP = (
     12,
-    2500.0,
+    1500.0,
     300.0,
-)  # 2.5 or 3.4 jobs a second: about 6,000 counted in each replication
+)  # 2.5 or 3.4 jobs a second: about 3,500 counted in each replication
 SYSTEM = DualMode.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
 
 

@@ -95,7 +95,7 @@ SYSTEMS = (reserved, constant_servers, variable_then_exponential, shared)
 def test_both_simulations_agree(make):
     network, node_class, data = make()
     value, low, high, known = data.mean_delay.values
-    mean, half = ciw_mean(network, 4_000, node_class)
+    mean, half = ciw_mean(network, 2_500, node_class)
     assert max(low, mean - half) <= min(high, mean + half), (data.mean_delay.values, mean, half)
     assert half < 0.15 * value
     assert high - low < 0.1 * value

@@ -9,9 +9,9 @@ from sojourn.models import MD1, MM1, ParallelServers
 
 REPLICATIONS, HORIZON, WARM_UP = (
     12,
-    120.0,
+    80.0,
     20.0,
-)  # 150 jobs/s: about 15,000 jobs counted in each replication
+)  # 150 jobs/s: about 9,000 jobs counted in each replication
 RATE, DELAY = np.array([100.0, 80.0, 40.0]), np.array([0.005, 0.010, 0.020])
 SERVICE = {
     MM1: lambda rate: ciw.dists.Exponential(rate=rate),

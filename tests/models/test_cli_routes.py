@@ -181,7 +181,14 @@ def test_anarchy_of_roads_is_up_to_the_largest_load_of_the_scenario(sojourn):
     assert float(bridge.split()[1]) == pytest.approx(7.6923, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["regions", "chain", "braess", "crossing"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "regions",
+        "braess",
+        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in ("chain", "crossing")),
+    ],
+)
 def test_verify_agrees_on_built_in_scenarios(sojourn, name):
     code, out, err = sojourn("verify", name, "--json")
     checks = json.loads(out)["checks"]

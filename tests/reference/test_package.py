@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import linecache
 import pkgutil
 
 import pytest
@@ -13,6 +14,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(sojourn.reference.__path__, "so
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
+    linecache.clearcache()  # all its files are looked at before each docstring
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 

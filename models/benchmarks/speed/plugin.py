@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 SMALL = "SOJOURN_BENCH_SMALL"
-"""Environment variable: small sizes and one round, to test that every timing runs."""
+"""Environment variable: small sizes and one call each, to test that every timing runs."""
 SMALL_RUN = SMALL in os.environ
 LEFT_OUT: dict[str, None] = {}
 """Reasons why timings of this run are left out, each once."""
@@ -85,7 +85,7 @@ def pytest_pycollect_makemodule(
 def measure(benchmark: BenchmarkFixture) -> Measure:
     """Time a job in rounds of one call each, after a warm-up call.
 
-    A job with one round is long and has no warm-up.
+    A job with one round is long and has no warm-up, nor has a small run.
     """
 
     def run(
@@ -100,6 +100,6 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
     ) -> None:
         benchmark.extra_info.update(row=row, who=who, per=per, unit=unit, at_most=at_most)
         times = 1 if SMALL_RUN else rounds
-        benchmark.pedantic(job, rounds=times, iterations=1, warmup_rounds=int(rounds > 1))  # type: ignore[no-untyped-call]
+        benchmark.pedantic(job, rounds=times, iterations=1, warmup_rounds=int(times > 1))  # type: ignore[no-untyped-call]
 
     return run

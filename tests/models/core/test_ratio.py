@@ -83,7 +83,7 @@ def exact_price(rates, delays, load):
         return delay["equilibrium"] / delay["optimum"]
 
 
-@pytest.mark.parametrize("seed", some(25, quick=4))
+@pytest.mark.parametrize("seed", some(25, quick=4, often=8))
 def test_true_price_of_anarchy_lies_between_the_bounds(seed):
     """The true value is known to 50 digits."""
     rng = np.random.default_rng([14, seed])

@@ -25,7 +25,7 @@ def least_missing(system, load, v, *, surplus):
     return found.fun
 
 
-@pytest.mark.parametrize("seed", some(30, quick=4, often=15))
+@pytest.mark.parametrize("seed", some(30, quick=3, often=5))
 @pytest.mark.parametrize("draw", [random_groups, random_network])
 def test_flows_of_routes_are_found_again(draw, seed):
     rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ def test_flows_of_routes_are_found_again(draw, seed):
     assert found.surplus == pytest.approx(left, rel=1e-9, abs=1e-12 * v.sum())
 
 
-@pytest.mark.parametrize("seed", some(20, quick=4, often=10))
+@pytest.mark.parametrize("seed", some(20, quick=3, often=5))
 def test_an_equilibrium_leaves_no_surplus(seed):
     """Flow that goes round in circles would make the routes of an equilibrium dearer."""
     rng = np.random.default_rng(seed)
@@ -53,7 +53,7 @@ def test_an_equilibrium_leaves_no_surplus(seed):
     assert found.missing + found.surplus <= LP * v.sum()
 
 
-@pytest.mark.parametrize("seed", some(30, quick=4, often=15))
+@pytest.mark.parametrize("seed", some(30, quick=3, often=5))
 @pytest.mark.parametrize("draw", [random_groups, random_network])
 def test_missing_flow_is_the_least_and_proved(draw, seed):
     """A second linear program, over all routes, has the same value; prices prove it."""

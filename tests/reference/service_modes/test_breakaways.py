@@ -1,5 +1,6 @@
 """Every load at which the best assignment of many modes changes the modes that it uses."""
 
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
 
@@ -25,6 +26,16 @@ from sojourn.reference.service_modes import (
 ROUNDING = 1e-15  # of a delay, at light load
 
 
+@cache
+def of_four():
+    return breakaways(Modes.from_work(FOUR))
+
+
+@cache
+def above_hull():
+    return breakaways(Modes.from_work(ABOVE_HULL))
+
+
 def used_sets(found):
     """Loads, and modes used before and after, of changes."""
     return [(c.used_before, c.used_after) for c in found]
@@ -44,7 +55,7 @@ def draw(seed):
 
 def test_a_mode_above_the_hull_comes_and_goes():
     modes = Modes.from_work(ABOVE_HULL)
-    found = breakaways(modes)
+    found = above_hull()
     assert used_sets(found) == [((0,), (2,)), ((2,), (0, 2)), ((0, 2), (0, 1))]
     assert found[1].load < 4.95 < found[2].load < 4.98
     for change in found:
@@ -61,7 +72,7 @@ def test_jump_loads_are_those_of_equal_delays():
     """Of two single modes, and of one and all three of `TENTHS` by symmetry: a scalar root."""
     a, c = np.array(ABOVE_HULL)[:, 0], np.array(ABOVE_HULL)[:, 2]
     equal = brentq(lambda x: (a / (1 - x * a)).sum() - (c / (1 - x * c)).sum(), 3, 4, xtol=1e-15)
-    assert breakaways(Modes.from_work(ABOVE_HULL))[0].load == pytest.approx(equal, rel=1e-12)
+    assert above_hull()[0].load == pytest.approx(equal, rel=1e-12)
 
     def least(x, used):
         n = np.sqrt(TENTHS[:, :used]).sum(axis=1) ** 2 / used
@@ -169,7 +180,7 @@ def test_random_systems_use_no_other_modes_between(seed):
 
 def test_a_larger_unit_of_time_scales_loads_alone():
     modes = Modes.from_work(FOUR)
-    found = breakaways(modes)
+    found = of_four()
     for unit in (1e-60,):
         scaled = breakaways(Modes.from_work(modes.time * unit))
         assert used_sets(scaled) == used_sets(found)
@@ -180,7 +191,7 @@ def test_a_larger_unit_of_time_scales_loads_alone():
 
 def test_a_part_of_the_loads():
     modes = Modes.from_work(FOUR)
-    found, part = breakaways(modes), breakaways(modes, low=2.0, high=5.0, points=5)
+    found, part = of_four(), breakaways(modes, low=2.0, high=5.0, points=5)
     assert part.loads[[0, -1]].tolist() == [2.0, 5.0]
     assert part.resolution <= 0.75
     assert [c.load for c in part] == pytest.approx([found[1].load], rel=1e-12)
@@ -190,7 +201,7 @@ def test_a_part_of_the_loads():
 def test_without_time_the_rest_of_the_loads_is_named():
     """The first block of the scan is examined, whatever the time; all above is left."""
     modes = Modes.from_work(FOUR)
-    full, short = breakaways(modes), breakaways(modes, seconds=1e-9)
+    full, short = of_four(), breakaways(modes, seconds=1e-9)
     assert full.left == ()
     assert len(short) == 0
     assert short.loads.size == 4
@@ -201,7 +212,7 @@ def test_without_time_the_rest_of_the_loads_is_named():
 def test_changes_that_are_not_narrowed_down_are_left(monkeypatch):
     """The scan ends after 6 of 8 s here, and the first change takes the rest."""
     modes, clock = Modes.from_work(FOUR), iter(np.arange(0.0, 1e6, 0.05))
-    full = breakaways(modes)
+    full = of_four()
     module = import_module("sojourn.reference.service_modes.breakaways")
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
     for seconds in (2.0, 3.0, 4.0):
@@ -237,7 +248,7 @@ def test_modes_of_the_largest_load_alone_where_it_is_not_degenerate():
     assert end.is_limit
     assert (end.used, end.full) == ((0, 1, 2), (0, 1, 2))
     assert end.price.sum() == pytest.approx(1)
-    assert breakaways(modes)[-1].used_after == end.used
+    assert of_four()[-1].used_after == end.used
     near = best_assignments(modes, end.max_load * (1 - 1e-6))[0][0]
     np.testing.assert_allclose(near, end.assignment, atol=1e-5)
 

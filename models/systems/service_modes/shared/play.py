@@ -72,7 +72,7 @@ class PlayedSharedModes(SimulatedSharedModes):
         --------
         >>> from sojourn.models import SharedModes
         >>> pair = SharedModes.canonical(mu0=1.0, K=4.0, f=(0.1, 0.3))
-        >>> moves = pair.play(load=4.0, rounds=100, jobs=20_000)
+        >>> moves = pair.play(load=4.0, rounds=100, jobs=8_000)
         >>> moves.equilibrium_share.values.round(4)
         array([0.875, 0.125])
         >>> bool(moves.final_distance <= moves.final_error < 0.05)

@@ -59,7 +59,7 @@ def test_control_of_all_is_the_optimum(seed, strategy):
 
 
 @each_strategy
-@pytest.mark.parametrize("seed", some(20, quick=4))
+@pytest.mark.parametrize("seed", some(20, quick=3, often=5))
 def test_control_agrees_with_the_reference(seed, strategy):
     system, load, rng = three_families(17, 100 + seed)
     fraction = rng.uniform(0, 1)
@@ -77,7 +77,7 @@ def test_control_agrees_with_the_reference(seed, strategy):
 
 
 @each_strategy
-@pytest.mark.parametrize("seed", some(10, quick=4))
+@pytest.mark.parametrize("seed", some(10, quick=3, often=5))
 def test_the_parts_of_a_controlled_split_fit(seed, strategy):
     system, load, rng = three_families(17, 200 + seed)
     fraction = rng.uniform(0.05, 0.95)
@@ -106,7 +106,7 @@ def test_largest_latency_first():
         )
 
 
-@pytest.mark.parametrize("seed", some(12, quick=4))
+@pytest.mark.parametrize("seed", some(12, quick=3, often=5))
 def test_largest_latency_first_costs_at_most_the_fraction(seed):
     """The mean delay is at most 1/fraction times the optimum (Roughgarden 2004)."""
     system, load, _ = three_families(17, 300 + seed)
@@ -139,7 +139,7 @@ def test_control_without_polish_is_certified_wider():
 # ---- the price of optimum
 
 
-@pytest.mark.parametrize("seed", some(15, quick=4))
+@pytest.mark.parametrize("seed", some(15, quick=3, often=5))
 def test_the_price_of_optimum_is_the_reference_and_enough(seed):
     system, load, _ = three_families(17, 400 + seed)
     best = system.optimum(load)
@@ -252,7 +252,7 @@ def test_bad_options_are_refused():
 # ---- tolls
 
 
-@pytest.mark.parametrize("seed", some(15, quick=4))
+@pytest.mark.parametrize("seed", some(15, quick=3, often=5))
 def test_the_tolled_equilibrium_is_the_optimum(seed):
     system, load, _ = three_families(17, 500 + seed)
     found, best = system.tolls(load), optimum(system.bank, load)

@@ -235,7 +235,7 @@ def exact_optimum(rates, delays, load):
     )
 
 
-@pytest.mark.parametrize("seed", some(20, quick=4))
+@pytest.mark.parametrize("seed", some(20, quick=3, often=5))
 def test_bounds_hold_the_truth_also_next_to_saturation(seed):
     """Compare with 50 digits at random shares, up to near saturation."""
     rng = np.random.default_rng([77, seed])

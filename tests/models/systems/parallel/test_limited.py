@@ -165,7 +165,7 @@ def random_case(seed):
     return system, load, cap, price, money
 
 
-@pytest.mark.parametrize("seed", some(60, quick=4, often=20))
+@pytest.mark.parametrize("seed", some(60, quick=4, often=6))
 def test_random_systems(seed):
     system, load, cap, price, money = random_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])
@@ -335,7 +335,7 @@ def test_the_same_limit_twice_is_priced_once():
     np.testing.assert_allclose(sum(s.price for s in twice.limits), once.limits[0].price, rtol=1e-9)
 
 
-@pytest.mark.parametrize("seed", some(40, quick=4, often=12))
+@pytest.mark.parametrize("seed", some(40, quick=3, often=5))
 def test_random_systems_of_three_families(seed):
     system, load, cap, price, money = budget_case(seed)
     found = system.optimum(load, subject_to=[MaxUtilisation(cap), Budget(price, money)])

@@ -79,7 +79,7 @@ def test_many_loads_are_each_load_alone(name):
         )
 
 
-@pytest.mark.parametrize("seed", some(40, quick=2, often=6))
+@pytest.mark.parametrize("seed", some(40, quick=2, often=4))
 def test_random_rows_at_many_loads(seed):
     """One to four rows, with bounds: the mean delay alone is within both certificates."""
     system, _, load, limits, _ = rows_case(5000 + seed)
@@ -247,7 +247,7 @@ def test_few_loads_need_a_linear_program(programs):
         assert np.all(combined.matrix @ split <= combined.bound[k] * (1 + 1e-9))
 
 
-@pytest.mark.parametrize("seed", some(25, quick=3, often=8))
+@pytest.mark.parametrize("seed", some(25, quick=2, often=4))
 def test_splits_inside_meet_the_limits_of_their_load(seed):
     """Rows with any signs and bounds, allowed at a range of loads in the middle."""
     rng = np.random.default_rng([5, seed])

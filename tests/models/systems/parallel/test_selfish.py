@@ -45,7 +45,7 @@ def random_system(seed):
 # ---- K players
 
 
-@pytest.mark.parametrize("seed", some(40, quick=4, often=20))
+@pytest.mark.parametrize("seed", some(40, quick=4, often=6))
 def test_players_agree_with_the_reference(seed):
     system, load, rng = random_system(seed)
     count = int(rng.choice([1, 2, 3, 10, 1000]))
@@ -103,7 +103,7 @@ def test_invalid_numbers_of_players(options, error, message):
 # ---- control
 
 
-@pytest.mark.parametrize("seed", some(25, quick=4, often=10))
+@pytest.mark.parametrize("seed", some(25, quick=3, often=5))
 def test_control_agrees_with_the_reference(seed):
     system, load, rng = random_system(100 + seed)
     fraction = float(rng.uniform(0, 1))
@@ -155,7 +155,7 @@ def test_bad_control(arguments, message):
 # ---- tolls, sensitivities
 
 
-@pytest.mark.parametrize("seed", some(15, quick=4))
+@pytest.mark.parametrize("seed", some(15, quick=3, often=5))
 def test_the_tolled_equilibrium_is_the_optimum(seed):
     system, load, _ = random_system(200 + seed)
     found = system.tolls(load)
@@ -177,7 +177,7 @@ def test_sensitivities_are_the_reference(players):
 # ---- K players on all three families
 
 
-@pytest.mark.parametrize("seed", some(30, quick=4, often=10))
+@pytest.mark.parametrize("seed", some(30, quick=3, often=5))
 def test_players_of_three_families_agree_with_the_reference(seed):
     system, load, rng = three_families(13, seed)
     count = int(rng.choice([1, 2, 3, 10, 1000]))
@@ -193,7 +193,7 @@ def test_players_of_three_families_agree_with_the_reference(seed):
     np.testing.assert_allclose(found.latency, system.bank.latency(found.flow), rtol=1e-13)
 
 
-@pytest.mark.parametrize("seed", some(20, quick=2, often=5))
+@pytest.mark.parametrize("seed", some(20, quick=2, often=4))
 def test_mean_delay_rises_with_the_number_of_players(seed):
     system, load, _ = three_families(13, 100 + seed)
     delays = [
@@ -344,7 +344,7 @@ def test_sensitivities_are_differences_of_the_model(players):
     assert found.load == pytest.approx((delay(load=190.01) - delay(load=189.99)) / 2e-2, rel=1e-5)
 
 
-@pytest.mark.parametrize("seed", some(10, quick=4))
+@pytest.mark.parametrize("seed", some(10, quick=3, often=5))
 def test_sensitivities_of_random_systems_are_the_reference(seed):
     system, load, rng = three_families(13, 400 + seed)
     players = rng.choice([1, 3, math.inf])

@@ -235,7 +235,7 @@ def one_group(seed):
     return servers, float(rng.choice([0.01, 0.3, 0.8, 0.99]) * most)
 
 
-@pytest.mark.parametrize("seed", some(20, quick=3, often=6))
+@pytest.mark.parametrize("seed", some(20, quick=2, often=3))
 def test_one_group_is_parallel_servers(seed):
     servers, load = one_group(seed)
     system = Groups(servers.bank, load={"all": load})

@@ -88,7 +88,7 @@ def random_network(seed, *, free=True):
     )
 
 
-@pytest.mark.parametrize("seed", some(40, quick=3, often=10))
+@pytest.mark.parametrize("seed", some(40, quick=2, often=4))
 def test_every_group_takes_routes_of_least_price(seed):
     network = random_network(seed)
     equilibrium = network.equilibrium()
@@ -98,7 +98,7 @@ def test_every_group_takes_routes_of_least_price(seed):
     assert optimum.mean_delay <= equilibrium.mean_delay * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("seed", some(30, quick=3, often=8))
+@pytest.mark.parametrize("seed", some(30, quick=2, often=3))
 def test_formulations_agree_on_networks(seed):
     network = random_network(40 + seed, free=False)
     options = {"polish": False, "solver": "CLARABEL", "gap": 1e-5}

@@ -74,7 +74,7 @@ def check(system, found, flow, rel=1e-9):
     return columns, costs, least
 
 
-@pytest.mark.parametrize("seed", some(20, quick=3, often=8))
+@pytest.mark.parametrize("seed", some(20, quick=2, often=3))
 def test_random_flows_of_groups(seed):
     rng = np.random.default_rng(seed)
     system = random_groups(rng)
@@ -96,7 +96,7 @@ def test_random_flows_of_groups(seed):
     assert total.station_flow == pytest.approx(found.station_flow, rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", some(20, quick=3, often=8))
+@pytest.mark.parametrize("seed", some(20, quick=2, often=3))
 def test_random_flows_of_networks(seed):
     """By route, by origin and in total, the mean delay is the same."""
     rng = np.random.default_rng(seed)
@@ -140,7 +140,7 @@ def ordered(system, links):
     return out
 
 
-@pytest.mark.parametrize("seed", some(10, quick=3, often=6))
+@pytest.mark.parametrize("seed", some(10, quick=2, often=3))
 @pytest.mark.parametrize("draw", [random_groups, random_network])
 def test_the_optimum_and_the_equilibrium_judged(draw, seed):
     rng = np.random.default_rng(seed)

@@ -83,7 +83,7 @@ def random_limits(rng, system, best):
     ]
 
 
-@pytest.mark.parametrize("seed", some(20, quick=2, often=5))
+@pytest.mark.parametrize("seed", some(20, quick=2, often=3))
 @pytest.mark.parametrize("draw", [random_groups, random_network])
 def test_shadow_prices_are_derivatives(draw, seed):
     """Relaxed by a little, a limit lowers the mean delay by its price."""

@@ -1,6 +1,7 @@
 """Changes of the modes in use, with a certificate at every load."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,6 +23,16 @@ from sojourn.reference import service_modes as exact
 HULL = MultiMode.from_work(ABOVE_HULL, modes=["a", "b", "k"])
 
 
+@cache
+def found_of_hull():
+    return HULL.breakaways()
+
+
+@cache
+def true_of_hull():
+    return exact.breakaways(HULL.rates)
+
+
 def assert_agrees(found, true):
     assert [c.load for c in found] == pytest.approx([c.load for c in true], rel=1e-9)
     for one, two in zip(found, true, strict=True):
@@ -33,8 +44,8 @@ def assert_agrees(found, true):
 
 @pytest.mark.slow
 def test_a_mode_above_the_hull_comes_and_goes():
-    found = HULL.breakaways()
-    assert_agrees(found, exact.breakaways(HULL.rates))
+    found = found_of_hull()
+    assert_agrees(found, true_of_hull())
     assert found.gap < 1e-7
     assert found.loads[[0, -1]] / HULL.max_load == pytest.approx([0, 1], abs=1e-5)
     assert found.names(found[1].used_after) == "a + k"
@@ -113,7 +124,7 @@ def test_without_time_the_loads_that_are_left_are_named(monkeypatch):
 
 @pytest.mark.slow
 def test_curves_mark_all_breakaways():
-    loads = [c.load for c in exact.breakaways(HULL.rates)]
+    loads = [c.load for c in true_of_hull()]
     marked = HULL.curve([1.0, 4.0], breakaway=True)
     assert marked.attrs["breakaway_loads"] == pytest.approx(loads, rel=1e-9)
     assert "breakaway_loads" not in HULL.curve([1.0]).attrs
@@ -137,7 +148,7 @@ def test_bad_input_is_refused_before_any_solver(monkeypatch):
 
 
 def test_the_report_prints_the_next_one():
-    scenario, changes = load_scenario("split-mobilenet"), HULL.breakaways().to_dict()["changes"]
+    scenario, changes = load_scenario("split-mobilenet"), found_of_hull().to_dict()["changes"]
     assert [*breakaway_lines(scenario, changes, 4.6)] == [
         "breakaways        at 3.46469, 4.48521, 4.97624 jobs/s",
         "next breakaway    load 4.97624: 0.0651 a, 0.9349 k to 0.6680 a, 0.3320 b",

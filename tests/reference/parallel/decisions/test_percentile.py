@@ -75,7 +75,7 @@ def system_of(seed):
 
 
 # the first thirty are M/M/1 alone, as their optimum is in closed form; then all families
-MANY = chunks(40, 2, quick=2, often=20)
+MANY = chunks(40, 2, quick=2, often=6)
 
 
 @pytest.mark.parametrize("seeds", MANY)
@@ -100,7 +100,7 @@ def test_no_split_of_a_local_search_is_below_the_bound(seeds):
             assert searched.fun >= found.lower
 
 
-@pytest.mark.parametrize("seeds", chunks(30, 3, quick=3, often=15))
+@pytest.mark.parametrize("seeds", chunks(30, 3, quick=3, often=6))
 def test_families_that_contain_exponential_servers_have_their_closed_form(seeds):
     for seed in seeds:
         rng = np.random.default_rng(seed)
