@@ -55,14 +55,14 @@ def sharpened(
         Flows that carry the loads, near the equilibrium.
     """
     utilisation = float(np.max(found.station_flow / system.bank.rate, initial=0.0))
-    unknowns = sum(found.columns.work.shape) + system.load.size
-    if not STEEP <= utilisation < 1.0 or unknowns > MOST:
+    if not STEEP <= utilisation < 1.0:
         return found, True
     found = with_more_digits(system, players, multiple, found)
     certificate = certify(system, multiple, found, players)
     best = found
+    unknowns = sum(found.columns.work.shape) + system.load.size
     for part in PARTS:
-        if certificate.potential_gap <= ROUNDING:
+        if certificate.potential_gap <= ROUNDING or unknowns > MOST:
             break
         with np.errstate(all="ignore"):
             best, certificate = _improved(system, players, multiple, (best, certificate), part)

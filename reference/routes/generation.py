@@ -137,25 +137,45 @@ def interior(
     load = multiple * system.load
     known = known_capacity(system)
     if known is None or multiple < ALMOST * known.lower:
-        found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-        if found is not None:
+        first = first_point(system, bank, load, start)
+        found, reached = _generated(system, bank, load, first, target)
+        if found is not None and (reached or not _next_to_capacity(bank, found)):
             return found
     check_multiple(system, multiple)
-    start = capacity(system).flow
-    found = _generated(system, bank, load, first_point(system, bank, load, start), target)
-    return start if found is None else found
+    fitting, listed = capacity(system).flow, system.routes.listed
+    first = first_point(system, bank, load, fitting)
+    found, reached = _generated(system, bank, load, first, target)
+    if not reached and listed is not None and len(listed) <= FEW:
+        used, flow = fitting.fitted(load).used(), np.zeros(len(listed))
+        flow[listed.places(used.columns)] = used.flow
+        first = started(bank, listed, load, flow, WARM_PART)
+        other, reached = _generated(system, bank, load, first, target, balanced=True)
+        found = other if reached or found is None else found
+    return fitting if found is None else found
+
+
+def _next_to_capacity(bank: ServerBank, found: RouteFlow) -> bool:
+    """Return whether a station has next to no spare capacity."""
+    return bool(np.max(found.station_flow / bank.rate) > NEARLY)
 
 
 def _generated(
-    system: RoutedSystem, bank: ServerBank, load: Array, point: Point, target: float
-) -> RouteFlow | None:
+    system: RoutedSystem,
+    bank: ServerBank,
+    load: Array,
+    point: Point,
+    target: float,
+    *,
+    balanced: bool = False,
+) -> tuple[RouteFlow | None, bool]:
     """Return flows of a gap up to `target`, or the best before the steps become too short.
 
-    It is None where no flows that the stations can carry were found.
+    Also whether the gap is so small. The flows are None where none were found that the stations can
+    carry.
     """
     best, least, short = None, np.inf, 0
     for _ in range(MOST_ITERATIONS):
-        point, part = advance(bank, point, load)
+        point, part = advance(bank, point, load, balanced=balanced)
         short = short + 1 if part < SHORT else 0
         flow, price = point.station_flow, point.price
         total = float(price @ flow) + float(point.flow @ point.columns.delay)
@@ -176,9 +196,9 @@ def _generated(
             reached = max(target, rounding)
             close = rounding if rounding > STEEP else max(OFF, rounding)
             if part > 0.9 and gap <= reached and off <= close * scale:
-                break
-        if gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
+                return best, True
+        if not balanced and gap < NEAR and len(point.columns) > MANY * (load.size + flow.size):
             point = without_idle(bank, point, load)
         share = min(MOST_SHARE, SHARE_OF_ROOT * float(np.sqrt(gap)))
         point = with_columns(bank, point, new, load, share)
-    return best
+    return best, False

@@ -28,6 +28,7 @@ LOADED = 0.1  # utilisation from which the price takes part in the slope of the 
 MOST_SHARE = 0.05  # largest share of its group's load that a new route gets
 NEW_PART = 0.2  # largest part of a station's spare capacity that new routes take
 IDLE = 0.01  # flow, as a part of the mean of its group's routes, below which a route is left out
+KEPT = 0.5  # least part of the spare capacity of a station after a balanced step
 CORRECTORS = 2  # largest number of further corrections of a step, each for a longer one
 WHOLE = 0.7  # part of a step that needs none of these
 LONGER = 0.3  # by which a correction is to lengthen the step
@@ -243,7 +244,12 @@ def _within_digits(
 
 
 def advance(
-    bank: ServerBank, point: Point, load: Array, equations: Equations = _within_digits
+    bank: ServerBank,
+    point: Point,
+    load: Array,
+    equations: Equations = _within_digits,
+    *,
+    balanced: bool = False,
 ) -> tuple[Point, float]:
     """Return the point after one predictor-corrector iteration, and the length of its step.
 
@@ -257,6 +263,9 @@ def advance(
     equations : callable, optional
         Returns the equations of routes, groups, weights and slopes; see `Differences`. By default
         large weights are cut; see `weights_within_digits`.
+    balanced : bool, default False
+        Whether the products fall no faster than what the other conditions are off, and stations
+        keep half of their spare capacity: shorter steps, which do not stall next to capacity.
     """
     columns, x, s = point.columns, point.flow, point.reduced
     groups, v, price = load.size, point.station_flow, point.price
@@ -274,7 +283,8 @@ def advance(
 
     def length(step: Step, reduced: Array) -> float:
         steps = [longest(x, step.flow), longest(s, reduced)]
-        steps.append(longest(spare[limited], -step.station_flow[limited]))
+        most = KEPT if balanced else 1.0
+        steps.append(longest(most * spare[limited], -step.station_flow[limited]))
         return TO_BOUNDARY * min(steps)
 
     mean = point.gap / x.size
@@ -285,6 +295,10 @@ def advance(
     # a price of spare capacity is kept from falling ahead of the other products
     idle, lifted = bank.idle_latency, centring * mean / spare
     lag = np.where(lifted > bank.latency(v) - idle, lifted - (price - idle), lag)
+    if balanced and mean > 0:
+        off = np.abs(bank.latency(v) - price) @ v + np.abs(excess) @ price
+        off += x @ np.abs(residual)
+        centring = max(centring, min(float(off) / (mean * x.size), 1.0))
     product = centring * mean - x * s - step.flow * reduced
     step, reduced = direction(product, lag)
     part = min(1.0, length(step, reduced))

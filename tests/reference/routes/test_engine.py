@@ -316,3 +316,26 @@ def test_many_routes_of_next_to_no_flow_do_not_stop_the_search(fraction, players
     rows, delay = [np.eye(stations)] * groups, rng.uniform(0, 0.05, groups * stations)
     found = equilibrium(listed(MM1(rate), rows, load, delay), players=players)
     assert found.certificate.potential_gap < 1e-13
+
+
+def sparse_groups(groups, n, seed):
+    """Return groups that can each reach some of the servers, of rates within a factor of 10."""
+    rng = np.random.default_rng(seed)
+    reached = rng.random((groups, n)) < 0.6
+    reached[np.arange(groups), rng.integers(0, n, groups)] = True
+    rows = [np.eye(n)[reach] for reach in reached]
+    bank = MM1(100 * 10 ** rng.uniform(-0.5, 0.5, n))
+    delay = rng.uniform(0, 0.05, np.count_nonzero(reached))
+    return listed(bank, rows, rng.uniform(0.5, 1.5, groups), delay)
+
+
+@pytest.mark.parametrize("short", [1e-2, 1e-3, 1e-6])
+@pytest.mark.parametrize("seed", some(12, often=1))
+def test_thousands_of_routes_next_to_capacity_are_settled_to_rounding(seed, short):
+    groups, n = ((50, 50), (30, 60), (30, 100))[seed % 3]
+    system = sparse_groups(groups, n, seed)
+    multiple = (1 - short) * capacity(system).lower
+    for players in (1.0, INF):
+        found = equilibrium(system, multiple, players)
+        assert found.certificate.gap <= 1e-11
+        assert len(found.flow.columns) <= groups + n
