@@ -18,11 +18,6 @@ from ...systems.parallel.system import ParallelServers
 from .accuracy import accuracy, for_any_values
 from .problem import Accuracy, Axes, Problem, ProblemInstance, Truth, Written
 
-MAX_SERVERS: Mapping[str, int] = {"geo_mean": 64}
-"""Largest number of servers by formulation.
-
-CVXPY needs two minutes to compile the tree of cones of a geometric mean of 300 flows.
-"""
 TYPICAL = 150.0
 """Geometric mean of the ends of the rates of a random bank, jobs/s."""
 
@@ -83,7 +78,6 @@ def formulations(system: ParallelServers, goal: Goal) -> Mapping[str, frozenset[
         name: cones
         for name, cones in formulations_of(system.bank, goal, "auto", {}).items()
         if FORMULATIONS[name].exact(system.bank)
-        and len(system) <= MAX_SERVERS.get(name, len(system))
     }
 
 

@@ -17,7 +17,7 @@ from sojourn.models import (
     NotCertifiedError,
     ParallelServers,
 )
-from sojourn.models.systems.parallel.formulations import FORMULATIONS, LARGE
+from sojourn.models.systems.parallel.formulations import FORMULATIONS, LARGE, formulations
 from sojourn.models.systems.parallel.minmax import Bisection
 from sojourn.reference.parallel import optimum_equilibrium as exact
 
@@ -111,6 +111,15 @@ def test_formulation_that_does_not_fit_is_refused(name, form, why):
         match=rf"^formulation = '{form}': does not fit these servers: {why}; use auto$",
     ):
         SYSTEMS[name].equilibrium(1.0, formulation=form)
+
+
+def test_a_geometric_mean_of_many_servers_is_refused_before_cvxpy_compiles_its_cones():
+    many = ParallelServers(MM1(np.linspace(1, 2, 1500)))
+    with pytest.raises(FormulationError, match="written for at most 64 servers; use auto"):
+        many.equilibrium(1000, formulation="geo_mean")
+    assert "geo_mean" not in formulations(many.bank, "equilibrium", "auto", {})
+    few = formulations(MM1(np.linspace(1, 2, 64)), "equilibrium", "auto", {})
+    assert [*few] == ["beckmann", "qp", "geo_mean", "minmax"]
 
 
 def test_minmax_counts_the_servers_by_bisection():
