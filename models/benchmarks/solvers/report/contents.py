@@ -44,7 +44,7 @@ LIMITS = (
     "The instances are random systems of the sizes and loads above; a solver that is good here may "
     "be bad elsewhere.",
     "A seed is one draw of each system: at loads near the largest one, another draw decides "
-    "otherwise who fails. A run with another seed shows how far a result depends on it.",
+    "otherwise who fails. A run with other seeds shows how far a result depends on it.",
     "Each solver gets the instances whose cones it supports; only cells that all compared solvers "
     "got are compared.",
     "All solvers get the cone program that CVXPY makes of a formulation; a solver's own modelling "
@@ -52,6 +52,8 @@ LIMITS = (
     "solvers that could take them as bounds.",
     "The programs are dimensionless, and were scaled by people who had Clarabel and SCS at hand. "
     "Programs in raw units, such as jobs per second, may give another order.",
+    "Solvers without quadratic objectives get x'Px as the square of a factor of P times x, in a "
+    "second-order cone.",
     "Residuals are relative to the largest number of b and of q: one large number hides small "
     "violations of other rows.",
     "Times are of one machine, below a millisecond mostly of calls and copies. They are taken "
