@@ -152,8 +152,8 @@ def test_worst_case_of_any_solver(solver):
 
 
 def test_the_result_lists_what_the_search_shares_with_the_reference():
-    """The bound and the limit are shared with the reference; the splits are not."""
-    assert (search.cell_bound, search.saturation) == (reference.cell_bound, reference.saturation)
+    """The bound, the cells and the limit are shared with the reference; the splits are not."""
+    assert (search.cell_bound, search.cell_edges) == (reference.cell_bound, reference.cell_edges)
     assert not {"optimum", "equilibrium", "evaluate"} & vars(search).keys()
     found = ERRATIC.worst_case(gap=1e-3)
     assert repr(found).endswith(f"shared with the reference's search: {found.shares}")
