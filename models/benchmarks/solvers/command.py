@@ -168,14 +168,15 @@ def export(
     """Write instances of the solver benchmark as files: the standard set, or chosen ones."""
 
     def reports() -> Iterator[Report]:
+        from ....reference.plural import counted
         from .programs import export as exports
         from .programs.standard_set import chosen_keys
 
         axes = _axes(problems, sizes, loads, spreads, formulations, seeds)
         begin()
         manifest = exports.export(folder, chosen_keys(**axes), texts(formats))
-        count = len(manifest["instances"])
-        yield Report(manifest, [f"{count} instances in {folder}, listed in manifest.json"], name="")
+        count = counted(len(manifest["instances"]), "instance")
+        yield Report(manifest, [f"{count} in {folder}, listed in manifest.json"], name="")
 
     finish(reports(), None, as_json=as_json)
 

@@ -261,7 +261,7 @@ def comparison(
         found = _one_each(found)
         repeats = 1
     if not found:
-        problem = "leaves no instance: the problems are not of these sizes, or take any load"
+        problem = "leaves no instance: the problems have no such sizes, or no infeasible loads"
         remedy = "give smaller sizes, loads below 1, or other problems"
         field, value = ("loads", loads) if sizes is None else ("sizes", sizes)
         raise InputError(field, value, problem, remedy)

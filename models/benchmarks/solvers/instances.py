@@ -236,7 +236,9 @@ def _check_size(field: str, size: object, largest: int = 1_000_000) -> int:
 
 
 def _check_load(field: str, load: object) -> float:
-    remedy = f"give a number below 1, or above 1 for an infeasible instance, {NEAREST:g} from it"
+    remedy = (
+        f"give a number below 1, or above 1 for an infeasible instance, by at least {NEAREST:g}"
+    )
     wrong = f"is not a part of the largest load from {LEAST_LOAD:g} to {LARGEST_LOAD:g}"
     part = check_within(field, load, LEAST_LOAD, LARGEST_LOAD, wrong, remedy)
     if 1.0 - NEAREST < part < 1.0 + NEAREST:

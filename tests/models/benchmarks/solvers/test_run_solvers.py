@@ -160,9 +160,9 @@ def test_a_program_that_a_licence_does_not_cover_is_skipped(status, tmp_path):
 
     key = keys(**SMALL)[0]
     instance = tmp_path / "instance.npz"
-    built = Build(key, instance)(lambda task: task())
+    built = Build(key, instance)(lambda task, *_: task())
     cell = Cell(key, instance, built, Unlicensed("CLARABEL"), Settings("default"), 1, 10.0)
-    row = cell(lambda task: task())
+    row = cell(lambda task, *_: task())
     assert (row.skipped, row.status, row.failure) == (status, "", "")
 
 
